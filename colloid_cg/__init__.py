@@ -1,0 +1,1 @@
+"""From high-speed colloid microscopy to a thermodynamically consistent model (lazy namespace)."""

@@ -1,0 +1,30 @@
+"""Records: frozen, validated on construction and on loading; what the layers hand to each other."""
+
+from colloid_cg.records.box import Box
+from colloid_cg.records.events import EVENT_COLUMNS, EventTable
+from colloid_cg.records.frames import FrameReader, FrameStack
+from colloid_cg.records.graph import NeighborGraph
+from colloid_cg.records.model import METRIC_KEYS, PAIR_FORCE_COLUMNS, ModelBundle, metric
+from colloid_cg.records.states import Ledger, Rollout, State, StateSeries
+from colloid_cg.records.trajectories import COLUMNS, FLAG_AFTER_GAP, FLAG_EDGE, Trajectories
+
+__all__ = [
+    "COLUMNS",
+    "EVENT_COLUMNS",
+    "FLAG_AFTER_GAP",
+    "FLAG_EDGE",
+    "METRIC_KEYS",
+    "PAIR_FORCE_COLUMNS",
+    "Box",
+    "EventTable",
+    "FrameReader",
+    "FrameStack",
+    "Ledger",
+    "ModelBundle",
+    "NeighborGraph",
+    "Rollout",
+    "State",
+    "StateSeries",
+    "Trajectories",
+    "metric",
+]

@@ -1,0 +1,170 @@
+"""Trajectories: one row per detection, in pixels, with the localisation error beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from colloid_cg.errors import DataError, InputError
+from colloid_cg.records.box import Box
+
+COLUMNS = ("frame", "particle", "x", "y", "z", "sigma_x", "sigma_y", "mass", "size", "flags", "species")
+"""Columns of trajectories.parquet, in order; z only for three-dimensional data; further columns may follow."""
+
+FLAG_EDGE = 1
+"""Bit of ``flags``: the detection is closer to the edge of the frame than its own radius."""
+FLAG_AFTER_GAP = 2
+"""Bit of ``flags``: the particle was not detected in the frame before; a gap is explicit, never interpolated."""
+
+_DEFAULTS: dict[str, tuple[float | int, str]] = {
+    "sigma_x": (np.nan, "float64"),
+    "sigma_y": (np.nan, "float64"),
+    "mass": (np.nan, "float64"),
+    "size": (np.nan, "float64"),
+    "flags": (0, "int32"),
+    "species": (0, "int32"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trajectories:
+    """A validated table of detections with particle ids.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns ``frame, particle, x, y [, z], sigma_x, sigma_y, mass, size, flags, species``; positions,
+        sigmas (standard localisation errors; NaN where unknown) and size in px. Missing optional columns
+        are filled, rows sorted by frame and particle. Works in trackpy unchanged.
+    pixel_size : float
+        Edge of a pixel in um.
+    frame_interval : float
+        Time between frames in s.
+    exposure : float or None
+        Exposure time in s, None if unknown.
+    field_of_view : Box
+        Visible region in px (pixel centres at integers: from -0.5 to width - 0.5).
+    n_frames : int
+        Length of the movie, frames without particles included.
+    metadata : dict
+        Free, JSON-able (drift per frame, engine, source).
+
+    Raises
+    ------
+    InputError
+        If a required column is missing, a value is not finite, or a particle appears twice in a frame.
+    """
+
+    table: pd.DataFrame
+    pixel_size: float
+    frame_interval: float
+    field_of_view: Box
+    n_frames: int
+    exposure: float | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "table", _validated(self.table, self.n_frames))
+        for name in ("pixel_size", "frame_interval"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise InputError(
+                    f"{name} = {getattr(self, name)!r}",
+                    expected="a positive number",
+                    action=f"give {name} with its unit",
+                )
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the position columns, ("x", "y") or ("x", "y", "z")."""
+        return ("x", "y", "z") if "z" in self.table.columns else ("x", "y")
+
+    @property
+    def dimension(self) -> int:
+        """2 or 3."""
+        return len(self.axes)
+
+    @property
+    def n_particles(self) -> int:
+        """Number of different particle ids."""
+        return int(self.table["particle"].nunique())
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Positions in um, shape (n, d), in the order of the table."""
+        return self.table[list(self.axes)].to_numpy(dtype=float) * self.pixel_size
+
+    @property
+    def box(self) -> Box:
+        """Field of view in um."""
+        return self.field_of_view.scaled(self.pixel_size)
+
+    def frame_offsets(self) -> np.ndarray:
+        """Return where each frame begins in the table, shape (n_frames + 1,)."""
+        return np.searchsorted(self.table["frame"].to_numpy(), np.arange(self.n_frames + 1))
+
+    def at(self, frame: int) -> pd.DataFrame:
+        """Return the rows of one frame."""
+        start, stop = np.searchsorted(self.table["frame"].to_numpy(), [frame, frame + 1])
+        return self.table.iloc[start:stop]
+
+    def between(self, first: int, last: int) -> Trajectories:
+        """Return frames ``first`` to ``last - 1`` (frame numbers kept), e.g. a training block."""
+        start, stop = np.searchsorted(self.table["frame"].to_numpy(), [first, last])
+        part = self.table.iloc[start:stop]
+        if part.empty:
+            raise DataError(
+                f"no detections in frames {first} to {last - 1}",
+                expected="at least one particle in the block",
+                action="use a longer movie or other fractions",
+            )
+        return replace(self, table=part)
+
+    def with_table(self, table: pd.DataFrame, **changes: Any) -> Trajectories:
+        """Return a copy with another table (validated again) and, if given, other fields."""
+        return replace(self, table=table, **changes)
+
+
+def _validated(table: pd.DataFrame, n_frames: int) -> pd.DataFrame:
+    missing = [name for name in ("frame", "particle", "x", "y") if name not in table.columns]
+    if missing:
+        raise InputError(
+            f"a table without {', '.join(missing)}",
+            expected="columns frame, particle, x, y",
+            action="rename the columns or give the names with the import settings",
+        )
+    filled = {name: table[name] if name in table.columns else value for name, (value, _) in _DEFAULTS.items()}
+    table = table.assign(**filled)
+    ordered = [name for name in COLUMNS if name in table.columns]
+    ordered += [name for name in table.columns if name not in COLUMNS]
+    types = {name: "float64" for name in ("x", "y", "z") if name in table.columns}
+    types |= {name: kind for name, (_, kind) in _DEFAULTS.items()} | {"frame": "int64", "particle": "int64"}
+    positions = table[[name for name in ("x", "y", "z") if name in table.columns]].to_numpy(dtype=float)
+    keys = table[["frame", "particle"]].to_numpy(dtype=float)
+    if not np.isfinite(positions).all() or not np.isfinite(keys).all():
+        raise InputError(
+            "NaN or infinite values among frame, particle and positions",
+            expected="finite numbers",
+            action="drop those rows: a missed detection is a missing row",
+        )
+    table = table[ordered].astype(types).sort_values(["frame", "particle"], kind="stable").reset_index(drop=True)
+    table.columns.name = None
+    if table.duplicated(["frame", "particle"]).any():
+        row = table[table.duplicated(["frame", "particle"])].iloc[0]
+        raise InputError(
+            f"particle {int(row['particle'])} twice in frame {int(row['frame'])}",
+            expected="one row per particle and frame",
+            action="link again or renumber the particles",
+        )
+    if len(table) and not 0 <= table["frame"].iloc[0] <= table["frame"].iloc[-1] < n_frames:
+        raise InputError(
+            f"frames {table['frame'].iloc[0]} to {table['frame'].iloc[-1]} in a movie of {n_frames} frames",
+            expected=f"frame numbers from 0 to {n_frames - 1}",
+            action="correct n_frames or renumber the frames",
+        )
+    return table
