@@ -51,7 +51,8 @@ def assess(
     Returns
     -------
     dict
-        JSON-able, None for what is unknown: ``rdf, msd`` (x, experiment, experiment_error, model, model_error, z, error_scale,
+        JSON-able, None for what is unknown: ``rdf, msd`` (x, experiment, experiment_error, error_scale, model,
+        model_error, z,
         rms_z, rrmse, reference_rrmse, reference_rms_z, allowed_rrmse, verdict), ``van_hove`` (``lags``: the same
         per lag; and the worst rrmse and verdict), ``ledger``, ``inversion``, ``extrapolation``, ``warnings``
         (sentences) and ``settings``.

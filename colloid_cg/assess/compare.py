@@ -13,6 +13,8 @@ from colloid_cg.assess.settings import AssessConfig
 from colloid_cg.observables import Curve, msd, rdf, van_hove
 from colloid_cg.records import Trajectories
 
+MOST_LAGS = 30
+
 Observable = Callable[[Trajectories], Curve]
 
 
@@ -35,11 +37,11 @@ def halves_of(tracks: Trajectories) -> tuple[Trajectories, Trajectories]:
 def compare(series: Series, observable: Observable, config: AssessConfig) -> dict[str, Any]:
     """Compute one observable of experiment and rollouts with the same function, and judge their agreement.
 
-    The model's value is the mean over replicas and its error their spread (the observable's own error for a single
-    replica). ``reference_rrmse`` compares the halves of the experiment with each other: as each half has half the
-    data, that is an upper bound to the agreement a perfect model can be expected to reach. Where the halves differ
-    by more than their errors say (structure that lives longer than the blocks behind the errors), the errors of the
-    experiment are enlarged by ``error_scale`` so that the halves agree; ``reference_rms_z`` is that before.
+    The model's value is the mean over replicas (see :func:`mean_of` for its error). ``reference_rrmse`` compares the
+    halves of the experiment with each other; as each has half the data, a perfect model does a little better.
+    Where the halves differ by more than their errors say (structure that lives longer than the blocks behind the
+    errors), the errors of the experiment are enlarged by ``error_scale`` so that the halves agree;
+    ``reference_rms_z`` is their difference before that.
     """
     experiment = observable(series.experiment)
     first, second = (observable(half) for half in series.halves)
@@ -71,7 +73,11 @@ def compare(series: Series, observable: Observable, config: AssessConfig) -> dic
 
 
 def mean_of(curves: list[Curve]) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard error over replicas, with the error of a single one as it stands."""
+    """Return mean and standard error over replicas.
+
+    The error is the larger of the spread between replicas and of their own errors added up: the spread of a handful
+    of replicas is itself uncertain, and alone would make too much of small differences.
+    """
     values = np.stack([curve.value for curve in curves])
     known = np.isfinite(values).sum(axis=0)
     total = np.nansum(values, axis=0)
@@ -79,10 +85,12 @@ def mean_of(curves: list[Curve]) -> tuple[np.ndarray, np.ndarray]:
     if len(curves) == 1:
         return mean, curves[0].standard_error
     square = np.nansum((values - mean) ** 2, axis=0)
-    error = np.full(total.shape, np.nan)
+    spread = np.full(total.shape, np.nan)
     several = known > 1
-    error[several] = np.sqrt(square[several] / (known[several] - 1) / known[several])
-    return mean, error
+    spread[several] = np.sqrt(square[several] / (known[several] - 1) / known[several])
+    own = np.stack([curve.standard_error for curve in curves])
+    pooled = np.sqrt(np.nansum(own**2, axis=0)) / np.maximum(known, 1)
+    return mean, np.fmax(spread, np.where(np.isfinite(own).any(axis=0), pooled, np.nan))
 
 
 def rdf_of(edges: np.ndarray, frames: int) -> Observable:
@@ -111,7 +119,9 @@ def comparable_lags(block: int, half: int, rollout: int, config: AssessConfig) -
     """Return the lags in frames: up to a tenth of the shorter series, at least five where the halves allow it."""
     last = max(int(config.lag_fraction * min(block, rollout)), config.minimum_lags)
     last = max(1, min(last, half - 2, rollout - 2))
-    return np.unique(np.round(np.geomspace(1, last, min(last, 30))).astype(int))
+    if last <= MOST_LAGS:
+        return np.arange(1, last + 1)
+    return np.unique(np.round(np.geomspace(1, last, MOST_LAGS)).astype(int))
 
 
 def distance_edges(tracks: Trajectories, replicas: tuple[Trajectories, ...], config: AssessConfig) -> np.ndarray:

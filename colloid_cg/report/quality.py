@@ -61,7 +61,7 @@ def visited_pixels(tracks: Trajectories) -> int:
 
 
 def locking_amplitude(counts: np.ndarray) -> float:
-    """Return A of the fit 1 + A cos(2 pi (x - x0)) to a sub-pixel histogram: 0 is flat, 1 is wholly locked."""
+    """Return A of the fit 1 + A cos(2 pi (x - x0)) to a sub-pixel histogram: 0 is flat, 2 one value."""
     total = counts.sum()
     centres = (np.arange(len(counts)) + 0.5) / len(counts)
     return float(2.0 * np.abs(np.sum(counts * np.exp(2j * np.pi * centres))) / total) if total else 0.0

@@ -60,7 +60,8 @@ def figure_van_hove(comparison: dict[str, Any]) -> Figure:
     figure = new_figure(max(4.6, 3.1 * len(curves)), 3.1)
     for axes, curve in zip(axes_of(figure, 1, len(curves)), curves, strict=True):
         _draw(axes, curve)
-        axes.set(xlabel="displacement (µm)", title=f"lag {curve['lag_s']:.3g} s", yscale="log")
+        axes.set(xlabel="displacement (µm)", title=f"lag {curve['lag_s']:.3g} s")
+        plain_log(axes, y=True, steps=(1.0,))
         positive = floats(curve["experiment"])
         positive = positive[positive > 0]
         if len(positive):
@@ -80,8 +81,8 @@ def figure_ledger(rollout: Rollout) -> Figure:
     for replica in range(rollout.n_replicas):
         energy.plot(time, ledger.energy[replica] / particles, color=BLUE, alpha=0.5, linewidth=0.9)
         bath.plot(time, ledger.bath_entropy[replica] / particles, color=BLUE, alpha=0.5, linewidth=0.9)
-    energy.set(xlabel="time (s)", ylabel="Ψ per particle ($k_BT_0$)", title="Energy")
-    bath.set(xlabel="time (s)", ylabel="entropy per particle ($k_B$)", title="Entropy given to the bath")
+    energy.set(xlabel="time (s)", ylabel="Ψ per particle (kT)", title="Energy")
+    bath.set(xlabel="time (s)", ylabel="entropy per particle (k)", title="Entropy given to the bath")
     _draw_residual(first_law, time, np.abs(ledger.residual()))
     return figure
 
@@ -93,7 +94,7 @@ def _draw_residual(axes: Axes, time: np.ndarray, residual: np.ndarray) -> None:
         return
     # Exact zeros have no place on this scale; they are drawn at the smallest residual that is not zero.
     axes.plot(time, np.maximum(residual, residual[residual > 0].min()).T, color=BLUE, alpha=0.5, linewidth=0.9)
-    axes.set(xlabel="time (s)", ylabel="|ΔΨ + $T_0$ΔS − W| ($k_BT_0$)", yscale="log")
+    axes.set(xlabel="time (s)", ylabel="|ΔΨ + TΔS − W| (kT)", yscale="log")
 
 
 def _with_residual(figure: Figure) -> tuple[Axes, Axes]:

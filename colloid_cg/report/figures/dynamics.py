@@ -84,7 +84,7 @@ def figure_pair_force(pair_force: pd.DataFrame, samples: dict[str, Any]) -> Figu
         axes.plot(table["r"], table["force"], color=colour, label=f"{_pair_label(pair)}, 90 % band")
     _unseen(axes, pair_force, samples)
     axes.axhline(0.0, color=MUTED, linewidth=0.8)
-    axes.set(xlabel="pair distance r (µm)", ylabel="force ($k_BT$/µm), > 0 repulsive", title="Pair force")
+    axes.set(xlabel="pair distance r (µm)", ylabel="force (kT/µm), > 0 repulsive", title="Pair force")
     axes.legend()
     return figure
 
@@ -112,7 +112,7 @@ def figure_pair_potential(pair_force: pd.DataFrame, inversion: dict[str, Any]) -
             fmt="o", color=INK, markersize=3.5, capsize=2, label="−ln g(r), approximate",
         )  # fmt: skip
     axes.axhline(0.0, color=MUTED, linewidth=0.8)
-    axes.set(xlabel="pair distance r (µm)", ylabel="potential ($k_BT$)", title="Pair potential")
+    axes.set(xlabel="pair distance r (µm)", ylabel="potential (kT)", title="Pair potential")
     axes.legend()
     return figure
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
 from colloid_cg.report.figures.movie import show_frame
 from colloid_cg.report.figures.style import (
     BLUE,
+    INK,
     MUTED,
+    ON_PICTURES,
     ORANGE,
-    SEQUENTIAL,
     axes_of,
     image_axes,
     new_figure,
@@ -51,11 +55,9 @@ def figure_event_map(events: pd.DataFrame, *, frame: np.ndarray | None, frame_in
     (axes,) = axes_of(figure)
     if frame is not None:
         show_frame(axes, frame)
-    circles = EllipseCollection(
-        2 * events["radius"].to_numpy(), 2 * events["radius"].to_numpy(), np.zeros(len(events)), units="xy",
-        offsets=events[["x", "y"]].to_numpy(dtype=float), offset_transform=axes.transData,
-        facecolors="none", linewidths=1.5, cmap=SEQUENTIAL,
-    )  # fmt: skip
+    # A dark line under the coloured one keeps it visible on any picture.
+    axes.add_collection(_circles(axes, events, facecolors="none", edgecolors=INK, linewidths=3.4))
+    circles = _circles(axes, events, facecolors="none", linewidths=1.7, cmap=ON_PICTURES)
     circles.set_array(events["t_peak"].to_numpy() * frame_interval)
     axes.add_collection(circles)
     if frame is None:
@@ -66,6 +68,15 @@ def figure_event_map(events: pd.DataFrame, *, frame: np.ndarray | None, frame_in
     figure.colorbar(circles, ax=axes, label="time of the peak (s)", shrink=0.85)
     axes.set_title(f"{len(events)} events")
     return figure
+
+
+def _circles(axes: Axes, events: pd.DataFrame, **options: Any) -> EllipseCollection:
+    diameter = 2.0 * events["radius"].to_numpy()
+    offsets = events[["x", "y"]].to_numpy(dtype=float)
+    angle = np.zeros(len(events))
+    return EllipseCollection(
+        diameter, diameter, angle, units="xy", offsets=offsets, offset_transform=axes.transData, **options
+    )
 
 
 @styled
@@ -80,7 +91,7 @@ def figure_p_values(fields: pd.DataFrame, columns: list[str]) -> Figure:
             continue
         counts, edges = np.histogram(values, bins=20, range=(0.0, 1.0))
         axes.stairs(counts / counts.sum() * 20, edges, fill=True, color=BLUE, alpha=0.75)
-        axes.axhline(1.0, color=ORANGE, linewidth=1.2, label="nothing but noise")
+        axes.axhline(1.0, color=ORANGE, linewidth=1.2, label="chance alone")
         axes.set(xlabel="p-value", title=name.removesuffix("_p"), xticks=(0, 0.5, 1))
     figure.axes[0].set_ylabel("density")
     figure.axes[0].legend()

@@ -100,7 +100,8 @@ def _mass_panel(axes: Axes, found: dict[str, Any]) -> None:
         axes.axvline(evidence["noise_level"], color=MUTED, linestyle="--", label="1.5 × what noise reaches")
     if found.get("value"):
         axes.axvline(found["value"], color=VERMILLION, label="minmass")
-    axes.set(xscale="log", xlabel="integrated brightness (grey levels)", ylabel="candidates")
+    axes.set(xlabel="integrated brightness (grey levels)", ylabel="candidates")
+    plain_log(axes, x=True)
     return headroom(axes)
 
 

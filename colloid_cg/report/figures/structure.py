@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from colloid_cg.report.figures.movie import show_frame
 from colloid_cg.report.figures.style import (
     BLUE,
-    SEQUENTIAL,
+    ON_PICTURES,
     VERMILLION,
     axes_of,
     headroom,
@@ -44,7 +44,7 @@ def figure_field_map(
     low, high = np.percentile(known[name], (2, 98)) if len(known) else (0.0, 1.0)
     area = float(np.clip(3.0e4 / max(len(known), 1), 6.0, 60.0))
     points = axes.scatter(
-        known["x"], known["y"], c=known[name], cmap=SEQUENTIAL, s=area, vmin=low, vmax=max(high, low + 1e-12),
+        known["x"], known["y"], c=known[name], cmap=ON_PICTURES, s=area, vmin=low, vmax=max(high, low + 1e-12),
         edgecolors="white", linewidths=0.3,
     )  # fmt: skip
     figure.colorbar(points, ax=axes, label=label, shrink=0.85)

@@ -9,8 +9,10 @@ from typing import Any, ParamSpec
 
 import matplotlib
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -27,6 +29,8 @@ PURPLE = "#CC79A7"
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 EXPERIMENT, MODEL = INK, VERMILLION
 SEQUENTIAL = "cividis"
+ON_PICTURES = ListedColormap(colormaps["plasma"](np.linspace(0.25, 1.0, 192)))
+"""Without the dark end, which a dark picture would swallow."""
 
 DPI = 144
 _SETTINGS: dict[str, Any] = {
@@ -109,12 +113,12 @@ def remark(axes: Axes, text: str) -> None:
     axes.set_axis_off()
 
 
-def plain_log(axes: Axes, *, x: bool = False, y: bool = False) -> None:
-    """Make axes logarithmic with ticks at 1, 2 and 5 written as plain numbers."""
+def plain_log(axes: Axes, *, x: bool = False, y: bool = False, steps: tuple[float, ...] = (1.0, 2.0, 5.0)) -> None:
+    """Make axes logarithmic with ticks at ``steps`` of each decade, written as plain numbers."""
     for axis, chosen, scale in ((axes.xaxis, x, axes.set_xscale), (axes.yaxis, y, axes.set_yscale)):
         if chosen:
             scale("log")
-            axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0), numticks=12))
+            axis.set_major_locator(LogLocator(base=10, subs=steps, numticks=12))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_formatter(NullFormatter())
 

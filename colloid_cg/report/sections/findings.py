@@ -46,8 +46,8 @@ def events_section(content: ReportContent) -> Section:
     columns = [] if content.event_fields is None else p_value_columns(list(content.event_fields.columns))[:2]
     if content.event_fields is not None and columns:
         caption = (
-            "p-values of every particle and frame under the null model. A flat floor with a peak at zero is what events "
-            "on top of chance look like; a floor that is not flat means that the null does not describe the movie."
+            "p-values of every particle and frame under the null model. A flat floor with a peak at zero is what "
+            "events on top of chance look like; where the floor is not flat the null does not describe the movie."
         )
         figure = figure_p_values(content.event_fields, columns)
         pictures.append(Picture(name="events_p_values", figure=figure, caption=caption))

@@ -153,8 +153,8 @@ def comparison_section(content: ReportContent) -> Section:
     text = (
         f"The test block ({frames.get('experiment')} frames) was used neither for fitting nor for selection. "
         f"{frames.get('replicas')} rollouts of {frames.get('rollout')} frames start from its first frame and pass "
-        "through the same blur, noise and view. RRMSE = √(Σ(model − experiment)² / Σ experiment²); the reference is the first "
-        "half of the test block against its second half."
+        "through the same blur, noise and view. RRMSE = √(Σ(model − experiment)² / Σ experiment²); the "
+        "reference is the first half of the test block against its second half."
     )
     warnings = tuple(warning_line(line) for line in assessment.get("warnings") or [])
     return Section(anchor="comparison", title=title, text=(text, *warnings), pictures=pictures)
