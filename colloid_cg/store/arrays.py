@@ -31,7 +31,9 @@ def read_model(folder: Path) -> ModelBundle:
         config=read_json(folder / "config.json"),
         weights=read_weights(folder / "weights.safetensors"),
         metrics=read_json(folder / "metrics.json"),
-        pair_force=pd.read_csv(folder / "pair_force.csv"),
+        pair_force=pd.read_csv(
+            folder / "pair_force.csv", dtype=dict.fromkeys(("r", "force", "low90", "high90"), float)
+        ),
         diagnostics=read_json(folder / "diagnostics.json"),
     )
 
@@ -126,3 +128,19 @@ def read_rollout(folder: Path) -> Rollout:
         exposure=attributes["exposure"],
         metadata=attributes["metadata"],
     )
+
+
+def write_structure(folder: Path, weights: dict[str, np.ndarray], description: dict[str, Any]) -> None:
+    """Write RUN/structure/: weights.safetensors and description.json of the autoencoder."""
+    with atomic_path(folder, folder=True) as temporary:
+        write_weights(temporary / "weights.safetensors", weights)
+        write_json(temporary / "description.json", description)
+
+
+def read_structure(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read what :func:`write_structure` wrote."""
+    if not (folder / "weights.safetensors").is_file():
+        raise InputError(
+            f"no structure model in {folder}", expected="a trained encoder", action="run 'colloid-cg structure' first"
+        )
+    return read_weights(folder / "weights.safetensors"), read_json(folder / "description.json")

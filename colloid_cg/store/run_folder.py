@@ -92,10 +92,11 @@ class RunFolder:
         """Replace top-level entries of run.json."""
         write_json(self.manifest_path, {**self.manifest(), **entries})
 
-    def record_stage(self, name: str, entry: dict[str, Any]) -> None:
-        """Replace the record of one stage in run.json."""
+    def record_stage(self, name: str, entry: dict[str, Any], *, drop: tuple[str, ...] = ()) -> None:
+        """Replace the record of one stage in run.json and remove those of the stages in ``drop``."""
         manifest = self.manifest()
-        write_json(self.manifest_path, {**manifest, "stages": {**manifest["stages"], name: entry}})
+        kept = {stage: record for stage, record in manifest["stages"].items() if stage not in drop}
+        write_json(self.manifest_path, {**manifest, "stages": {**kept, name: entry}})
 
     @contextmanager
     def locked(self) -> Iterator[None]:
