@@ -6,7 +6,6 @@ a movie would pass for a whole one.
 
 from __future__ import annotations
 
-import os
 import struct
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +15,8 @@ from colloid_cg.video.source import no_frames, truncated
 
 _CLASSIC = ("I", 4, "H", 2, 12)
 _BIG = ("Q", 8, "Q", 8, 20)
+_TYPE_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Bytes per value of the TIFF field types that take more than one."""
 
 
 def page_offsets(path: Path) -> list[int]:
@@ -48,11 +49,22 @@ def page_offsets(path: Path) -> list[int]:
             end = offset + count_size + n_tags * tag_size
             if end + offset_size > size:
                 raise truncated(path, f"the directory of page {len(offsets) - 1} ends at byte {end} of {size}")
-            stream.seek(n_tags * tag_size, os.SEEK_CUR)
+            tags = stream.read(n_tags * tag_size)
             (offset,) = struct.unpack(order + offset_format, stream.read(offset_size))
+            if len(offsets) == 1 or not offset:
+                _check_values(tags, order + offset_format, size, path)
     if not offsets:
         raise no_frames(path.name, "no pages")
     return offsets
+
+
+def _check_values(tags: bytes, offset_format: str, size: int, path: Path) -> None:
+    """Look for tag values (the description with its calibration above all) beyond the end of the file."""
+    order, letter = offset_format
+    for _, kind, count, value in struct.iter_unpack(f"{order}HH{letter}{letter}", tags):
+        n_bytes = _TYPE_BYTES.get(kind, 1) * count
+        if n_bytes > struct.calcsize(offset_format) and value + n_bytes > size:
+            raise truncated(path, f"the value of a tag would end at byte {value + n_bytes} of {size}")
 
 
 def _header(stream: BinaryIO, path: Path) -> tuple[str, tuple[str, int, str, int, int], int]:
