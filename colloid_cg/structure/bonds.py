@@ -19,7 +19,6 @@ def bond_order(
     *,
     n_particles: int,
     order: int,
-    softening: float = SOFTENING,
 ) -> Scalars:
     r"""Return the bond-orientational order of each particle, between 0 and 1.
 
@@ -41,20 +40,18 @@ def bond_order(
     weights : array, shape (m,)
     centre : int array, shape (m,)
     n_particles, order : int
-        Number of particles; k or l.
-    softening : float
-        w_0. With 0 the value of a particle without neighbours is NaN.
+        Number of particles; k or l. w_0 is :data:`SOFTENING`; without neighbours the value is 0.
     """
-    total = np.bincount(centre, weights, minlength=n_particles) + softening
+    total = np.bincount(centre, weights, minlength=n_particles) + SOFTENING
     if vectors.shape[1] == 2:
-        square = _modulus_squared(_harmonic(vectors, order), weights, centre, n_particles)
+        square = modulus_squared(harmonic(vectors, order), weights, centre, n_particles=n_particles)
     else:
         square = _steinhardt_squared(vectors, weights, centre, n_particles=n_particles, order=order)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.sqrt(square) / total)
+    return np.asarray(np.sqrt(square) / total)
 
 
-def _harmonic(vectors: Vectors, order: int) -> np.ndarray:
+def harmonic(vectors: Vectors, order: int) -> np.ndarray:
+    """Return exp(i order theta) of plane vectors, shape (m,)."""
     length = np.hypot(vectors[:, 0], vectors[:, 1])
     unit = (vectors[:, 0] + 1j * vectors[:, 1]) / np.where(length > 0, length, 1.0)
     # Repeated products: a complex power goes through logarithms and is ten times slower.
@@ -73,12 +70,13 @@ def _steinhardt_squared(
     square = np.zeros(n_particles)
     for m in range(order + 1):
         # |Y_l,-m| = |Y_l,m| summed over real weights, so negative m count as the positive ones again.
-        part = _modulus_squared(sph_harm_y(order, m, polar, azimuth), weights, centre, n_particles)
+        part = modulus_squared(sph_harm_y(order, m, polar, azimuth), weights, centre, n_particles=n_particles)
         square += part if m == 0 else 2.0 * part
     return np.asarray(4.0 * np.pi / (2 * order + 1) * square)
 
 
-def _modulus_squared(values: np.ndarray, weights: Scalars, centre: Indices, n_particles: int) -> Scalars:
+def modulus_squared(values: np.ndarray, weights: Scalars, centre: Indices, *, n_particles: int) -> Scalars:
+    """Return |sum_j w_ij values_ij|^2 of each particle, shape (n_particles,)."""
     real = np.bincount(centre, weights * values.real, minlength=n_particles)
     imaginary = np.bincount(centre, weights * values.imag, minlength=n_particles)
     return np.asarray(real**2 + imaginary**2)

@@ -1,4 +1,4 @@
-"""Areas of Voronoi cells in the plane: whole, and clipped to a disc so that they depend on near neighbours only."""
+"""Voronoi cells in the plane: area, bond order over the sides, and the area in reach of near neighbours only."""
 
 from __future__ import annotations
 
@@ -10,29 +10,35 @@ from scipy.spatial import Delaunay, QhullError
 
 from colloid_cg.records import Box
 from colloid_cg.shapes import Positions, Scalars
+from colloid_cg.structure.bonds import harmonic, modulus_squared
 
 _GHOSTS = 32
 
 
 @dataclass(frozen=True)
-class CellAreas:
-    """Voronoi areas of each particle, in squared units of the positions, shape (n,).
+class Cells:
+    """The Voronoi cell of each particle, arrays of shape (n,).
 
-    ``whole`` is NaN where a particle beyond an open edge could change it. ``clipped`` is the part of the cell
-    within the clip radius of its particle: it depends only on neighbours up to twice that radius.
+    ``area`` (squared unit of the positions) and ``psi6`` are NaN where a particle beyond an open edge could change
+    them. ``clipped`` is the part of the area within the clip radius of the particle: it depends only on neighbours
+    up to twice that radius.
     """
 
-    whole: np.ndarray
+    area: np.ndarray
+    psi6: np.ndarray
     clipped: np.ndarray
 
 
-def cell_areas(positions: Positions, box: Box, *, clip: float) -> CellAreas:
-    """Return the Voronoi areas of points in the plane.
+def voronoi_cells(positions: Positions, box: Box, *, clip: float) -> Cells:
+    r"""Return areas and bond order of the Voronoi cells of points in the plane.
 
     A cell is the union of the triangles from its particle to its sides; the side shared with a neighbour at
     distance r lies r/2 away. Points are repeated across periodic faces and a distant ring of points closes the
     cells at open ones. Nothing beyond an open edge can change a cell if, for each of its corners, the empty circle
-    through the three particles around that corner lies inside the box.
+    through the three particles around that corner lies inside the box. The bond order weighs neighbours by the
+    length l of the shared side, so that it is continuous and needs no cutoff (doi:10.1063/1.4774084):
+
+    .. math:: \psi_6 = \Big|\sum_j l_{ij} e^{6 i \theta_{ij}}\Big| \Big/ \sum_j l_{ij}
 
     Parameters
     ----------
@@ -43,24 +49,29 @@ def cell_areas(positions: Positions, box: Box, *, clip: float) -> CellAreas:
 
     Returns
     -------
-    CellAreas
-        NaN in both for a particle at exactly the place of another.
+    Cells
+        NaN everywhere for a particle at exactly the place of another.
     """
     n = len(positions)
+    nothing = np.full(n, np.nan)
     if n == 0:
-        return CellAreas(np.empty(0), np.empty(0))
+        return Cells(nothing, nothing, nothing)
     points, n_ghosts = _surrounded(box.wrap(positions), box, clip=clip)
     try:
         triangles = Delaunay(points)
     except QhullError:
-        return CellAreas(np.full(n, np.nan), np.full(n, np.nan))
+        return Cells(nothing, nothing, nothing)
     centre, radius = _circumcircles(points[triangles.simplices])
     known = np.bincount(triangles.simplices.ravel(), minlength=len(points))[:n] > 0
     unclosed = (triangles.simplices >= len(points) - n_ghosts).any(axis=1)
     insecure = triangles.simplices[unclosed | ~(box.edge_distance(centre) >= radius)]
-    open_cell = np.bincount(insecure.ravel(), minlength=len(points))[:n] > 0
-    whole, clipped = _sum_over_sides(points, triangles, centre, n=n, clip=clip)
-    return CellAreas(np.where(known & ~open_cell, whole, np.nan), np.where(known, clipped, np.nan))
+    certain = known & (np.bincount(insecure.ravel(), minlength=len(points))[:n] == 0)
+    area, psi6, clipped = _sum_over_sides(points, triangles, centre, n=n, clip=clip)
+    return Cells(
+        area=np.where(certain, area, np.nan),
+        psi6=np.where(certain, psi6, np.nan),
+        clipped=np.where(known, clipped, np.nan),
+    )
 
 
 def _surrounded(positions: Positions, box: Box, *, clip: float) -> tuple[Positions, int]:
@@ -93,31 +104,35 @@ def _circumcircles(corners: np.ndarray) -> tuple[Positions, Scalars]:
 
 def _sum_over_sides(
     points: Positions, triangles: Delaunay, centre: Positions, *, n: int, clip: float
-) -> tuple[Scalars, Scalars]:
-    """Return whole and clipped areas of the first n points, summed over the sides of their cells."""
-    whole, clipped = np.zeros(n), np.zeros(n)
-    for corner in range(3):
-        other = triangles.neighbors[:, corner]
-        once = np.flatnonzero(other > np.arange(len(other)))
-        pair = np.delete(triangles.simplices[once], corner, axis=1)
-        ends = np.stack([centre[once], centre[other[once]]], axis=1)
-        for own, neighbour in (pair.T, pair.T[::-1]):
-            real = own < n
-            triangle, sector = _side(points[own[real]], points[neighbour[real]], ends[real], clip)
-            whole += np.bincount(own[real], triangle, minlength=n)
-            clipped += np.bincount(own[real], sector, minlength=n)
-    return whole, clipped
-
-
-def _side(own: Positions, neighbour: Positions, ends: np.ndarray, clip: float) -> tuple[Scalars, Scalars]:
-    """Return the area of the triangles (own, end, end) and of their parts within ``clip`` of ``own``."""
-    towards = neighbour - own
+) -> tuple[Scalars, Scalars, Scalars]:
+    """Return area, bond order and clipped area of the first n points, summed over the sides of their cells."""
+    own, neighbour, ends = _sides(triangles, centre, n=n)
+    towards = points[neighbour] - points[own]
     distance = np.hypot(towards[:, 0], towards[:, 1])
     along = np.stack([-towards[:, 1], towards[:, 0]], axis=1) / distance[:, None]
     height = 0.5 * distance
-    first, second = (((ends[:, k] - own) * along).sum(axis=1) for k in range(2))
-    triangle = 0.5 * height * np.abs(second - first)
-    return triangle, np.abs(_swept(second, height, clip) - _swept(first, height, clip))
+    first, second = (((ends[:, k] - points[own]) * along).sum(axis=1) for k in range(2))
+    length = np.abs(second - first)
+    sector = np.abs(_swept(second, height, clip) - _swept(first, height, clip))
+    area, clipped = (np.bincount(own, part, minlength=n) for part in (0.5 * height * length, sector))
+    total = np.bincount(own, length, minlength=n)
+    square = modulus_squared(harmonic(towards, 6), length, own, n_particles=n)
+    return area, np.sqrt(square) / np.where(total > 0, total, 1.0), clipped
+
+
+def _sides(triangles: Delaunay, centre: Positions, *, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return every side of the first n cells: own point (m,), neighbour (m,), both ends of the side (m, 2, 2)."""
+    owns, neighbours, ends = [], [], []
+    for corner in range(3):
+        other = triangles.neighbors[:, corner]
+        once = np.flatnonzero(other > np.arange(len(other)))
+        pair = np.delete(triangles.simplices[once], corner, axis=1).astype(np.int64)
+        for own, neighbour in (pair.T, pair.T[::-1]):
+            real = own < n
+            owns.append(own[real])
+            neighbours.append(neighbour[real])
+            ends.append(np.stack([centre[once[real]], centre[other[once[real]]]], axis=1))
+    return np.concatenate(owns), np.concatenate(neighbours), np.concatenate(ends)
 
 
 def _swept(offset: Scalars, height: Scalars, clip: float) -> Scalars:

@@ -36,6 +36,8 @@ class StructureConfig(Settings):
         Hidden layers of the encoder; the decoder has them in reverse.
     epochs, patience, batch, learning_rate
         Training: passes at most, passes without improvement before it stops, rows per step, step of Adam.
+    code_noise : float
+        Blur of the code in training, in its standard deviations: keeps s a smooth function of structure.
     noise_augmentation : bool
         Show the encoder positions moved by the stated localisation error; the targets stay as measured.
     """
@@ -51,10 +53,11 @@ class StructureConfig(Settings):
     validation_fraction: float = Field(default=0.2, gt=0, lt=0.9)
     max_rows: int = Field(default=50_000, ge=500)
     hidden: tuple[int, ...] = (32, 16)
-    epochs: int = Field(default=150, ge=1)
+    epochs: int = Field(default=60, ge=1)
     patience: int = Field(default=12, ge=1)
     batch: int = Field(default=1024, ge=16)
-    learning_rate: float = Field(default=2e-3, gt=0)
+    learning_rate: float = Field(default=4e-3, gt=0)
+    code_noise: float = Field(default=0.5, ge=0, le=2)
     noise_augmentation: bool = False
 
     @field_validator("cutoff", mode="before")

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from colloid_cg.records import Box, NeighborGraph
 from colloid_cg.shapes import Positions, Scalars
 from colloid_cg.structure.bonds import ORDERS, bond_order
-from colloid_cg.structure.cells import cell_areas
+from colloid_cg.structure.cells import voronoi_cells
 from colloid_cg.structure.neighbourhood import Neighbourhood, pairs_within
 from colloid_cg.structure.windows import window, window_volume
 
@@ -26,8 +26,8 @@ class Description:
     valid : bool array, shape (n,)
         True where nothing beyond the edge of the view can change the values.
     psi6, voronoi_area, local_density : arrays, shape (n,)
-        Readable fields: first-shell bond order; area of the Voronoi cell (um2, NaN in 3-D); particles per um2 (um3)
-        in the smooth window, itself included. NaN where the edge of the view could change them.
+        Readable fields: bond order over the sides of the Voronoi cell and its area (um2), both NaN in 3-D; particles
+        per um2 (um3) in the smooth window, itself included. NaN where the edge of the view could change them.
     """
 
     values: np.ndarray
@@ -65,12 +65,12 @@ def describe(positions: Positions, species: np.ndarray, box: Box, *, neighbourho
     """
     n, dimension = positions.shape
     graph = pairs_within(positions, neighbourhood.cutoff, box)
-    area = np.full(n, np.nan)
-    columns = [*radial_functions(graph, species, neighbourhood=neighbourhood)]
-    columns += _bond_orders(graph, neighbourhood)
+    area, psi6 = np.full(n, np.nan), np.full(n, np.nan)
+    columns = radial_functions(graph, species, neighbourhood=neighbourhood) + _bond_orders(graph, neighbourhood)
     if dimension == 2:
-        cells = cell_areas(positions, box, clip=0.5 * neighbourhood.cutoff)
-        area, columns = cells.whole, [*columns, cells.clipped / neighbourhood.cutoff**2]
+        cells = voronoi_cells(positions, box, clip=0.5 * neighbourhood.cutoff)
+        area, psi6 = cells.area, cells.psi6
+        columns.append(cells.clipped / neighbourhood.cutoff**2)
     own = np.stack(columns, axis=1)
     edge = box.edge_distance(positions)
     seen = edge >= neighbourhood.cutoff
@@ -79,7 +79,7 @@ def describe(positions: Positions, species: np.ndarray, box: Box, *, neighbourho
     return Description(
         values=np.where(valid[:, None], values, np.nan),
         valid=valid,
-        psi6=np.where(seen, _psi6(graph, neighbourhood), np.nan),
+        psi6=np.where(seen, psi6, np.nan),
         voronoi_area=np.where(seen, area, np.nan),
         local_density=np.where(seen, local_density(graph, neighbourhood.cutoff), np.nan),
     )
@@ -146,9 +146,3 @@ def _bond_orders(graph: NeighborGraph, neighbourhood: Neighbourhood) -> list[Sca
             for k in ORDERS
         ]
     return orders
-
-
-def _psi6(graph: NeighborGraph, neighbourhood: Neighbourhood) -> Scalars:
-    centre, _, vectors = graph.directed()
-    weight = window(np.concatenate([graph.distances, graph.distances]), neighbourhood.bond_cutoff)
-    return bond_order(vectors, weight, centre, n_particles=graph.n_particles, order=6, softening=0.0)

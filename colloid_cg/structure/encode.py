@@ -27,7 +27,7 @@ def encode(model: StructureModel, tracks: Trajectories, *, progress: Progress = 
     -------
     pandas.DataFrame
         One row per detection in the order of ``tracks.table``: ``frame, particle, s0, s1, ..., psi6, voronoi_area``
-        (um2; NaN in 3-D), ``local_density`` (1/um2 or 1/um3). NaN where the edge of the view could change the value.
+        (um2; both NaN in 3-D), ``local_density`` (1/um2 or 1/um3). NaN where the edge of the view could change it.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from colloid_cg.nets import single_thread, to_arrays, torch_generator
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import Trajectories
 from colloid_cg.seeding import generator
-from colloid_cg.structure.autoencoder import Block, Scores, Trained, scores, train
+from colloid_cg.structure.autoencoder import Block, Scores, Trained, principal_start, scores, train
 from colloid_cg.structure.config import StructureConfig
 from colloid_cg.structure.descriptors import descriptor_names
 from colloid_cg.structure.gauge import Gauge, fix_gauge
@@ -161,11 +161,8 @@ def _fit_species(
         )
     blocks = [_standardised(rows, mean, inverse) for rows in (training, validation)]
     trained = train(blocks[0], blocks[1], config=config, generator=torch_generator(stream), progress=progress)
-    baseline = train(
-        blocks[0],
-        blocks[1],
-        config=config.model_copy(update={"epochs": 0}),
-        generator=torch_generator(np.random.default_rng(0)),
+    linear_start = principal_start(
+        blocks[0], latents=config.latents, hidden=config.hidden, generator=torch_generator(np.random.default_rng(0))
     )
     with torch.no_grad():
         code, later = (
@@ -175,7 +172,7 @@ def _fit_species(
     gauge = fix_gauge(code, later, torch.from_numpy(training.density))
     arrays = {"mean": mean, "inverse_scale": inverse, **to_arrays(trained.network)}
     arrays |= {"latent_mean": gauge.mean.numpy().copy(), "latent_map": gauge.matrix.numpy().copy()}
-    linear, network = scores(baseline.network, blocks[1]), scores(trained.network, blocks[1])
+    linear, network = scores(linear_start, blocks[1]), scores(trained.network, blocks[1])
     return arrays, _report(trained, gauge, linear=linear, network=network, sizes=(len(training), len(validation)))
 
 
