@@ -41,8 +41,8 @@ video.shape, video.pixel_size, video.frame_interval, video.exposure
 
 # %%
 suggestion = cg.suggest(video)
-for reason in suggestion.as_dict()["reasons"]:
-    print(reason)
+for name, choice in suggestion.choices.items():
+    print(f"{name} = {choice.value}: {choice.reason}")
 
 # %% [markdown]
 # ## Tracking

@@ -131,6 +131,8 @@ def inspect_(
             return
         for line in suggestion["reasons"]:
             show(line)
+        for line in suggestion["warnings"]:
+            note(f"check: {line}")
         show(str(target))
 
 

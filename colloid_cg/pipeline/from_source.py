@@ -36,7 +36,9 @@ def _inspect(job: Job) -> dict[str, Any]:
     config = job.study.section(TrackConfig)
     tracking.check_against(config, video)
     with job.progress("inspect") as progress:
-        suggestion = tracking.suggest(video, config, progress=progress)
+        progress(0, 1)
+        suggestion = tracking.suggest(video, config)
+        progress(1, 1)
     settings = tracking.resolve(config, suggestion)
     chosen = np.unique(np.linspace(0, len(video) - 1, PREVIEW_FRAMES).round().astype(int))
     with atomic_path(folder.cache / "preview.npz") as temporary, temporary.open("wb") as stream:
@@ -52,8 +54,7 @@ def _track(job: Job) -> dict[str, Any]:
         detections = _locate_resumable(job, video, config, progress)
     with job.progress("link") as progress:
         progress(0, 1)
-        linked = tracking.link(detections, config)
-        tracks = tracking.assemble(linked, video, config)
+        tracks = tracking.assemble(detections, video, config)
         progress(1, 1)
     write_trajectories(folder.path / "trajectories.parquet", tracks)
     return {"detections": len(detections), "tracks": tracks.n_particles, "rows": len(tracks), "frames": tracks.n_frames}
@@ -85,11 +86,11 @@ def _locate_resumable(job: Job, video: FrameStack, config: TrackConfig, progress
 def _import(job: Job) -> dict[str, Any]:
     with job.progress("import") as progress:
         progress(0, 1)
-        table = read_foreign_table(Path(job.source["path"]))
-        tracks = tracking.import_table(table, job.study.section(ImportConfig))
+        table, info = read_foreign_table(Path(job.source["path"]))
+        tracks = tracking.import_table(table, job.study.section(ImportConfig), name=job.source["name"])
         progress(1, 1)
     write_trajectories(job.folder.path / "trajectories.parquet", tracks)
-    return {"tracks": tracks.n_particles, "rows": len(tracks), "frames": tracks.n_frames}
+    return {"tracks": tracks.n_particles, "rows": len(tracks), "frames": tracks.n_frames, "table": info}
 
 
 INSPECT = Stage(

@@ -28,7 +28,9 @@ def inspect_video(
     config = study.section(TrackConfig)
     tracking.check_against(config, video)
     with progress("inspect") as advance:
-        suggestion = tracking.suggest(video, config, progress=advance)
+        advance(0, 1)
+        suggestion = tracking.suggest(video, config)
+        advance(1, 1)
     settings = tracking.resolve(config, suggestion)
     middle = len(video) // 2
     detections = tracking.locate(video, settings, start=middle, stop=middle + 1)
@@ -45,4 +47,5 @@ def inspect_video(
         "frame_interval_s": video.frame_interval,
         "exposure_s": video.exposure,
     }
-    return {"movie": movie, "settings": settings.as_dict(), **content}
+    reasons = [f"{name} = {choice.value}: {choice.reason}" for name, choice in suggestion.choices.items()]
+    return {"movie": movie, "settings": settings.as_dict(), "reasons": reasons, "warnings": suggestion.warnings, **content}

@@ -18,7 +18,7 @@ FRAME_FILES = "*_ParticleData.dlm"
 FRAME_COLUMNS = ("particle", "x", "y", "r", "force")
 
 
-def read_table(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+def read_foreign_table(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read a table of positions as it stands.
 
     Parameters

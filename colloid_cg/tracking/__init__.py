@@ -2,7 +2,7 @@
 
 from colloid_cg.tracking.assemble import assemble, track
 from colloid_cg.tracking.choices import Choice
-from colloid_cg.tracking.config import TrackConfig, check_against
+from colloid_cg.tracking.config import LOCATE_SETTINGS, TrackConfig, check_against
 from colloid_cg.tracking.drift import estimate_drift, remove_drift, subtract_drift
 from colloid_cg.tracking.importing import ImportConfig, import_table
 from colloid_cg.tracking.linking import keep_good, keep_long, link
@@ -11,6 +11,7 @@ from colloid_cg.tracking.quality import camera_positions, quality
 from colloid_cg.tracking.suggest import Suggestion, resolve, suggest
 
 __all__ = [
+    "LOCATE_SETTINGS",
     "Choice",
     "ImportConfig",
     "Suggestion",

@@ -90,6 +90,23 @@ SUGGESTED = ("invert", "diameter", "separation", "threshold", "minmass", "search
 """Settings that are decided from the movie where they are ``None``."""
 
 
+LOCATE_SETTINGS = (
+    "engine",
+    "precision",
+    "diameter",
+    "invert",
+    "minmass",
+    "separation",
+    "percentile",
+    "noise_size",
+    "smoothing",
+    "threshold",
+    "preprocess",
+    "max_per_frame",
+)
+"""Settings that locating depends on; the others only matter from linking on."""
+
+
 def check_against(config: TrackConfig, stack: FrameStack) -> None:
     """Refuse settings and movies that cannot go together, before any work is done.
 
