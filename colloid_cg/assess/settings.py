@@ -1,0 +1,50 @@
+"""Settings of the comparison between experiment and rollouts."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from colloid_cg.settings import Settings
+
+
+class AssessConfig(Settings):
+    """How experiment and rollouts are compared.
+
+    Parameters
+    ----------
+    r_max : float or None
+        Largest pair distance of g(r) in um; None: four mean spacings, at most half the smaller view.
+    rdf_bins : int
+        Bins of g(r).
+    rdf_frames : int
+        Frames of each series that enter g(r), evenly spaced (neighbouring frames repeat each other).
+    lag_fraction : float
+        Longest lag as a share of the shorter of block and rollout.
+    minimum_lags : int
+        Number of lags used even where ``lag_fraction`` would leave fewer.
+    van_hove_lags : int
+        Number of lags, spread evenly in logarithm, at which displacements are compared.
+    van_hove_bins : int
+        Bins of each displacement distribution.
+    rrmse_floor : float
+        RRMSE that is good whatever the reference says.
+    reference_factor : float
+        RRMSE that is good, in units of the experiment's agreement with itself.
+    dilute_limit : float
+        g(r) is inverted only where density x pi x range^2 (2-D; the sphere in 3-D) stays below this number.
+    """
+
+    table: ClassVar[str] = "assess"
+
+    r_max: float | None = Field(default=None, gt=0)
+    rdf_bins: int = Field(default=50, ge=5)
+    rdf_frames: int = Field(default=60, ge=2)
+    lag_fraction: float = Field(default=0.1, gt=0, le=0.5)
+    minimum_lags: int = Field(default=5, ge=2)
+    van_hove_lags: int = Field(default=3, ge=1)
+    van_hove_bins: int = Field(default=41, ge=7)
+    rrmse_floor: float = Field(default=0.03, gt=0)
+    reference_factor: float = Field(default=1.5, ge=1)
+    dilute_limit: float = Field(default=0.3, gt=0)
