@@ -11,7 +11,7 @@ Video = Annotated[
     Path, typer.Argument(help="The movie: TIFF, AVI/MP4, .cine, .seq, .nd2, .npy, .zarr or a folder of images.")
 ]
 Table = Annotated[
-    Path, typer.Argument(help="Trajectories: .csv, .parquet, trackpy .h5, or a folder of tables, one per frame.")
+    Path, typer.Argument(help="Trajectories: .csv, .txt, .tsv, .parquet, or a folder of tables, one per frame.")
 ]
 Run = Annotated[Path, typer.Argument(help="A run folder made by run, track or import.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The folder to make or to go on with.")]

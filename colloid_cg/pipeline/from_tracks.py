@@ -57,7 +57,7 @@ def _structure(job: Job) -> dict[str, Any]:
     with job.progress("structure") as progress:
         model = fit_structure(train, config, rng=job.rng("structure"), progress=progress)
         fields = encode(model, _tracks(job))
-    write_structure(job.folder.path / "structure", model.weights, model.as_dict())
+    write_structure(job.folder.path / "structure", *model.to_arrays())
     write_table(job.folder.path / FIELD_PARTS[0], fields)
     assemble_fields(job.folder)
     return {

@@ -48,4 +48,10 @@ def inspect_video(
         "exposure_s": video.exposure,
     }
     reasons = [f"{name} = {choice.value}: {choice.reason}" for name, choice in suggestion.choices.items()]
-    return {"movie": movie, "settings": settings.as_dict(), "reasons": reasons, "warnings": suggestion.warnings, **content}
+    return {
+        "movie": movie,
+        "settings": settings.as_dict(),
+        "reasons": reasons,
+        "warnings": suggestion.warnings,
+        **content,
+    }

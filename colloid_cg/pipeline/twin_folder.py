@@ -30,7 +30,9 @@ def write_twin(case: str, folder: Path, study: Study, *, progress: ProgressFacto
             f"{folder} that is not empty", expected="a new or empty folder", action="choose another folder with -o"
         )
     with progress("twin") as advance:
-        twin = make_twin(case, study.section(TwinConfig), progress=advance)
+        advance(0, 1)
+        twin = make_twin(case, study.section(TwinConfig))
+        advance(1, 1)
     stack = twin.stack()
     with atomic_path(folder, folder=True) as temporary, progress("render") as advance:
 

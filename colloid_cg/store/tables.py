@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from colloid_cg.errors import InputError
 
 FRAME_FILES = "*_ParticleData.dlm"
 """One file per frame without a header: id, x, y, r, force (silkehenkes/RigidLibrary)."""
+PICKLING = (".h5", ".hdf5", ".pkl", ".pickle")
+"""Kinds of file that are refused because reading them can execute code from outside."""
 FRAME_COLUMNS = ("particle", "x", "y", "r", "force")
 
 
@@ -25,7 +26,7 @@ def read_foreign_table(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     ----------
     path : Path
         A .csv, .txt or .tsv file with a header (comma, semicolon, tab or blanks between the columns), a .parquet file,
-        a .h5 or .hdf5 file of trackpy's PandasHDFStore, or a folder of ``*_ParticleData.dlm`` files, one per frame
+        or a folder of ``*_ParticleData.dlm`` files, one per frame
         in name order.
 
     Returns
@@ -50,9 +51,13 @@ def read_foreign_table(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         ".txt": ("csv", _read_text),
         ".tsv": ("csv", _read_text),
         ".parquet": ("parquet", pd.read_parquet),
-        ".h5": ("hdf5", _read_store),
-        ".hdf5": ("hdf5", _read_store),
     }
+    if path.suffix.lower() in PICKLING:
+        raise InputError(
+            f"{path.name}, a pandas HDF5 store, whose format can carry pickled code",
+            expected="a table that cannot execute anything",
+            action="save it in Python with 'table.to_parquet(...)' and import that file",
+        )
     if path.suffix.lower() not in readers:
         raise InputError(
             f"a file of kind {path.suffix or 'without suffix'} ({path.name})",
@@ -81,26 +86,6 @@ def _read_text(path: Path) -> pd.DataFrame:
     separators = [mark for mark in (",", ";", "\t") if mark in header]
     separator = max(separators, key=header.count) if separators else r"\s+"
     return pd.read_csv(path, sep=separator, encoding="utf-8-sig", low_memory=False)
-
-
-def _read_store(path: Path) -> pd.DataFrame:
-    if importlib.util.find_spec("tables") is None:
-        raise InputError(
-            f"{path.name}, a table of trackpy's PandasHDFStore",
-            expected="the library PyTables to read it",
-            action="install it with 'pip install tables', or save the table as .parquet",
-        )
-    with pd.HDFStore(path, mode="r") as store:
-        keys = sorted(store.keys(), key=_frame_number)
-        if not keys:
-            raise ValueError("it holds no table")
-        frames: list[pd.DataFrame] = [pd.DataFrame(store.get(key)) for key in keys]
-        return pd.concat(frames, ignore_index=True)
-
-
-def _frame_number(key: str) -> tuple[int, str]:
-    digits = "".join(mark for mark in key if mark.isdigit())
-    return (int(digits) if digits else -1, key)
 
 
 def _read_folder(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -15,7 +15,8 @@ from colloid_cg.tracking.scale_space import Blobs
 
 CLEAR_RATIO = 1.3  # of explained contrast: below it bright or dark is a matter of taste
 COVERED = 5.0  # diameter / scale: a neighbourhood of +-2.5 standard deviations of a Gaussian spot
-SEARCH_WIDTHS = 5.0  # standard deviations of a step: a Gaussian step is longer once in 270,000
+NEEDED_WIDTHS = 5.0  # standard deviations of a step: a Gaussian step is longer once in 270,000
+SEARCH_WIDTHS = 8.0  # what is taken where neighbours allow: particles are not all alike, and a cut tail lowers D
 FAINTEST_SHARE = 0.2  # of the mass of the bright particles: fainter ones are out of focus or debris
 LARGEST_SHARE = 0.45  # of the distance between neighbours: beyond one half identities are a guess
 
@@ -134,7 +135,9 @@ def _noise_reason(level: float) -> str:
 
 
 def choose_search_range(pairs: Sequence[tuple[pd.DataFrame, pd.DataFrame]]) -> Choice:
-    """Search range: five standard deviations of a step and the common motion, below half the neighbours' distance.
+    """Search range: eight standard deviations of a step and the common motion, below half the neighbours' distance.
+
+    Less than five standard deviations is warned of: the cut tail then biases every diffusion coefficient.
 
     Steps are those of mutual nearest neighbours in consecutive frames; their common motion is the median vector and
     their standard deviation per axis follows from the median length of what is left (Rayleigh: 1.1774 sigma).
@@ -148,9 +151,10 @@ def choose_search_range(pairs: Sequence[tuple[pd.DataFrame, pd.DataFrame]]) -> C
     drift = np.median(steps, axis=0)
     length = np.linalg.norm(steps - drift, axis=1)
     sigma = float(np.median(length)) / 1.1774
-    needed = float(np.linalg.norm(drift)) + SEARCH_WIDTHS * sigma
+    motion = float(np.linalg.norm(drift))
+    needed, wanted = motion + NEEDED_WIDTHS * sigma, motion + SEARCH_WIDTHS * sigma
     limit = LARGEST_SHARE * spacing if np.isfinite(spacing) else np.inf
-    value = max(1.0, min(needed, limit))
+    value = max(1.0, min(wanted, limit))
     reason = f"steps have a standard deviation of {sigma:.2f} px about a common motion of {np.hypot(*drift):.2f} px"
     reason += f"; neighbours are {spacing:.1f} px apart"
     warning = f"steps need {needed:.1f} px, more than neighbours allow: links will be wrong, record faster"
@@ -161,6 +165,7 @@ def choose_search_range(pairs: Sequence[tuple[pd.DataFrame, pd.DataFrame]]) -> C
         "drift_px": drift.tolist(),
         "spacing_px": _json(spacing),
         "needed_px": needed,
+        "wanted_px": wanted,
         "limit_px": _json(limit),
     }
     return Choice(value=round(value, 2), reason=reason, evidence=evidence, warning=warning)
