@@ -106,9 +106,10 @@ def illumination(stack: FrameStack, config: VideoConfig) -> np.ndarray:
 def background(image: np.ndarray, config: VideoConfig) -> np.ndarray:
     """Return the slowly varying background of one image (grey levels).
 
-    "tophat" is the opening by a disk (image minus opening is the white top-hat; for dark particles the closing, black
-    top-hat), "rolling_ball" the envelope a ball touches (Sternberg 1983, doi:10.1109/MC.1983.1654163), "gaussian" a
-    mean over the neighbourhood, particles included, the same for bright and dark.
+    "tophat" is the opening by a disk, approximated by a sequence of small steps for speed: image minus opening is the
+    white top-hat, for dark particles image minus closing the negative black top-hat. "rolling_ball" is the envelope a
+    ball touches (Sternberg 1983, doi:10.1109/MC.1983.1654163). "gaussian" is a mean over the neighbourhood, particles
+    included, the same for bright and dark.
     """
     if config.background == "none":
         return np.zeros_like(image)
@@ -125,7 +126,7 @@ def _from_below(image: np.ndarray, config: VideoConfig) -> np.ndarray:
     if config.background == "rolling_ball":
         from skimage.restoration import rolling_ball
 
-        return np.asarray(rolling_ball(image, radius=config.background_radius, num_threads=1))
+        return np.asarray(rolling_ball(image, radius=config.background_radius))
     from skimage.morphology import disk, opening
 
     return np.asarray(opening(image, disk(config.background_radius, decomposition="sequence")))

@@ -69,18 +69,19 @@ def open_video(
 
     Raises
     ------
-    InputError
-        If the source is missing, of unknown type, damaged, cut off, empty, or needs a choice.
-    ConfigError
-        If a setting cannot be used.
+    InputError, ConfigError
+        If the source is missing, of unknown type, damaged, cut off, empty, or needs a choice; if a setting is unusable.
     """
     stated = {"pixel_size": pixel_size, "frame_interval": frame_interval, "exposure": exposure, "channel": channel}
     settings = (config or VideoConfig()).as_dict()
     config = VideoConfig(**{**settings, **{key: value for key, value in stated.items() if value is not None}})
     if isinstance(source, np.ndarray):
-        name, movie = "array", open_array(source)
-    else:
-        name, movie = _open_path(str(source), config)
+        return _stack("array", open_array(source), config)
+    return _stack(*_open_path(str(source), config), config)
+
+
+def _stack(name: str, movie: RawMovie, config: VideoConfig) -> FrameStack:
+    """Choose channel and part of a movie and put the user's values over those of the file."""
     reader, dtype, said = grey(movie, config.channel, name=name)
     first, last = _part(config, movie.n_frames, name)
     calibration = _overridden(movie.calibration, config)

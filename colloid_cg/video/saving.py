@@ -50,16 +50,10 @@ def save_movie(
 
     Raises
     ------
-    InputError
-        If there are no frames, they are not alike, or their type cannot be stored.
-    StorageError
-        If the file cannot be written.
+    InputError, StorageError
+        If there are no frames, they are not alike, or their type cannot be stored; if the file cannot be written.
     """
-    path = Path(path)
-    if path.suffix.lower() not in _SUFFIXES:
-        raise InputError(
-            f"the file name {path.name}", expected="a name ending in .tif or .tiff", action="rename the output"
-        )
+    path = _checked_name(Path(path))
     values = {
         "pixel_size": None if pixel_size is None else micrometres(pixel_size),
         "frame_interval": None if frame_interval is None else seconds(frame_interval),
@@ -78,6 +72,14 @@ def save_movie(
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _checked_name(path: Path) -> Path:
+    if path.suffix.lower() not in _SUFFIXES:
+        raise InputError(
+            f"the file name {path.name}", expected="a name ending in .tif or .tiff", action="rename the output"
+        )
+    return path
 
 
 def _write_pages(

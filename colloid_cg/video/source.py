@@ -58,9 +58,11 @@ def wrapped(path: Path, kind: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+        if "imagecodecs" in reason:
+            raise extra_needed(path, "imagecodecs") from error
         raise InputError(
             f"{path.name}, which cannot be read as {kind} ({reason[:200].rstrip('.')})",
-            expected=f"a complete, undamaged {kind}",
+            expected=f"{kind} that is complete and undamaged",
             action="copy or export the file again and check that it opens in another viewer",
         ) from error
 
@@ -93,9 +95,9 @@ def frame_size_changes(name: str, index: int, shape: tuple[int, ...], first: tup
 
 
 def extra_needed(path: Path, package: str) -> InputError:
-    """Return the error for a format whose library is not installed."""
+    """Return the error for a format, or a compression, whose library is not installed."""
     return InputError(
-        f"{path.name} without the package {package} that reads such files",
+        f"{path.name}, which the package {package} would read, and no such package",
         expected="the optional readers to be installed",
         action='run: pip install "colloid-cg[video]"',
     )

@@ -99,6 +99,9 @@ class TiffReader:
         page = self._pages[flat]
         # past the end of the file the library pads with zeros: look before reading
         _check_page(page, flat, self.path)
+        if page.parent.filehandle.closed:
+            # a sister file of a multi-file movie, opened once to learn its pages
+            page.parent.filehandle.open()
         return np.asarray(page.asarray())
 
 
@@ -175,7 +178,8 @@ def _layout(file: Any, path: Path, *, config: VideoConfig, by_page: bool) -> _La
         shape=tuple(shape[:-n_plane]),
         plane_axes=page.axes,
         plane_shape=tuple(page.shape),
-        dtype=np.dtype(series.dtype),
+        # the library states types in native order, the block on disk is in that of the file
+        dtype=np.dtype(series.dtype).newbyteorder(file.byteorder),
         series=number,
         data_offset=series.dataoffset,
     )

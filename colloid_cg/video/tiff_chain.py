@@ -52,18 +52,17 @@ def page_offsets(path: Path) -> list[int]:
             tags = stream.read(n_tags * tag_size)
             (offset,) = struct.unpack(order + offset_format, stream.read(offset_size))
             if len(offsets) == 1 or not offset:
-                _check_values(tags, order + offset_format, size, path)
+                _check_values(tags, order, offset_format, size=size, path=path)
     if not offsets:
         raise no_frames(path.name, "no pages")
     return offsets
 
 
-def _check_values(tags: bytes, offset_format: str, size: int, path: Path) -> None:
+def _check_values(tags: bytes, order: str, letter: str, *, size: int, path: Path) -> None:
     """Look for tag values (the description with its calibration above all) beyond the end of the file."""
-    order, letter = offset_format
     for _, kind, count, value in struct.iter_unpack(f"{order}HH{letter}{letter}", tags):
         n_bytes = _TYPE_BYTES.get(kind, 1) * count
-        if n_bytes > struct.calcsize(offset_format) and value + n_bytes > size:
+        if n_bytes > struct.calcsize("=" + letter) and value + n_bytes > size:
             raise truncated(path, f"the value of a tag would end at byte {value + n_bytes} of {size}")
 
 
