@@ -10,7 +10,7 @@ import trackpy
 from scipy.spatial import cKDTree
 
 from colloid_cg.errors import ConfigError
-from colloid_cg.twin import CASES, FILES, CameraConfig, TwinConfig, make_twin, noiseless_frame, simulate_case
+from colloid_cg.twin import CASES, FILES, CameraConfig, Twin, TwinConfig, make_twin, noiseless_frame, simulate_case
 
 SMALL = TwinConfig(n_frames=6, width=120, height=100, particles=12, seed=4)
 TINY = {"n_frames": 4, "width": 120, "height": 100, "equilibration": 0.05}
@@ -119,12 +119,40 @@ def test_species_have_their_own_spots() -> None:
         make_twin("soft_discs", config.model_copy(update={"camera": CameraConfig(psf_sigma=(1.2,))}))
 
 
+@pytest.fixture(scope="module")
+def yukawa() -> Twin:
+    """The default Yukawa movie, but short."""
+    return make_twin("yukawa", TwinConfig(n_frames=10))
+
+
+def test_default_movies_are_small_enough() -> None:
+    config = TwinConfig()
+    assert config.n_frames * config.width * config.height * 2 < 60e6
+
+
+def test_default_yukawa_is_a_measurable_fluid(yukawa: Twin) -> None:
+    """Neighbours are two diameters apart, and the cage relaxes by .05 to .2 in a frame (k D dt)."""
+    first = yukawa.truth_table[yukawa.truth_table["frame"] == 0]
+    assert 250 < len(first) < 400
+    xy = first[["x", "y"]].to_numpy()
+    nearest = cKDTree(xy).query(xy, k=2)[0][:, 1]
+    assert nearest.min() > 10.0
+    assert np.median(nearest) > 14.0
+    assert yukawa.pair_force is not None
+    r, force = yukawa.pair_force[["r", "force"]].to_numpy().T
+    spacing = 0.1 * np.sqrt(2 / np.sqrt(3) * 320 * 300 / len(first))
+    slope = np.interp(spacing, r, np.gradient(force, r))
+    stiffness = 3 * (-slope - np.interp(spacing, r, force) / spacing)
+    config = yukawa.truth.config
+    assert 0.05 < stiffness * config.diffusion_coefficient * config.frame_interval < 0.2
+    assert 0.4 < yukawa.parameters["step_px"][0] < 1.0
+
+
 @pytest.mark.parametrize("case", ["brownian", "traps", "yukawa"])
-def test_default_movies_track_well(case: str) -> None:
+def test_default_movies_track_well(case: str, yukawa: Twin) -> None:
     """A plain centroid finds nearly every particle, with an error near the bound and no bias."""
-    twin = make_twin(case, TwinConfig(n_frames=300 if case != "yukawa" else 10))
+    twin = yukawa if case == "yukawa" else make_twin(case)
     stack, table = twin.stack(), twin.truth_table
-    assert stack.n_frames * stack.height * stack.width * stack.dtype.itemsize < 60e6
     errors, expected, false = [], 0, 0
     frames = range(0, stack.n_frames, stack.n_frames // 10)
     for frame in frames:
