@@ -78,5 +78,8 @@ def pixel_type(camera: CameraConfig) -> np.dtype:
 
 
 def pixel_variance(mean: np.ndarray, camera: CameraConfig) -> np.ndarray:
-    """Return the variance (counts^2) of pixels of expected value ``mean``: gain * mean + read_noise^2 + 1/12 (rounding)."""
+    """Return the variance of pixels of expected value ``mean``, counts^2: gain * mean + read_noise^2 + 1/12.
+
+    The last term is the rounding to whole counts.
+    """
     return np.asarray(camera.gain * np.asarray(mean) + camera.read_noise**2 + 1.0 / 12.0)

@@ -10,6 +10,7 @@ import numpy as np
 
 from colloid_cg.errors import ConfigError
 from colloid_cg.seeding import generator
+from colloid_cg.twin.camera import SPOT_RADIUS
 from colloid_cg.twin.forces import Force, HarmonicTraps, PairForces, no_force
 from colloid_cg.twin.motion import Clock, equilibrate, film, quench
 from colloid_cg.twin.potentials import (
@@ -27,12 +28,13 @@ SIZE_RATIO = 1.4
 STIFFEST_STEP = 0.05
 """Largest k D dt of a time step: the Heun scheme then errs by (k D dt)^2/4 = .06 % in an equilibrium variance."""
 STRONGEST_CONTACT = 4.0
-"""Pair energy in k_B T up to which the curvature of the potential sets the time step; closer pairs are rare."""
+"""Pair energy in k_B T, above that of neighbours at their mean distance, up to which the curvature of the potential
+sets the time step; closer pairs are rare."""
 
 
 def brownian(config: TwinConfig) -> TwinTruth:
     """Free diffusion; particles come and go through the edges of the view."""
-    config = _filled(config, particles=50, margin=5.0, equilibration=0.0)
+    config = _filled(config, particles=_count(config, 0.05), margin=5.0, equilibration=0.0)
     cell, start = _random_start(config)
     diffusion = np.full(len(start), config.diffusion_coefficient)
     instants, means = _film(no_force, start, diffusion, config, stiffness=0.0)
@@ -49,7 +51,7 @@ def brownian(config: TwinConfig) -> TwinTruth:
 
 def traps(config: TwinConfig) -> TwinTruth:
     """Harmonic traps on a square lattice, one particle each, started at equilibrium."""
-    config = _filled(config, particles=120, equilibration=0.0)
+    config = _filled(config, particles=_count(config, 0.125), equilibration=0.0)
     rng = generator(config.seed, "twin", "start")
     centres = _lattice(config) + config.pixel_size * (rng.random(2) - 0.5)
     start = centres + rng.standard_normal(centres.shape) / math.sqrt(config.trap_stiffness)
@@ -74,7 +76,7 @@ def traps(config: TwinConfig) -> TwinTruth:
 
 def yukawa_fluid(config: TwinConfig) -> TwinTruth:
     """Screened repulsion phi(r) = A exp(-(r - a)/l) a/r of one species, shifted to zero force at a + 8 l."""
-    config = _filled(config, particles=330, repulsion=35.0, contact=1.0)
+    config = _filled(config, particles=_count(config, 0.34), repulsion=35.0, contact=1.0)
     amplitude, contact = _given(config.repulsion), _given(config.contact)
     potential = yukawa(
         amplitude=amplitude,
@@ -93,7 +95,7 @@ def yukawa_fluid(config: TwinConfig) -> TwinTruth:
 
 def soft_disc_mixture(config: TwinConfig) -> TwinTruth:
     """Harmonic contact repulsion phi(r) = (A/2)(1 - r/a)^2 of small and large discs, half each, size 1 : 1.4."""
-    config = _filled(config, particles=220, repulsion=200.0, contact=1.6)
+    config = _filled(config, particles=_count(config, 0.23), repulsion=200.0, contact=1.6)
     amplitude, contact = _given(config.repulsion), _given(config.contact)
     contacts = {(0, 0): contact, (0, 1): contact * (1.0 + SIZE_RATIO) / 2.0, (1, 1): contact * SIZE_RATIO}
     potentials = {pair: soft_discs(amplitude=amplitude, contact=value) for pair, value in contacts.items()}
@@ -137,7 +139,10 @@ def _pair_case(
     species = np.arange(len(start), dtype=np.int64) % n_species
     diffusion = config.diffusion_coefficient / np.where(species == 0, 1.0, SIZE_RATIO)
     force = PairForces(potentials, species=species, lengths=cell[1])
-    stiffness = 2.0 * max(potential.curvature(STRONGEST_CONTACT) for potential in potentials.values())
+    levels = [float(potential.energy(spacing)) + STRONGEST_CONTACT for potential in potentials.values()]
+    curvatures = [potential.curvature(level) for potential, level in zip(potentials.values(), levels, strict=True)]
+    # two neighbours on opposite sides
+    stiffness = 2.0 * max(curvatures)
     longest = STIFFEST_STEP / (stiffness * config.diffusion_coefficient)
     start = quench(force, start, diffusion=diffusion, dt=longest, longest_move=0.05 * spacing)
     start = equilibrate(
@@ -182,6 +187,11 @@ def _filled(config: TwinConfig, **defaults: float) -> TwinConfig:
     return config.model_copy(update={name: value for name, value in defaults.items() if getattr(config, name) is None})
 
 
+def _count(config: TwinConfig, density: float) -> int:
+    """Return the number of particles in view at ``density`` per um2."""
+    return max(1, round(density * config.view[0] * config.view[1]))
+
+
 def _given(value: float | None) -> float:
     if value is None:
         raise ConfigError("a case without a default", expected="a value", action="set it in the twin settings")
@@ -191,6 +201,13 @@ def _given(value: float | None) -> float:
 def _random_start(config: TwinConfig) -> tuple[np.ndarray, np.ndarray]:
     """Return the periodic cell (lower corner, lengths) and uniformly random positions in it, um."""
     margin = _given(config.margin)
+    widest = SPOT_RADIUS * max(np.atleast_1d(config.camera.psf_sigma)) + 2.0
+    if margin < widest * config.pixel_size:
+        raise ConfigError(
+            f"twin.margin = {margin:.3g} um",
+            expected=f"at least {widest * config.pixel_size:.3g} um, so that no spot is cut where the cell repeats",
+            action="use a wider margin",
+        )
     view = np.array(config.view)
     lower = -0.5 * config.pixel_size - margin * np.ones(2)
     lengths = view + 2.0 * margin

@@ -65,7 +65,7 @@ class PairPotential:
     cutoff: float
 
     def distance_at(self, level: float) -> float:
-        """Return the distance (um) at which a repulsive potential has risen to ``level`` (k_B T), 0 if it never does."""
+        """Return the distance (um) where a repulsive potential has risen to ``level`` (k_B T), 0 if it never does."""
         grid = np.linspace(1e-3, 1.0, 4000) * self.cutoff
         above = grid[self.energy(grid) >= level]
         return float(above.max()) if above.size else 0.0

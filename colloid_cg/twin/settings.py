@@ -85,7 +85,7 @@ class TwinConfig(Settings):
     width, height : int
         Field of view, px.
     particles : int or None
-        Mean number of particles in view.
+        Mean number of particles in view; None: the density of the case.
     diffusion_coefficient : float
         Of species 0, um2/s.
     repulsion : float or None

@@ -95,7 +95,7 @@ def per_species(value: float | tuple[float, ...], species: np.ndarray, *, name: 
             expected=f"one value, or one for each of {needed} species",
             action=f"correct twin.camera.{name}",
         )
-    return np.asarray(value, dtype=float)[species]
+    return np.asarray(np.asarray(value, dtype=float)[species])
 
 
 def truth_table(truth: TwinTruth, *, visible: list[np.ndarray]) -> pd.DataFrame:
