@@ -1,1 +1,5 @@
-"""cli layer."""
+"""The command line; the only layer that prints."""
+
+from colloid_cg.cli.main import main
+
+__all__ = ["main"]

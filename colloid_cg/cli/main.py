@@ -1,0 +1,261 @@
+"""The command line: one verb per stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from colloid_cg.cli import options as o
+from colloid_cg.cli.display import bar, note, show, show_error, show_json
+from colloid_cg.errors import ColloidError
+
+app = typer.Typer(
+    name="colloid-cg",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From high-speed colloid microscopy to a thermodynamically consistent model.",
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@contextmanager
+def _reported(as_json: bool) -> Iterator[None]:
+    """Turn every error made on purpose into one sentence and exit code 2."""
+    try:
+        yield
+    except ColloidError as error:
+        show_error(error, as_json=as_json)
+        raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt:
+        note("stopped; the same command goes on where it stopped")
+        raise typer.Exit(130) from None
+
+
+def _study(config: Path | None, seed: int | None, **tables: dict[str, Any]) -> Any:
+    from colloid_cg.pipeline.study import Study, load_study
+
+    study = load_study(config).updated(**tables)
+    return study if seed is None else Study(study.tables, seed=seed, fractions=study.fractions)
+
+
+def _video_table(
+    pixel_size: str | None, frame_interval: str | None, exposure: str | None, channel: str | None
+) -> dict[str, Any]:
+    return {"pixel_size": pixel_size, "frame_interval": frame_interval, "exposure": exposure, "channel": channel}
+
+
+def announce(outcome: Any) -> None:
+    """Say in one line what became of a stage."""
+    if outcome.failed is not None:
+        note(f"{outcome.stage:<10} no result: {outcome.failed}")
+    elif outcome.cached:
+        note(f"{outcome.stage:<10} up to date")
+    else:
+        note(f"{outcome.stage:<10} {outcome.seconds:.1f} s")
+
+
+def _finish(result: Any, folder: Path, *, as_json: bool) -> None:
+    """Print the result; exit code 2 if a stage could not make its product."""
+    if as_json:
+        stages = {
+            outcome.stage: {
+                "summary": outcome.summary,
+                "cached": outcome.cached,
+                "seconds": round(outcome.seconds, 3),
+                "failed": str(outcome.failed) if outcome.failed else None,
+            }
+            for outcome in result.outcomes
+        }
+        show_json({"run": str(folder), "stages": stages})
+    else:
+        last = result.outcomes[-1]
+        product = {"report": folder / "report.html"}.get(last.stage, folder)
+        show(str(product))
+    if result.failures:
+        for failure in {str(outcome.failed): outcome.failed for outcome in result.failures}.values():
+            note(f"error: {failure}")
+        raise typer.Exit(2)
+
+
+@app.command("run")
+def run_(
+    video: o.Video,
+    output: o.Output,
+    config: o.Config = None,
+    pixel_size: o.PixelSize = None,
+    frame_interval: o.FrameInterval = None,
+    exposure: o.Exposure = None,
+    channel: o.Channel = None,
+    diameter: o.Diameter = None,
+    seed: o.Seed = None,
+    as_json: o.Json = False,
+) -> None:
+    """Do everything: from a movie to trajectories, structure, model, rollouts, events and one report."""
+    with _reported(as_json):
+        from colloid_cg.pipeline.run import run_video
+        from colloid_cg.store import RunFolder
+
+        tables = {"video": _video_table(pixel_size, frame_interval, exposure, channel), "track": {"diameter": diameter}}
+        study = _study(config, seed, **tables)
+        result = run_video(video, RunFolder(output), study, progress=bar, announce=announce)
+        _finish(result, output, as_json=as_json)
+
+
+@app.command("inspect")
+def inspect_(
+    video: o.Video,
+    figure: o.Figure = None,
+    config: o.Config = None,
+    channel: o.Channel = None,
+    diameter: o.Diameter = None,
+    as_json: o.Json = False,
+) -> None:
+    """Suggest particle diameter, threshold and search range from the movie, and show why."""
+    with _reported(as_json):
+        from colloid_cg.pipeline.inspection import inspect_video
+
+        study = _study(config, None, video={"channel": channel}, track={"diameter": diameter})
+        target = figure or Path(f"{video.stem}_inspect.png")
+        suggestion = inspect_video(video, study, figure=target, progress=bar)
+        if as_json:
+            show_json({**suggestion, "figure": str(target)})
+            return
+        for line in suggestion["reasons"]:
+            show(line)
+        for line in suggestion["warnings"]:
+            note(f"check: {line}")
+        show(str(target))
+
+
+@app.command("track")
+def track_(
+    video: o.Video,
+    output: o.Output,
+    config: o.Config = None,
+    pixel_size: o.PixelSize = None,
+    frame_interval: o.FrameInterval = None,
+    exposure: o.Exposure = None,
+    channel: o.Channel = None,
+    diameter: o.Diameter = None,
+    seed: o.Seed = None,
+    as_json: o.Json = False,
+) -> None:
+    """Locate and link the particles of a movie, remove the drift, write trajectories.parquet."""
+    with _reported(as_json):
+        from colloid_cg.pipeline.run import track_video
+        from colloid_cg.store import RunFolder
+
+        tables = {"video": _video_table(pixel_size, frame_interval, exposure, channel), "track": {"diameter": diameter}}
+        result = track_video(video, RunFolder(output), _study(config, seed, **tables), progress=bar, announce=announce)
+        _finish(result, output, as_json=as_json)
+
+
+@app.command("import")
+def import_(
+    table: o.Table,
+    output: o.Output,
+    config: o.Config = None,
+    pixel_size: o.PixelSize = None,
+    frame_interval: o.FrameInterval = None,
+    exposure: o.Exposure = None,
+    seed: o.Seed = None,
+    as_json: o.Json = False,
+) -> None:
+    """Bring trajectories from elsewhere into a run folder."""
+    with _reported(as_json):
+        from colloid_cg.pipeline.run import import_tracks
+        from colloid_cg.store import RunFolder
+
+        calibration = {"pixel_size": pixel_size, "frame_interval": frame_interval, "exposure": exposure}
+        study = _study(config, seed, **{"import": calibration})
+        result = import_tracks(table, RunFolder(output), study, progress=bar, announce=announce)
+        _finish(result, output, as_json=as_json)
+
+
+def _one_stage(name: str, run: Path, config: Path | None, seed: int | None, as_json: bool) -> None:
+    with _reported(as_json):
+        from colloid_cg.pipeline.run import run_stage
+        from colloid_cg.store import RunFolder
+
+        study = None if config is None and seed is None else _study(config, seed)
+        result = run_stage(name, RunFolder(run), study, progress=bar, announce=announce)
+        _finish(result, run, as_json=as_json)
+
+
+@app.command("structure")
+def structure_(run: o.Run, config: o.Config = None, seed: o.Seed = None, as_json: o.Json = False) -> None:
+    """Find structural variables with a small autoencoder; write s0 and readable fields to fields.parquet."""
+    _one_stage("structure", run, config, seed, as_json)
+
+
+@app.command("fit")
+def fit_(run: o.Run, config: o.Config = None, seed: o.Seed = None, as_json: o.Json = False) -> None:
+    """Decide the regime and fit mobility, localisation error and pair force, with 90 % intervals."""
+    _one_stage("fit", run, config, seed, as_json)
+
+
+@app.command("simulate")
+def simulate_(run: o.Run, config: o.Config = None, seed: o.Seed = None, as_json: o.Json = False) -> None:
+    """Run the fitted model from the first frame of the test block."""
+    _one_stage("simulate", run, config, seed, as_json)
+
+
+@app.command("events")
+def events_(run: o.Run, config: o.Config = None, seed: o.Seed = None, as_json: o.Json = False) -> None:
+    """Find rearrangements by D2min and p_hop, each with a p and a q value."""
+    _one_stage("events", run, config, seed, as_json)
+
+
+@app.command("assess")
+def assess_(run: o.Run, config: o.Config = None, seed: o.Seed = None, as_json: o.Json = False) -> None:
+    """Compare the rollouts with the held-out part of the movie."""
+    _one_stage("assess", run, config, seed, as_json)
+
+
+@app.command("report")
+def report_(run: o.Run, config: o.Config = None, seed: o.Seed = None, as_json: o.Json = False) -> None:
+    """Write the report: one self-contained page that answers "can I trust this?"."""
+    _one_stage("report", run, config, seed, as_json)
+
+
+@app.command("twin")
+def twin_(
+    case: o.Case,
+    output: o.Output,
+    config: o.Config = None,
+    seed: o.Seed = None,
+    as_json: o.Json = False,
+) -> None:
+    """Make a movie of known physics: video, truth and a README."""
+    with _reported(as_json):
+        from colloid_cg.pipeline.twin_folder import write_twin
+
+        summary = write_twin(case, output, _study(config, seed), progress=bar)
+        if as_json:
+            show_json(summary)
+        else:
+            show(str(output / summary["video"]))
+
+
+@app.command("cite")
+def cite_(run: o.Run, as_json: o.Json = False) -> None:
+    """Say what to cite for the stages a run folder holds."""
+    with _reported(as_json):
+        from colloid_cg.pipeline.citation import citations
+        from colloid_cg.store import RunFolder
+
+        entries = citations(RunFolder(run))
+        if as_json:
+            show_json({"citations": entries})
+            return
+        for entry in entries:
+            show(f"{entry['for']}: {entry['text']}")

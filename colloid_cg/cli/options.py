@@ -1,0 +1,31 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Video = Annotated[
+    Path, typer.Argument(help="The movie: TIFF, AVI/MP4, .cine, .seq, .nd2, .npy, .zarr or a folder of images.")
+]
+Table = Annotated[
+    Path, typer.Argument(help="Trajectories: .csv, .txt, .tsv, .parquet, or a folder of tables, one per frame.")
+]
+Run = Annotated[Path, typer.Argument(help="A run folder made by run, track or import.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="The folder to make or to go on with.")]
+Config = Annotated[Path | None, typer.Option("--config", "-c", help="A TOML file with a table per stage.")]
+PixelSize = Annotated[str | None, typer.Option("--pixel-size", help="Edge of a pixel, e.g. '0.108 um'.")]
+FrameInterval = Annotated[str | None, typer.Option("--frame-interval", help="Time between frames, e.g. '10 ms'.")]
+Exposure = Annotated[str | None, typer.Option("--exposure", help="Exposure time, e.g. '5 ms'.")]
+Channel = Annotated[
+    str | None, typer.Option("--channel", help="Colour to use of an RGB movie: red, green, blue or mean.")
+]
+Diameter = Annotated[
+    int | None, typer.Option("--diameter", help="Particle diameter in px, odd; suggested if not given.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of all random streams.")]
+Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary to standard output.")]
+Figure = Annotated[Path | None, typer.Option("--figure", "-o", help="Where to write the figure (PNG).")]
+Case = Annotated[str, typer.Argument(help="Physics of the twin: brownian, traps or yukawa.")]

@@ -1,0 +1,92 @@
+"""Settings of event detection, and the values that follow from the movie where a setting is left open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from colloid_cg.errors import DataError
+from colloid_cg.records import Trajectories
+from colloid_cg.settings import Settings
+
+
+class EventConfig(Settings):
+    """How rearrangements are found.
+
+    Parameters
+    ----------
+    lag : int or None
+        Frames over which D2min compares neighbourhoods; None: the half window of p_hop, or 1 in movies shorter
+        than 50 frames.
+    neighbors : "cutoff" or "delaunay"
+        Who is a neighbour.
+    cutoff : float or None
+        In um; None: twice the mean spacing (the first two shells of a dense layer).
+    min_neighbors : int
+        Neighbours that must be seen in both frames for D2min to be computed.
+    min_share : float
+        Share of a particle's neighbours that must be seen in both frames.
+    half_window : int or None
+        Half window of p_hop in frames; None: a tenth of the movie, from 2 to 5.
+    fdr : float
+        Expected share of false ones among the particle-frames called significant.
+    fdr_method : "bh" or "by"
+        Benjamini-Hochberg, or Benjamini-Yekutieli (any dependence between tests, stricter by ln of their number).
+    min_cluster : int
+        Fewest particles of an event.
+    gap_space : float or None
+        Significant particle-frames closer than this (um) belong to one event; None: the cutoff.
+    gap_frames : int or None
+        ... and not further apart in time than this; None: the lag.
+    """
+
+    table: ClassVar[str] = "events"
+
+    lag: int | None = Field(default=None, ge=1)
+    neighbors: Literal["cutoff", "delaunay"] = "cutoff"
+    cutoff: float | None = Field(default=None, gt=0)
+    min_neighbors: int = Field(default=4, ge=4)
+    min_share: float = Field(default=0.75, gt=0, le=1)
+    half_window: int | None = Field(default=None, ge=1)
+    fdr: float = Field(default=0.05, gt=0, lt=1)
+    fdr_method: Literal["bh", "by"] = "bh"
+    min_cluster: int = Field(default=3, ge=1)
+    gap_space: float | None = Field(default=None, gt=0)
+    gap_frames: int | None = Field(default=None, ge=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scales:
+    """The lengths (um) and times (frames) in use, every open setting replaced."""
+
+    lag: int
+    half_window: int
+    cutoff: float
+    gap_space: float
+    gap_frames: int
+    spacing: float
+
+
+def scales(tracks: Trajectories, config: EventConfig) -> Scales:
+    """Return the lengths and times that the settings, or else the movie, fix.
+
+    The mean spacing is (volume of the view / mean number of detections per frame)^(1/d), over frames with any.
+    """
+    per_frame = np.diff(tracks.frame_offsets())
+    if not per_frame.any():
+        raise DataError("no detections", expected="particles in some frame", action="check the tracking")
+    spacing = float((tracks.box.volume / per_frame[per_frame > 0].mean()) ** (1 / tracks.dimension))
+    half_window = config.half_window or int(np.clip(tracks.n_frames // 10, 2, 5))
+    lag = config.lag or (half_window if tracks.n_frames >= 50 else 1)
+    cutoff = config.cutoff or 2.0 * spacing
+    return Scales(
+        lag=lag,
+        half_window=half_window,
+        cutoff=cutoff,
+        gap_space=config.gap_space or cutoff,
+        gap_frames=config.gap_frames or lag,
+        spacing=spacing,
+    )

@@ -1,0 +1,161 @@
+"""Pair force from noisy positions: instrument one frame back, drift corrected for the spread of the noise.
+
+Solved for the spline coefficients c:  sum_t W H(y_{t-1})^T r*_t = lambda P c,  r*_t = y_{t+1} - y_t - Phi*(y_t).
+H = dPhi/dc one frame earlier knows nothing of the noise in y_t, so the equation has the right root whatever the noise;
+regression on y_t itself overestimates forces (x 2 at s2 = 2 D dt). Phi* = 2 Phi(y) - E_z Phi(y + sqrt(w) z) undoes the
+smoothing of Phi by the noise to second order; for w < 0 (blur beyond noise) Phi* = E_z Phi(y + sqrt(-w) z). This is root
+finding: there is no loss to search along.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from colloid_cg.dynamics import Flow, FramePairs, OverdampedModel, closure_flow
+from colloid_cg.errors import DataError
+from colloid_cg.learn.series import blur_coefficient
+from colloid_cg.records import StateSeries
+
+_SETTLED = 0.02
+"""Gauss-Newton stops when a step moves every coefficient by less than this many standard errors."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ForceData:
+    """What the estimating equation runs over: the series, its pairs, rows with links both ways, and fixed noise z."""
+
+    series: StateSeries
+    neighbours: FramePairs
+    rows: np.ndarray
+    z: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Equation:
+    """Terms of the estimating equation: ``rows`` (m, k) contributions, ``slope`` (k, k) = sum W H^T dPhi*/dc."""
+
+    rows: np.ndarray
+    slope: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ForceFit:
+    """Root of the equation with what its error needs."""
+
+    model: OverdampedModel
+    equation: Equation
+    stiffness: np.ndarray
+    iterations: int
+    converged: bool
+
+
+def force_data(
+    series: StateSeries, neighbours: FramePairs, *, targets: np.ndarray, rng: np.random.Generator
+) -> ForceData:
+    """Return the data for rows in ``targets`` that were detected in the frame before and after."""
+    linked = (series.previous >= 0) & (series.following >= 0) & targets
+    return ForceData(
+        series=series,
+        neighbours=neighbours,
+        rows=np.flatnonzero(linked),
+        z=rng.standard_normal(series.positions.shape),
+    )
+
+
+def estimating_equation(
+    model: OverdampedModel, data: ForceData, *, localisation_variance: float, exact_slope: bool = False
+) -> Equation:
+    """Return the equation at the coefficients of ``model``; its slope without the noise correction unless asked for."""
+    series, rows = data.series, data.rows
+    noise = localisation_variance - 2.0 * blur_coefficient(series) * model.diffusion[series.species] * (
+        series.frame_interval
+    )
+    amplitude = np.sqrt(np.abs(noise))[:, None] * data.z
+
+    def phi(positions: np.ndarray, sensitivity: bool) -> Flow:
+        return closure_flow(
+            model,
+            positions,
+            species=series.species,
+            frame_offsets=series.offsets,
+            neighbours=data.neighbours,
+            dt=series.frame_interval,
+            sensitivity=sensitivity,
+        )
+
+    here = phi(series.positions, True)
+    ahead, back = (phi(series.positions + sign * amplitude, exact_slope) for sign in (1, -1))
+    positive = (noise[rows] > 0)[:, None]
+    corrected = _deconvolved(here.displacement, ahead.displacement, back.displacement, rows, positive)
+    slope = here.sensitivity[rows]
+    if exact_slope:
+        slope = _deconvolved(here.sensitivity, ahead.sensitivity, back.sensitivity, rows, positive[:, :, None])
+    step = series.positions[series.following[rows]] - series.positions[rows]
+    spread = 2.0 * series.frame_interval * model.diffusion[series.species[rows]] + 2.0 * noise[rows]
+    weighted = here.sensitivity[series.previous[rows]] / spread[:, None, None]
+    width = weighted.shape[2]
+    return Equation(
+        rows=np.einsum("mak,ma->mk", weighted, step - corrected),
+        slope=weighted.reshape(-1, width).T @ slope.reshape(-1, width),
+    )
+
+
+def _deconvolved(
+    here: np.ndarray, ahead: np.ndarray, back: np.ndarray, rows: np.ndarray, positive: np.ndarray
+) -> np.ndarray:
+    smoothed = 0.5 * (ahead[rows] + back[rows])
+    return np.where(positive, 2.0 * here[rows] - smoothed, smoothed)
+
+
+def roughness(n_species_pairs: int, n_knots: int) -> np.ndarray:
+    """Return P with c P c = sum of squared second differences, the zeros beyond the cutoff included."""
+    difference = np.diff(np.eye(n_knots + 2), n=2, axis=0)[:, :n_knots]
+    return np.kron(np.eye(n_species_pairs), difference.T @ difference)
+
+
+def solve_forces(
+    start: OverdampedModel, data: ForceData, *, localisation_variance: float, smoothness: float, iterations: int
+) -> ForceFit:
+    """Find the root by Gauss-Newton from ``start``.
+
+    Raises
+    ------
+    DataError
+        If no pair ever comes within the cutoff.
+    """
+    model, converged, done = start, False, 0
+    penalty = roughness(*start.coefficients.shape)
+    equation = estimating_equation(model, data, localisation_variance=localisation_variance)
+    information = float(np.trace(equation.slope)) / len(penalty)
+    if not information > 0:
+        raise DataError(
+            f"no particle pairs closer than {start.cutoff:.3g} um away from the edge of the view",
+            expected="interacting pairs",
+            action="use a larger fit.cutoff, or knots = [0] for free diffusion",
+        )
+    weight = smoothness * information
+    floor = 1e-12 * information * np.eye(len(penalty))
+    for done in range(1, iterations + 1):
+        stiffness = equation.slope + weight * penalty + floor
+        gradient = equation.rows.sum(axis=0) - weight * penalty @ model.coefficients.ravel()
+        change = np.linalg.solve(stiffness, gradient)
+        inverse = np.linalg.inv(stiffness)
+        error = np.sqrt(np.maximum(np.diag(inverse @ (equation.rows.T @ equation.rows) @ inverse.T), 1e-300))
+        moved = model.coefficients + change.reshape(model.coefficients.shape)
+        trial = replace(model, coefficients=moved)
+        fresh = estimating_equation(trial, data, localisation_variance=localisation_variance)
+        if not np.isfinite(fresh.rows).all():
+            break
+        model, equation = trial, fresh
+        converged = bool((np.abs(change) < _SETTLED * error).all())
+        if converged:
+            break
+    return ForceFit(
+        model=model,
+        equation=equation,
+        stiffness=equation.slope + weight * penalty + floor,
+        iterations=done,
+        converged=converged,
+    )

@@ -1,0 +1,119 @@
+"""Stages that read the movie or a foreign table: inspect, track, import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from colloid_cg import tracking
+from colloid_cg.errors import StorageError
+from colloid_cg.pipeline.stage import Job, Stage, forget_part
+from colloid_cg.progress import Progress
+from colloid_cg.provenance import code_version, sha256_of_json
+from colloid_cg.records import FrameStack
+from colloid_cg.store import read_json, read_table, write_json, write_table, write_trajectories
+from colloid_cg.store.atomic import atomic_path
+from colloid_cg.store.tables import read_foreign_table
+from colloid_cg.tracking import ImportConfig, TrackConfig
+from colloid_cg.video import VideoConfig
+
+CHUNK = 25
+"""Frames per part of the detection stage: what a kill can cost."""
+PREVIEW_FRAMES = 3
+
+
+def _video(job: Job) -> FrameStack:
+    if job.video is None:
+        raise StorageError("no movie for a stage that reads one", expected="the path of the movie", action="give VIDEO")
+    return job.video
+
+
+def _inspect(job: Job) -> dict[str, Any]:
+    video, folder = _video(job), job.folder
+    config = job.study.section(TrackConfig)
+    tracking.check_against(config, video)
+    with job.progress("inspect") as progress:
+        progress(0, 1)
+        suggestion = tracking.suggest(video, config)
+        progress(1, 1)
+    settings = tracking.resolve(config, suggestion)
+    chosen = np.unique(np.linspace(0, len(video) - 1, PREVIEW_FRAMES).round().astype(int))
+    with atomic_path(folder.cache / "preview.npz") as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, index=chosen, frames=np.stack([video[int(index)] for index in chosen]))
+    write_json(folder.path / "inspect.json", {"suggestion": suggestion.as_dict(), "settings": settings.as_dict()})
+    return settings.as_dict()
+
+
+def _track(job: Job) -> dict[str, Any]:
+    video, folder = _video(job), job.folder
+    config = TrackConfig.parse(read_json(folder.path / "inspect.json")["settings"])
+    with job.progress("locate") as progress:
+        detections = _locate_resumable(job, video, config, progress)
+    with job.progress("link") as progress:
+        progress(0, 1)
+        tracks = tracking.assemble(detections, video, config)
+        progress(1, 1)
+    write_trajectories(folder.path / "trajectories.parquet", tracks)
+    return {"detections": len(detections), "tracks": tracks.n_particles, "rows": len(tracks), "frames": tracks.n_frames}
+
+
+def _locate_resumable(job: Job, video: FrameStack, config: TrackConfig, progress: Progress) -> pd.DataFrame:
+    """Locate part by part, each part written as soon as it is there, so that a killed run goes on."""
+    settings = {key: value for key, value in config.as_dict().items() if key in tracking.LOCATE_SETTINGS}
+    key = sha256_of_json(
+        {
+            "settings": settings,
+            "source": job.source,
+            "video": job.study.section(VideoConfig).as_dict(),
+            "code": code_version(),
+        }
+    )[:16]
+    forget_part(job, "locate-", keep=f"locate-{key}")
+    parts = []
+    for start in range(0, len(video), CHUNK):
+        stop = min(start + CHUNK, len(video))
+        path: Path = job.folder.cache / f"locate-{key}" / f"{start:08d}.parquet"
+        if not path.is_file():
+            write_table(path, tracking.locate(video, config, start=start, stop=stop))
+        parts.append(read_table(path)[0])
+        progress(stop, len(video))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _import(job: Job) -> dict[str, Any]:
+    with job.progress("import") as progress:
+        progress(0, 1)
+        table, info = read_foreign_table(Path(job.source["path"]))
+        tracks = tracking.import_table(table, job.study.section(ImportConfig), name=job.source["name"])
+        progress(1, 1)
+    write_trajectories(job.folder.path / "trajectories.parquet", tracks)
+    return {"tracks": tracks.n_particles, "rows": len(tracks), "frames": tracks.n_frames, "table": info}
+
+
+INSPECT = Stage(
+    name="inspect",
+    products=("inspect.json", "cache/preview.npz"),
+    work=_inspect,
+    sections=(VideoConfig, TrackConfig),
+    uses_source=True,
+)
+TRACK = Stage(
+    name="track",
+    products=("trajectories.parquet",),
+    work=_track,
+    sections=(VideoConfig, TrackConfig),
+    inputs=("inspect.json",),
+    uses_source=True,
+    replaces=("import",),
+)
+IMPORT = Stage(
+    name="import",
+    products=("trajectories.parquet",),
+    work=_import,
+    sections=(ImportConfig,),
+    uses_source=True,
+    replaces=("track", "inspect"),
+)

@@ -1,0 +1,57 @@
+"""The ``inspect`` verb: suggested settings with the evidence, without a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from colloid_cg import tracking
+from colloid_cg.pipeline.source import open_source
+from colloid_cg.pipeline.stage import ProgressFactory, no_progress
+from colloid_cg.pipeline.study import Study
+from colloid_cg.report import inspect_figure
+from colloid_cg.store import atomic_path
+from colloid_cg.tracking import TrackConfig
+
+
+def inspect_video(
+    source: Path, study: Study, *, figure: Path, progress: ProgressFactory = no_progress
+) -> dict[str, Any]:
+    """Return suggested tracking settings and why; write the figure that shows it.
+
+    Raises
+    ------
+    InputError, DataError, ConfigError
+        As for tracking; pixel size and frame interval are not needed here.
+    """
+    video = open_source(source, study, calibrated=False)
+    config = study.section(TrackConfig)
+    tracking.check_against(config, video)
+    with progress("inspect") as advance:
+        advance(0, 1)
+        suggestion = tracking.suggest(video, config)
+        advance(1, 1)
+    settings = tracking.resolve(config, suggestion)
+    middle = len(video) // 2
+    detections = tracking.locate(video, settings, start=middle, stop=middle + 1)
+    content = suggestion.as_dict()
+    drawn = inspect_figure(content, video[middle], detections)
+    with atomic_path(figure) as temporary:
+        drawn.savefig(temporary, format="png", dpi=110)
+    movie = {
+        "frames": len(video),
+        "height": video.height,
+        "width": video.width,
+        "dtype": str(video.dtype),
+        "pixel_size_um": video.pixel_size,
+        "frame_interval_s": video.frame_interval,
+        "exposure_s": video.exposure,
+    }
+    reasons = [f"{name} = {choice.value}: {choice.reason}" for name, choice in suggestion.choices.items()]
+    return {
+        "movie": movie,
+        "settings": settings.as_dict(),
+        "reasons": reasons,
+        "warnings": suggestion.warnings,
+        **content,
+    }

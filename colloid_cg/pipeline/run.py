@@ -1,0 +1,153 @@
+"""From a movie or a table to everything the run folder holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from colloid_cg.errors import DataError
+from colloid_cg.pipeline.from_source import IMPORT, INSPECT, TRACK
+from colloid_cg.pipeline.from_tracks import ASSESS, EVENTS, FIT, SIMULATE, STRUCTURE
+from colloid_cg.pipeline.report_stage import REPORT
+from colloid_cg.pipeline.source import describe, open_source
+from colloid_cg.pipeline.stage import Job, Outcome, ProgressFactory, Stage, execute, no_progress
+from colloid_cg.pipeline.study import Study, study_from_dict
+from colloid_cg.store import RunFolder
+from colloid_cg.tracking import TrackConfig, check_against
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage for stage in (INSPECT, TRACK, IMPORT, STRUCTURE, FIT, SIMULATE, EVENTS, ASSESS, REPORT)
+}
+_AFTER_TRACKING = (STRUCTURE, FIT, SIMULATE, EVENTS, ASSESS)
+_NEEDS = {"simulate": "fit", "assess": "simulate"}
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Outcome of each stage, in order; ``failures`` lists those that could not answer."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def failures(self) -> tuple[Outcome, ...]:
+        """Outcomes with an error."""
+        return tuple(outcome for outcome in self.outcomes if outcome.failed is not None)
+
+
+Announce = Callable[[Outcome], None]
+
+
+def _ignore(outcome: Outcome) -> None:
+    """Say nothing."""
+
+
+def run_video(
+    source: Path,
+    folder: RunFolder,
+    study: Study,
+    *,
+    progress: ProgressFactory = no_progress,
+    announce: Announce = _ignore,
+) -> RunResult:
+    """Do every stage from the movie to the report.
+
+    A stage that cannot answer (too few frames for a fit, say) is recorded with its reason; the stages that do not
+    need it, and the report, are still made.
+    """
+    job = prepare(source, folder, study, progress=progress)
+    with folder.locked():
+        start(job)
+        outcomes = [_announced(stage, job, announce) for stage in (INSPECT, TRACK)]
+        outcomes += _analyse(job, announce)
+    return RunResult(tuple(outcomes))
+
+
+def track_video(
+    source: Path,
+    folder: RunFolder,
+    study: Study,
+    *,
+    progress: ProgressFactory = no_progress,
+    announce: Announce = _ignore,
+) -> RunResult:
+    """Do the stages inspect and track."""
+    job = prepare(source, folder, study, progress=progress)
+    with folder.locked():
+        start(job)
+        return RunResult(tuple(_announced(stage, job, announce) for stage in (INSPECT, TRACK)))
+
+
+def import_tracks(
+    source: Path,
+    folder: RunFolder,
+    study: Study,
+    *,
+    progress: ProgressFactory = no_progress,
+    announce: Announce = _ignore,
+) -> RunResult:
+    """Bring a foreign table of trajectories into a run folder."""
+    job = Job(folder=folder, study=study, source=describe(source), progress=progress)
+    with folder.locked():
+        start(job)
+        return RunResult((_announced(IMPORT, job, announce),))
+
+
+def run_stage(
+    name: str,
+    folder: RunFolder,
+    study: Study | None = None,
+    *,
+    progress: ProgressFactory = no_progress,
+    announce: Announce = _ignore,
+) -> RunResult:
+    """Do one stage of an existing run folder; without a study, with the settings the folder was made with."""
+    stored = study_from_dict(folder.manifest().get("study", {}))
+    job = Job(folder=folder, study=study or stored, progress=progress, source=folder.manifest().get("input", {}))
+    with folder.locked():
+        folder.update(study=job.study.as_dict())
+        return RunResult((_announced(STAGES[name], job, announce),))
+
+
+def prepare(source: Path, folder: RunFolder, study: Study, *, progress: ProgressFactory) -> Job:
+    """Open and check the movie before anything is written."""
+    if folder.exists():
+        folder.manifest()
+    video = open_source(source, study)
+    check_against(study.section(TrackConfig), video)
+    return Job(folder=folder, study=study, video=video, source=describe(source, video), progress=progress)
+
+
+def start(job: Job) -> None:
+    """Make the folder and record what goes in."""
+    job.folder.create()
+    calibration = {
+        "length": "um",
+        "time": "s",
+        "energy": "k_B T",
+        "table_length": "px",
+        "pixel_size_um": job.source.get("pixel_size_um"),
+        "frame_interval_s": job.source.get("frame_interval_s"),
+    }
+    job.folder.update(units=calibration, input=job.source, study=job.study.as_dict())
+
+
+def _announced(stage: Stage, job: Job, announce: Announce) -> Outcome:
+    outcome = execute(stage, job)
+    announce(outcome)
+    return outcome
+
+
+def _analyse(job: Job, announce: Announce) -> list[Outcome]:
+    outcomes: dict[str, Outcome] = {}
+    for stage in _AFTER_TRACKING:
+        cause = outcomes.get(_NEEDS.get(stage.name, ""))
+        if cause is not None and cause.failed is not None:
+            outcomes[stage.name] = Outcome(stage.name, {}, cached=False, seconds=0.0, failed=cause.failed)
+            continue
+        try:
+            outcomes[stage.name] = execute(stage, job)
+        except DataError as error:
+            outcomes[stage.name] = Outcome(stage.name, {}, cached=False, seconds=0.0, failed=error)
+        announce(outcomes[stage.name])
+    return [*outcomes.values(), _announced(REPORT, job, announce)]

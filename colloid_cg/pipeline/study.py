@@ -1,0 +1,123 @@
+"""The settings of a whole study: one TOML file with a table per stage."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from colloid_cg.assess import AssessConfig
+from colloid_cg.errors import ConfigError, InputError
+from colloid_cg.events import EventConfig
+from colloid_cg.learn import FitConfig
+from colloid_cg.settings import Settings, unknown_key
+from colloid_cg.simulate import SimulateConfig
+from colloid_cg.structure import StructureConfig
+from colloid_cg.tracking import ImportConfig, TrackConfig
+from colloid_cg.twin import TwinConfig
+from colloid_cg.video import VideoConfig
+
+SomeSettings = TypeVar("SomeSettings", bound=Settings)
+
+STAGE_SETTINGS: tuple[type[Settings], ...] = (
+    VideoConfig,
+    TrackConfig,
+    ImportConfig,
+    StructureConfig,
+    FitConfig,
+    SimulateConfig,
+    EventConfig,
+    AssessConfig,
+    TwinConfig,
+)
+"""Settings classes; each names the TOML table it stands in."""
+
+SECTIONS = {kind.table: kind for kind in STAGE_SETTINGS}
+
+
+class Study:
+    """Settings of every stage, defaults where nothing is said.
+
+    Parameters
+    ----------
+    tables : dict of dict
+        Table name -> settings, as read from TOML.
+    seed : int
+        The seed all random streams derive from.
+    fractions : three floats
+        Shares of the movie used to train, select and test.
+    """
+
+    def __init__(
+        self,
+        tables: dict[str, dict[str, Any]] | None = None,
+        *,
+        seed: int = 0,
+        fractions: tuple[float, float, float] = (0.6, 0.2, 0.2),
+    ) -> None:
+        self.tables = dict(tables or {})
+        self.seed = seed
+        self.fractions = fractions
+        for name, table in self.tables.items():
+            if name not in SECTIONS or not isinstance(table, dict):
+                raise unknown_key(name, [*SECTIONS, "seed", "fractions"])
+            SECTIONS[name].parse(table)
+
+    def section(self, kind: type[SomeSettings]) -> SomeSettings:
+        """Return the validated settings of one stage, e.g. ``section(TrackConfig)``."""
+        return kind.parse(self.tables.get(kind.table, {}))
+
+    def updated(self, **tables: dict[str, Any]) -> Study:
+        """Return a study in which the given entries replace those of the tables (None entries are ignored)."""
+        merged = dict(self.tables)
+        for name, entries in tables.items():
+            given = {key: value for key, value in entries.items() if value is not None}
+            if given:
+                merged[name] = {**merged.get(name, {}), **given}
+        return Study(merged, seed=self.seed, fractions=self.fractions)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary that :func:`study_from_dict` reads back."""
+        return {"seed": self.seed, "fractions": list(self.fractions), **self.tables}
+
+
+def study_from_dict(content: dict[str, Any]) -> Study:
+    """Return the study a TOML file or run.json describes.
+
+    Raises
+    ------
+    ConfigError
+        If a table or a key is unknown (the nearest known one is named), or a value does not fit.
+    """
+    tables = dict(content)
+    seed = tables.pop("seed", 0)
+    fractions = tables.pop("fractions", (0.6, 0.2, 0.2))
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ConfigError(f"seed = {seed!r}", expected="a whole number, zero or larger", action="correct the seed")
+    if not (isinstance(fractions, (list, tuple)) and all(isinstance(part, (int, float)) for part in fractions)):
+        raise ConfigError(
+            f"fractions = {fractions!r}", expected="three numbers", action="use for example [0.6, 0.2, 0.2]"
+        )
+    return Study(tables, seed=seed, fractions=tuple(float(part) for part in fractions))  # type: ignore[arg-type]
+
+
+def load_study(path: Path | None) -> Study:
+    """Read a TOML file; None gives the defaults.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no TOML.
+    """
+    if path is None:
+        return Study()
+    try:
+        return study_from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(f"no readable file {path}", expected="a TOML file", action="check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} that is not TOML ({error})",
+            expected="a TOML file with tables such as [track]",
+            action="correct that line",
+        ) from error

@@ -1,0 +1,57 @@
+"""Twin movies on disk: video with metadata, truth and a README."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from colloid_cg.errors import StorageError
+from colloid_cg.pipeline.stage import ProgressFactory, no_progress
+from colloid_cg.pipeline.study import Study
+from colloid_cg.store import atomic_path, write_json, write_table
+from colloid_cg.twin import TwinConfig, make_twin
+from colloid_cg.video import save_movie
+
+MOVIE = "movie.ome.tif"
+
+
+def write_twin(case: str, folder: Path, study: Study, *, progress: ProgressFactory = no_progress) -> dict[str, Any]:
+    """Make a folder with movie.ome.tif, truth.parquet, parameters.json, pair_force.csv (where there is one), README.md.
+
+    Raises
+    ------
+    StorageError
+        If the folder exists and is not empty.
+    ConfigError
+        If the case is unknown.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StorageError(
+            f"{folder} that is not empty", expected="a new or empty folder", action="choose another folder with -o"
+        )
+    with progress("twin") as advance:
+        advance(0, 1)
+        twin = make_twin(case, study.section(TwinConfig))
+        advance(1, 1)
+    stack = twin.stack()
+    with atomic_path(folder, folder=True) as temporary, progress("render") as advance:
+
+        def frames() -> Any:
+            for index, frame in enumerate(twin.frames()):
+                advance(index, len(stack))
+                yield frame
+
+        save_movie(
+            temporary / MOVIE,
+            frames(),
+            pixel_size=stack.pixel_size,
+            frame_interval=stack.frame_interval,
+            exposure=stack.exposure,
+        )
+        advance(len(stack), len(stack))
+        write_table(temporary / "truth.parquet", twin.truth_table)
+        write_json(temporary / "parameters.json", twin.parameters)
+        if twin.pair_force is not None:
+            twin.pair_force.to_csv(temporary / "pair_force.csv", index=False, float_format="%.10g")
+        (temporary / "README.md").write_text(twin.readme, encoding="utf-8")
+    return {"case": case, "folder": str(folder), "video": MOVIE, "frames": len(stack), "parameters": twin.parameters}

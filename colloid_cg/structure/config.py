@@ -1,0 +1,66 @@
+"""Settings of the structure stage."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from colloid_cg.settings import Settings
+from colloid_cg.units import micrometres
+
+
+class StructureConfig(Settings):
+    """Settings of the hidden structural variables.
+
+    Parameters
+    ----------
+    latents : int
+        Number of hidden variables s0, s1, ...
+    cutoff : float, str or None
+        Radius of the neighbourhood in um (or with its unit); None: chosen from the typical spacing.
+    cutoff_factor : float
+        The chosen cutoff in median nearest-neighbour distances (enlarged in dilute systems, see
+        :func:`colloid_cg.structure.typical_neighbourhood`).
+    radial_functions : int
+        Gaussian shells per neighbour species.
+    generations : int
+        Rounds of averaging over first neighbours.
+    lag : int or None
+        Frames to the second target of the decoder; None: where the descriptors keep half their correlation.
+    validation_fraction : float
+        Last share of the frames, used to stop the training and to report scores, never to train.
+    max_rows : int
+        Largest number of (particle, frame) rows in the training set; more are thinned out evenly in time.
+    hidden : tuple of int
+        Hidden layers of the encoder; the decoder has them in reverse.
+    epochs, patience, batch, learning_rate
+        Training: passes at most, passes without improvement before it stops, rows per step, step of Adam.
+    code_noise : float
+        Blur of the code in training, in its standard deviations: keeps s a smooth function of structure.
+    noise_augmentation : bool
+        Show the encoder positions moved by the stated localisation error; the targets stay as measured.
+    """
+
+    table: ClassVar[str] = "structure"
+
+    latents: int = Field(default=1, ge=1, le=8)
+    cutoff: float | None = Field(default=None, gt=0)
+    cutoff_factor: float = Field(default=2.2, gt=1, le=6)
+    radial_functions: int = Field(default=10, ge=3, le=64)
+    generations: int = Field(default=1, ge=0, le=3)
+    lag: int | None = Field(default=None, ge=1)
+    validation_fraction: float = Field(default=0.2, gt=0, lt=0.9)
+    max_rows: int = Field(default=50_000, ge=500)
+    hidden: tuple[int, ...] = (32, 16)
+    epochs: int = Field(default=60, ge=1)
+    patience: int = Field(default=12, ge=1)
+    batch: int = Field(default=1024, ge=16)
+    learning_rate: float = Field(default=4e-3, gt=0)
+    code_noise: float = Field(default=0.5, ge=0, le=2)
+    noise_augmentation: bool = False
+
+    @field_validator("cutoff", mode="before")
+    @classmethod
+    def _with_unit(cls, value: object) -> object:
+        return micrometres(value) if isinstance(value, str) else value

@@ -1,0 +1,210 @@
+"""Fit of the hidden structural variables: describe, pair over a lag, train, fix the gauge, report."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+
+from colloid_cg.errors import DataError
+from colloid_cg.nets import single_thread, to_arrays, torch_generator
+from colloid_cg.progress import Progress, silent
+from colloid_cg.records import Trajectories
+from colloid_cg.seeding import generator
+from colloid_cg.structure.autoencoder import Block, Scores, Trained, principal_start, scores, train
+from colloid_cg.structure.config import StructureConfig
+from colloid_cg.structure.descriptors import descriptor_names
+from colloid_cg.structure.gauge import Gauge, fix_gauge
+from colloid_cg.structure.model import StructureModel
+from colloid_cg.structure.neighbourhood import Neighbourhood, typical_neighbourhood
+from colloid_cg.structure.sampling import (
+    Blocks,
+    LaggedRows,
+    described,
+    half_correlation_lag,
+    lagged_rows,
+    thinned,
+    time_blocks,
+)
+
+MINIMUM_ROWS = 100
+"""Training rows below which a species gets no encoder."""
+COLLAPSED_VARIANCE = 1e-6
+COLLAPSED_GAIN = 0.01
+"""A latent whose variance vanishes, or that predicts less than this share of the variance, has collapsed."""
+
+
+def fit_structure(
+    tracks: Trajectories,
+    config: StructureConfig | None = None,
+    *,
+    rng: int | np.random.Generator = 0,
+    progress: Progress = silent,
+) -> StructureModel:
+    """Learn hidden structural variables from the neighbourhoods alone (no force, no mobility is used).
+
+    Parameters
+    ----------
+    tracks : Trajectories
+        The training part of a movie; its last ``config.validation_fraction`` only stops the training.
+    config : StructureConfig, optional
+    rng : int or numpy.random.Generator
+        Seed, or the stream to draw it from.
+    progress : callable
+
+    Returns
+    -------
+    StructureModel
+        The same bytes for the same input, settings and seed, on any number of threads.
+
+    Raises
+    ------
+    DataError
+        If there are too few frames, particles or linked pairs, or every particle is too close to the edge.
+    """
+    config = config or StructureConfig()
+    stream = generator(rng, "structure") if isinstance(rng, int) else rng
+    blocks = time_blocks(tracks, config)
+    neighbourhood = typical_neighbourhood(tracks.between(*blocks.training), config)
+    lag = config.lag or half_correlation_lag(tracks, blocks, neighbourhood=neighbourhood)
+    parts = _rows(tracks, blocks, lag, config=config, neighbourhood=neighbourhood, stream=stream, progress=progress)
+    training, validation = parts
+    weights: dict[str, np.ndarray] = {}
+    found: dict[str, Any] = {}
+    for species in range(neighbourhood.n_species):
+        own = [rows.take(rows.species == species) for rows in (training, validation)]
+        if len(own[0]) < MINIMUM_ROWS or len(own[1]) == 0:
+            found[str(species)] = {"left_out": f"{len(own[0])} training rows, {MINIMUM_ROWS} needed"}
+            continue
+        with single_thread():
+            arrays, report = _fit_species(own[0], own[1], config=config, stream=stream, progress=progress)
+        weights |= {f"species{species}.{name}": array for name, array in arrays.items()}
+        found[str(species)] = report
+    if not weights:
+        raise DataError(
+            f"{len(training)} rows to train on, {len(validation)} to check against",
+            expected=f"at least {MINIMUM_ROWS} particles seen at both ends of a lag of {lag} frames",
+            action="use a longer movie or a wider view, or lower structure.lag or structure.cutoff",
+        )
+    metadata = {
+        "neighbourhood": neighbourhood.as_dict(),
+        "descriptors": list(descriptor_names(neighbourhood)),
+        "lag": lag,
+        "lag_seconds": lag * tracks.frame_interval,
+        "blocks": {"training": list(blocks.training), "validation": list(blocks.validation)},
+        "seed": rng if isinstance(rng, int) else None,
+        "species": found,
+    }
+    return StructureModel(config=config, weights=weights, metadata=metadata)
+
+
+def _rows(
+    tracks: Trajectories,
+    blocks: Blocks,
+    lag: int,
+    *,
+    config: StructureConfig,
+    neighbourhood: Neighbourhood,
+    stream: np.random.Generator,
+    progress: Progress,
+) -> tuple[LaggedRows, LaggedRows]:
+    """Describe the needed frames and return training and validation rows."""
+    starts = blocks.starts(lag)
+    per_frame = len(tracks) / tracks.table["frame"].nunique()
+    chosen = [
+        thinned(frames, rows_per_frame=per_frame, max_rows=rows)
+        for frames, rows in zip(starts, (config.max_rows, max(config.max_rows // 4, 1)), strict=True)
+    ]
+    needed = np.concatenate([*chosen, *(frames + lag for frames in chosen)])
+    frames = described(tracks, needed, neighbourhood=neighbourhood, progress=progress)
+    if not any(len(rows.particle) for rows in frames.values()):
+        raise DataError(
+            f"every particle closer than {neighbourhood.reach:.3g} um to the edge of the view",
+            expected="particles whose whole neighbourhood is in view",
+            action=f"set structure.cutoff (now {neighbourhood.cutoff:.3g} um) or structure.generations lower",
+        )
+    shown = None
+    if config.noise_augmentation:
+        shifts = _localisation_shifts(tracks, stream)
+        shown = described(tracks, chosen[0], neighbourhood=neighbourhood, shifts=shifts)
+    return lagged_rows(frames, chosen[0], lag=lag, shown=shown), lagged_rows(frames, chosen[1], lag=lag)
+
+
+def _localisation_shifts(tracks: Trajectories, stream: np.random.Generator) -> np.ndarray:
+    sigma = tracks.table[["sigma_x", "sigma_y"]].to_numpy(dtype=float) * tracks.pixel_size
+    if tracks.dimension != 2 or not np.isfinite(sigma).all():
+        raise DataError(
+            "detections without a stated localisation error",
+            expected="sigma_x and sigma_y for every detection (2-D)",
+            action="switch structure.noise_augmentation off, or track with errors",
+        )
+    return np.asarray(stream.standard_normal(sigma.shape) * sigma)
+
+
+def _fit_species(
+    training: LaggedRows,
+    validation: LaggedRows,
+    *,
+    config: StructureConfig,
+    stream: np.random.Generator,
+    progress: Progress,
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Train the network of one species; return its weights by name and what was found."""
+    mean, inverse = training.present.mean(axis=0), _inverse(training.present.std(axis=0))
+    if not (inverse > 0).any():
+        raise DataError(
+            "neighbourhoods that are all the same",
+            expected="some variation between particles or in time",
+            action="leave out the structure stage: there is no structure to learn",
+        )
+    blocks = [_standardised(rows, mean, inverse) for rows in (training, validation)]
+    trained = train(blocks[0], blocks[1], config=config, generator=torch_generator(stream), progress=progress)
+    linear_start = principal_start(
+        blocks[0], latents=config.latents, hidden=config.hidden, generator=torch_generator(np.random.default_rng(0))
+    )
+    with torch.no_grad():
+        code, later = (
+            trained.network.encoder(torch.from_numpy((values - mean) * inverse))
+            for values in (training.present, training.later)
+        )
+    gauge = fix_gauge(code, later, torch.from_numpy(training.density))
+    arrays = {"mean": mean, "inverse_scale": inverse, **to_arrays(trained.network)}
+    arrays |= {"latent_mean": gauge.mean.numpy().copy(), "latent_map": gauge.matrix.numpy().copy()}
+    linear, network = scores(linear_start, blocks[1]), scores(trained.network, blocks[1])
+    return arrays, _report(trained, gauge, linear=linear, network=network, sizes=(len(training), len(validation)))
+
+
+def _inverse(scale: np.ndarray) -> np.ndarray:
+    """Return 1 / scale, and 0 for columns that never vary: they carry nothing, and must not in another movie."""
+    return np.where(scale > 1e-9, 1.0 / np.where(scale > 1e-9, scale, 1.0), 0.0)
+
+
+def _standardised(rows: LaggedRows, mean: np.ndarray, inverse: np.ndarray) -> Block:
+    shown, present, later = ((values - mean) * inverse for values in (rows.shown, rows.present, rows.later))
+    return Block(shown=torch.from_numpy(shown), target=torch.from_numpy(np.concatenate([present, later], axis=1)))
+
+
+def _report(
+    trained: Trained, gauge: Gauge, *, linear: Scores, network: Scores, sizes: tuple[int, int]
+) -> dict[str, Any]:
+    """Return the JSON-able findings of one species, the collapse check among them."""
+    collapsed = min(gauge.code_variance) < COLLAPSED_VARIANCE or network.mean < COLLAPSED_GAIN
+    return {
+        "training_rows": sizes[0],
+        "validation_rows": sizes[1],
+        "epochs": len(trained.losses) - 1,
+        "best_epoch": trained.best_epoch,
+        "validation_losses": list(trained.losses),
+        "validation_scores": asdict(network),
+        "principal_component_scores": asdict(linear),
+        "collapse": {
+            "code_variance": list(gauge.code_variance),
+            "gain_over_mean": network.mean,
+            "gain_over_principal_components": network.mean - linear.mean,
+            "collapsed": bool(collapsed),
+        },
+        "persistence": list(gauge.persistence),
+        "density_correlation": list(gauge.density_correlation),
+    }

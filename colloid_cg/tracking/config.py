@@ -1,0 +1,157 @@
+"""Settings of the tracking stage, and the checks that need the movie."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from colloid_cg.errors import ConfigError, DataError
+from colloid_cg.records import FrameStack
+from colloid_cg.settings import Settings
+
+
+class TrackConfig(Settings):
+    """Settings of locating, linking and drift removal; ``None`` means "decide from the movie" (see :func:`suggest`).
+
+    Lengths are in px, ``minmass``, ``minimum_mass_linked`` and ``threshold`` in grey levels of the movie.
+
+    Attributes
+    ----------
+    engine : "trackpy"
+        Program that locates and links.
+    precision : "full" or "trackpy"
+        "full": the filtered picture keeps 31 bits whatever the type of the pixels, so that 8-bit, 16-bit and
+        float versions of a picture give the same positions. "trackpy": trackpy's own path, which rounds the
+        local background to whole grey levels and stretches the filtered picture to the type of the file
+        (8 bits for 8-bit and for float movies); use it to reproduce numbers published with trackpy.
+    diameter : odd int or None
+        Size of the neighbourhood a particle is measured in.
+    invert : bool or None
+        True for dark particles on a bright background.
+    minmass, threshold, percentile, noise_size, smoothing, separation, preprocess
+        As in ``trackpy.locate`` (``smoothing`` is its ``smoothing_size``; ``None`` is the diameter).
+    max_per_frame : int
+        More detections than this in one frame is an error: the settings then pick up noise.
+    search_range, memory, adaptive_stop, adaptive_step
+        As in ``trackpy.link``. Without ``adaptive_stop`` an oversized subnetwork is retried with a search range
+        that shrinks down to a quarter.
+    minimum_length : int or None
+        Tracks with fewer detections are dropped; first of the filters after linking.
+    minimum_mass_linked, max_size, max_eccentricity : float or None
+        Detections that fail one of these are dropped after linking and after ``minimum_length``; where one drops
+        out in the middle of a track the gap stays explicit.
+    drift : "translation" or "none"
+        Whether the common motion of all particles is removed.
+    drift_minimum_particles : int
+        Fewest particles from which drift is estimated: removing the mean motion of n free particles lowers their
+        apparent diffusion coefficient by a factor 1 - 1/n.
+    """
+
+    table: ClassVar[str] = "track"
+
+    engine: Literal["trackpy"] = "trackpy"
+    precision: Literal["full", "trackpy"] = "full"
+    diameter: int | None = Field(default=None, ge=3)
+    invert: bool | None = None
+    minmass: float | None = Field(default=None, ge=0)
+    separation: float | None = Field(default=None, gt=0)
+    percentile: float = Field(default=64.0, ge=0, le=100)
+    noise_size: float = Field(default=1.0, ge=0)
+    smoothing: int | None = Field(default=None, ge=3)
+    threshold: float | None = Field(default=None, ge=0)
+    preprocess: bool = True
+    max_per_frame: int = Field(default=50_000, ge=1)
+    search_range: float | None = Field(default=None, gt=0)
+    memory: int = Field(default=3, ge=0)
+    adaptive_stop: float | None = Field(default=None, gt=0)
+    adaptive_step: float = Field(default=0.95, gt=0, lt=1)
+    minimum_length: int | None = Field(default=None, ge=1)
+    minimum_mass_linked: float | None = Field(default=None, ge=0)
+    max_size: float | None = Field(default=None, gt=0)
+    max_eccentricity: float | None = Field(default=None, gt=0)
+    drift: Literal["translation", "none"] = "translation"
+    drift_minimum_particles: int = Field(default=20, ge=2)
+
+    @field_validator("diameter", "smoothing")
+    @classmethod
+    def _odd(cls, value: int | None) -> int | None:
+        if value is not None and value % 2 == 0:
+            raise ConfigError(
+                f"an even diameter or smoothing of {value} px",
+                expected="an odd number of pixels, so that a centre pixel exists",
+                action=f"use {value + 1}",
+            )
+        return value
+
+
+SUGGESTED = ("invert", "diameter", "separation", "threshold", "minmass", "search_range", "minimum_length")
+"""Settings that are decided from the movie where they are ``None``."""
+
+
+LOCATE_SETTINGS = (
+    "engine",
+    "precision",
+    "diameter",
+    "invert",
+    "minmass",
+    "separation",
+    "percentile",
+    "noise_size",
+    "smoothing",
+    "threshold",
+    "preprocess",
+    "max_per_frame",
+)
+"""Settings that locating depends on; the others only matter from linking on."""
+
+
+def check_against(config: TrackConfig, stack: FrameStack) -> None:
+    """Refuse settings and movies that cannot go together, before any work is done.
+
+    Raises
+    ------
+    DataError
+        If the movie has one frame, or its first, middle and last frames hold nothing but one grey level.
+    ConfigError
+        If the diameter does not fit the frame.
+    """
+    source = stack.source or "the movie"
+    if stack.n_frames < 2:
+        raise DataError(
+            f"one frame in {source}",
+            expected="at least two frames: a trajectory joins frames",
+            action="give the whole recording instead of a still picture",
+        )
+    smallest = min(stack.height, stack.width)
+    if config.diameter is not None and config.diameter >= smallest:
+        largest = max(3, (smallest - 1) // 4 * 2 + 1)
+        raise ConfigError(
+            f"track.diameter = {config.diameter} px for frames of {stack.width} x {stack.height} px",
+            expected="particles much smaller than the frame",
+            action=f"use a diameter of {largest} px or less",
+        )
+    if all(np.ptp(stack[index]) == 0 for index in {0, stack.n_frames // 2, stack.n_frames - 1}):
+        raise DataError(
+            f"the same grey level ({stack[0].flat[0]}) in every pixel of {source}",
+            expected="particles that differ from the background",
+            action="check the shutter, the lamp and the channel of the recording",
+        )
+
+
+def require_resolved(config: TrackConfig) -> None:
+    """Refuse settings with open questions.
+
+    Raises
+    ------
+    ConfigError
+        If a setting that is decided from the movie is still ``None``.
+    """
+    missing = [name for name in SUGGESTED if getattr(config, name) is None]
+    if missing:
+        raise ConfigError(
+            f"no value for {', '.join(f'track.{name}' for name in missing)}",
+            expected="complete settings",
+            action="call resolve(config, suggest(stack, config)) first, or give the values",
+        )

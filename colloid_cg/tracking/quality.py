@@ -1,0 +1,86 @@
+"""Numbers that tell a good tracking from a bad one, for the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from colloid_cg.records import FLAG_AFTER_GAP, FLAG_EDGE, Trajectories
+
+
+def quality(tracks: Trajectories, *, bins: int = 20) -> dict[str, Any]:
+    """Return quality figures of a set of tracks, JSON-able.
+
+    Returns
+    -------
+    dict
+        ``subpixel`` {edges, x, y, locking_x, locking_y}: histogram of the fractional parts of the positions as
+        seen by the camera and the largest excess over an even one, (max - mean) / mean; well above 3 sqrt(bins / n)
+        means pixel locking (diameter too small or 8-bit rounding).
+        ``mass``, ``size``, ``ecc`` {edges, counts, median} where known; ``detections_per_frame`` {frame, count};
+        ``track_length`` {edges, counts, median}; ``stated_sigma`` {mean, median, share_known} in px;
+        ``share_after_gap``, ``share_at_edge``, ``n_detections``, ``n_particles``.
+    """
+    table = tracks.table
+    lengths = table.groupby("particle").size().to_numpy()
+    flags = table["flags"].to_numpy()
+    result: dict[str, Any] = {
+        "n_detections": len(table),
+        "n_particles": tracks.n_particles,
+        "subpixel": _subpixel(camera_positions(tracks), bins),
+        "detections_per_frame": {
+            "frame": list(range(tracks.n_frames)),
+            "count": np.bincount(table["frame"], minlength=tracks.n_frames).tolist(),
+        },
+        "track_length": _histogram(lengths.astype(float), bins),
+        "stated_sigma": _stated_sigma(table),
+        "share_after_gap": _share(flags & FLAG_AFTER_GAP),
+        "share_at_edge": _share(flags & FLAG_EDGE),
+    }
+    for name in ("mass", "size", "ecc"):
+        if name in table.columns and table[name].notna().any():
+            result[name] = _histogram(table[name].dropna().to_numpy(dtype=float), 2 * bins)
+    return result
+
+
+def camera_positions(tracks: Trajectories) -> np.ndarray:
+    """Return x, y in px of the camera, shape (n, 2): the drift that was removed is put back."""
+    positions = tracks.table[["x", "y"]].to_numpy(dtype=float)
+    drift = tracks.metadata.get("drift", {})
+    if not drift.get("removed"):
+        return positions
+    shift = pd.DataFrame({"dx": drift["dx"], "dy": drift["dy"]}, index=drift["frame"])
+    return np.asarray(positions + shift.reindex(tracks.table["frame"]).fillna(0.0).to_numpy())
+
+
+def _subpixel(positions: np.ndarray, bins: int) -> dict[str, Any]:
+    result: dict[str, Any] = {"edges": np.linspace(0.0, 1.0, bins + 1).tolist()}
+    for axis, name in enumerate("xy"):
+        counts = np.histogram(np.mod(positions[:, axis], 1.0), bins=bins, range=(0.0, 1.0))[0]
+        result[name] = counts.tolist()
+        result[f"locking_{name}"] = float(counts.max() / counts.mean() - 1.0) if len(positions) else None
+    return result
+
+
+def _histogram(values: np.ndarray, bins: int) -> dict[str, Any]:
+    # The last percent is left out of the picture, not of the median: one bright speck would flatten the rest.
+    top = float(np.quantile(values, 0.99)) if len(values) else 1.0
+    low = float(values.min()) if len(values) else 0.0
+    counts, edges = np.histogram(values, bins=bins, range=(low, top if top > low else low + 1.0))
+    median = float(np.median(values)) if len(values) else None
+    return {"edges": edges.tolist(), "counts": counts.tolist(), "median": median}
+
+
+def _stated_sigma(table: pd.DataFrame) -> dict[str, Any]:
+    sigma = table[["sigma_x", "sigma_y"]].to_numpy(dtype=float)
+    known = np.isfinite(sigma).all(axis=1)
+    if not known.any():
+        return {"mean": None, "median": None, "share_known": 0.0}
+    values = sigma[known]
+    return {"mean": float(values.mean()), "median": float(np.median(values)), "share_known": float(known.mean())}
+
+
+def _share(bits: np.ndarray) -> float:
+    return float((bits != 0).mean()) if len(bits) else 0.0
