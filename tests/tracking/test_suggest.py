@@ -94,11 +94,13 @@ def test_a_valley_between_two_species_is_no_minmass() -> None:
 
 def test_a_fast_minority_widens_the_search_range() -> None:
     rng = np.random.default_rng(9)
-    before = lattice(rng, edge=600, spacing=30.0)
+    before = lattice(rng, edge=1200, spacing=30.0)
     sigma = np.where(np.arange(len(before)) % 3 == 0, 1.2, 0.3)[:, None]
     after = before + sigma * rng.normal(size=before.shape)
     pair = tuple(pd.DataFrame(points, columns=["x", "y"]) for points in (before, after))
-    assert 4.0 < choose_search_range([pair]).value < 7.0
+    # A tenth of the steps is longer than r where exp(-r^2 / (2 1.2^2)) / 3 = .1 (the slow ones never reach it).
+    quantile = 1.2 * np.sqrt(2 * np.log(1 / 0.3))
+    assert choose_search_range([pair]).value == pytest.approx(5 * quantile / 2.1460, rel=0.1)
 
 
 def test_noise_estimates_see_noise_and_not_particles() -> None:
