@@ -7,11 +7,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from colloid_cg.errors import DataError
 from colloid_cg.tracking import Suggestion, TrackConfig, locate, resolve, suggest
-from colloid_cg.tracking.choices import choose_minmass
+from colloid_cg.tracking.choices import choose_minmass, choose_search_range
 from colloid_cg.tracking.scale_space import coarse_noise, find_blobs, pixel_noise
 from tests.tracking.pictures import brownian, lattice, movie, paint, stack_of
 
@@ -83,6 +84,23 @@ def test_minmass_is_the_valley_between_noise_and_particles() -> None:
     assert "valley" in choice.reason
     only = choose_minmass(masses[3000:], np.array([20.0]))
     assert only.value < 0.5 * np.median(masses[3000:])
+
+
+def test_a_valley_between_two_species_is_no_minmass() -> None:
+    rng = np.random.default_rng(8)
+    small, large = rng.lognormal(np.log(600), 0.1, 1000), rng.lognormal(np.log(1500), 0.1, 1000)
+    assert choose_minmass(np.concatenate([small, large]), np.array([20.0, 15.0])).value < small.min()
+
+
+def test_a_fast_minority_widens_the_search_range() -> None:
+    rng = np.random.default_rng(9)
+    before = lattice(rng, edge=1200, spacing=30.0)
+    sigma = np.where(np.arange(len(before)) % 3 == 0, 1.2, 0.3)[:, None]
+    after = before + sigma * rng.normal(size=before.shape)
+    pair = tuple(pd.DataFrame(points, columns=["x", "y"]) for points in (before, after))
+    # A tenth of the steps is longer than r where exp(-r^2 / (2 1.2^2)) / 3 = .1 (the slow ones never reach it).
+    quantile = 1.2 * np.sqrt(2 * np.log(1 / 0.3))
+    assert choose_search_range([pair]).value == pytest.approx(5 * quantile / 2.1460, rel=0.1)
 
 
 def test_noise_estimates_see_noise_and_not_particles() -> None:
