@@ -87,9 +87,7 @@ def simulate(
         raise DataError("no particles in the test block", expected="a first frame to start from", action="track again")
     model = model_from_bundle(bundle)
     frames = config.frames or int(start.table["frame"].max() - start.table["frame"].min() + 1)
-    steps = schedule(
-        model, frame_interval=start.frame_interval, exposure=start.exposure, substeps=config.substeps
-    )
+    steps = schedule(model, frame_interval=start.frame_interval, exposure=start.exposure, substeps=config.substeps)
     state = initial_state(model, start)
     noise = np.sqrt(max(bundle.value("localisation_variance"), 0.0))
     streams = np.random.default_rng(rng).spawn(config.replicas)
@@ -115,7 +113,13 @@ def simulate(
 
 
 def _run(
-    model: OverdampedModel, state: State, steps: Schedule, *, frames: int, rng: np.random.Generator, advance: Progress | object
+    model: OverdampedModel,
+    state: State,
+    steps: Schedule,
+    *,
+    frames: int,
+    rng: np.random.Generator,
+    advance: Progress | object,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return positions and exposure means, shape (frames, n, d), and Psi and bath entropy, shape (frames,)."""
     positions = np.empty((frames, *state.positions.shape))
