@@ -107,6 +107,16 @@ def test_a_cut_image_is_refused(tmp_path: Path, suffix: str, kept: float) -> Non
         list(open_video(tmp_path))
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("missing", [2, 8, 60])
+def test_an_image_without_its_last_bytes_is_refused(tmp_path: Path, suffix: str, missing: int) -> None:
+    write(tmp_path, suffix, RNG.integers(0, 255, (1, 64, 64)).astype(np.uint8))
+    path = tmp_path / f"frame0{suffix}"
+    path.write_bytes(path.read_bytes()[:-missing])
+    with pytest.raises(InputError, match="frame0"):
+        open_video(tmp_path)
+
+
 def test_a_damaged_png_is_refused(tmp_path: Path) -> None:
     write(tmp_path, ".png", MOVIE[:3])
     path = tmp_path / "frame1.png"
