@@ -9,7 +9,7 @@ from scipy import stats
 
 from colloid_cg.observables import p_hop, pairs_at_lag
 
-_DRAWS = 20_000
+_DRAWS = 12_000
 _STRETCHES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 
 
