@@ -1,8 +1,0 @@
-"""Does the model behave like the experiment it has not seen? Figures, errors and verdicts, no pictures."""
-
-from colloid_cg.assess.assessment import assess
-from colloid_cg.assess.extrapolation import force_is_used
-from colloid_cg.assess.inversion import interaction_range, potential_from_force
-from colloid_cg.assess.settings import AssessConfig
-
-__all__ = ["AssessConfig", "assess", "force_is_used", "interaction_range", "potential_from_force"]

@@ -1,9 +1,0 @@
-"""The report: one self-contained page that answers "can I trust this?", and figures for people to look at."""
-
-from colloid_cg.report.content import ReportContent
-from colloid_cg.report.figures.inspection import inspect_figure
-from colloid_cg.report.figures.style import png_bytes
-from colloid_cg.report.quality import tracking_quality
-from colloid_cg.report.write import render, write_report
-
-__all__ = ["ReportContent", "inspect_figure", "png_bytes", "render", "tracking_quality", "write_report"]

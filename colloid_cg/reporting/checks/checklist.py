@@ -1,0 +1,24 @@
+"""All checks in the order in which a reader asks them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from colloid_cg.reporting.checks.check import Check
+from colloid_cg.reporting.checks.comparison import comparison_checks, event_checks, structure_checks
+from colloid_cg.reporting.checks.dynamics import dynamics_checks, unmodelled_checks
+from colloid_cg.reporting.checks.tracking import tracking_checks
+from colloid_cg.reporting.content import ReportContent
+
+
+def checklist(content: ReportContent, quality: dict[str, Any] | None) -> list[Check]:
+    """Return every check of a report; parts that are missing give one line "not run" each."""
+    metadata = None if content.rollout is None else dict(content.rollout.metadata)
+    return [
+        *tracking_checks(content, quality),
+        *structure_checks(content),
+        *dynamics_checks(content.model),
+        *comparison_checks(content.assessment),
+        *event_checks(content),
+        *unmodelled_checks(content.model, metadata),
+    ]

@@ -1,0 +1,134 @@
+"""Checks on the recording and on tracking."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from colloid_cg.reporting.checks.check import BAD, GOOD, LOOK, NOT_RUN, Check, judged
+from colloid_cg.reporting.content import ReportContent
+from colloid_cg.reporting.numbers import percent, plain, short
+
+LOCKING_GOOD, LOCKING_LOOK = 0.1, 0.3
+DRIFT_GOOD, DRIFT_LOOK = 0.1, 0.5
+STEP_GOOD, STEP_LOOK = 0.3, 0.5
+COUNT_GOOD, COUNT_LOOK = 0.1, 0.3
+
+
+def tracking_checks(content: ReportContent, quality: dict[str, Any] | None) -> list[Check]:
+    """Return the checks on recording and tracking."""
+    checks = [exposure_check(content)]
+    if quality is None:
+        missing = "no trajectories yet"
+        return [
+            *checks,
+            Check(question="Is tracking sound?", found=missing, expected="", verdict=NOT_RUN, section="tracking"),
+        ]
+    return [
+        *checks,
+        locking_check(quality),
+        count_check(quality),
+        *step_check(content, quality),
+        drift_check(quality),
+    ]
+
+
+def exposure_check(content: ReportContent) -> Check:
+    """Is the exposure known? From one camera, localisation variance and blur cannot be told apart."""
+    question, expected = "Is the exposure time known?", "known: else blur and localisation error cannot be told apart"
+    source = content.tracks.exposure if content.tracks is not None else (content.run or {}).get("exposure")
+    if source is not None:
+        found = f"{plain(1e3 * float(source))} ms"
+        return Check(question=question, found=found, expected=expected, verdict=GOOD, section="movie")
+    found = "unknown: an assumption stands in for it"
+    return Check(question=question, found=found, expected=expected, verdict=LOOK, section="movie")
+
+
+def locking_check(quality: dict[str, Any]) -> Check:
+    """Pixel locking: modulation of the sub-pixel histograms, against what chance gives."""
+    locking = quality.get("locking") or {}
+    worst = max(float(locking.get("x") or 0.0), float(locking.get("y") or 0.0))
+    noise = 1.5 * float(locking.get("noise") or 0.0)
+    return Check(
+        question="Are positions drawn to pixel centres (pixel locking)?",
+        found=f"sub-pixel modulation {percent(worst)}",
+        expected=f"below {percent(max(LOCKING_GOOD, noise))}",
+        verdict=judged(worst, good=max(LOCKING_GOOD, noise), look=max(LOCKING_LOOK, 2.0 * noise)),
+        section="tracking",
+    )
+
+
+def count_check(quality: dict[str, Any]) -> Check:
+    """Do detections appear and vanish together, as they do when the light or the focus changes?"""
+    counts = np.asarray(quality.get("detections_per_frame") or [0], dtype=float)
+    middle = float(np.median(counts))
+    # Particles come and go at random: a spread of about the square root of the count is no fault.
+    spread = float(np.percentile(np.abs(counts - middle), 95)) / max(middle, 1.0)
+    chance = 2.0 / np.sqrt(max(middle, 1.0))
+    return Check(
+        question="Is the number of detections steady?",
+        found=f"median {short(middle)} per frame; 95 % of frames within {percent(spread)}",
+        expected=f"within {percent(max(COUNT_GOOD, chance))}",
+        verdict=judged(spread, good=max(COUNT_GOOD, chance), look=max(COUNT_LOOK, 2.0 * chance)),
+        section="tracking",
+    )
+
+
+def step_check(content: ReportContent, quality: dict[str, Any]) -> list[Check]:
+    """Is the frame rate high enough to tell particles apart: displacement per frame against spacing?"""
+    step, tracks = quality.get("rms_step"), content.tracks
+    counts = quality.get("detections_per_frame") or []
+    if step is None or tracks is None or not counts:
+        return []
+    density = float(np.median(counts)) / tracks.field_of_view.volume
+    spacing = density ** (-1.0 / tracks.dimension) if density > 0 else np.inf
+    ratio = np.sqrt(tracks.dimension) * float(step) / spacing
+    return [
+        Check(
+            question="Is linking unambiguous?",
+            found=f"root-mean-square displacement per frame {percent(ratio)} of the mean spacing",
+            expected=f"below {percent(STEP_GOOD)}",
+            verdict=judged(ratio, good=STEP_GOOD, look=STEP_LOOK),
+            section="tracking",
+        )
+    ]
+
+
+def drift_check(quality: dict[str, Any]) -> Check:
+    """How large is the drift, how well is it known, was it removed?"""
+    question = "Does the whole field drift?"
+    drift, step = quality.get("drift"), quality.get("rms_step")
+    if not drift:
+        found = "not estimated"
+        return Check(question=question, found=found, expected="small or removed", verdict=LOOK, section="tracking")
+    total, error = final_drift(drift)
+    removed = bool(drift.get("removed"))
+    found = f"{plain(total)} ± {plain(error, 2)} px over {len(drift['frame'])} frames, "
+    found += "removed" if removed else "not removed"
+    per_frame = total / max(len(drift["frame"]) - 1, 1)
+    ratio = per_frame / step if step else np.inf
+    verdict = GOOD if removed else judged(ratio, good=DRIFT_GOOD, look=DRIFT_LOOK)
+    if total <= 2.0 * error:
+        verdict = GOOD
+    bias = drift.get("diffusion_bias")
+    if removed and bias:
+        found += f"; this lowers D by {percent(abs(bias))}"
+        verdict = judged(abs(bias), good=0.05, look=0.1)
+    return Check(
+        question=question,
+        found=found,
+        expected="removed, or below a tenth of the displacement per frame",
+        verdict=verdict if verdict != BAD or not removed else LOOK,
+        section="tracking",
+    )
+
+
+def final_drift(drift: dict[str, Any]) -> tuple[float, float]:
+    """Return the length of the drift at the last frame and its standard error along that direction, in px."""
+    total = np.array([drift["dx"][-1], drift["dy"][-1]], dtype=float)
+    error = np.array([(drift.get(name) or [0.0])[-1] or 0.0 for name in ("se_x", "se_y")], dtype=float)
+    length = float(np.hypot(*total))
+    if length == 0.0:
+        return 0.0, float(error.max())
+    return length, float(np.hypot(*(error * total / length)))

@@ -1,0 +1,198 @@
+"""Figures of the fitted dynamics: regime, diffusion, force, potential, innovations, model selection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from colloid_cg.assessment import potential_from_force
+from colloid_cg.reporting.figures.style import (
+    BLUE,
+    CYCLE,
+    GREEN,
+    INK,
+    MUTED,
+    VERMILLION,
+    axes_of,
+    floats,
+    new_figure,
+    styled,
+)
+
+
+@styled
+def figure_regime(regime: dict[str, Any]) -> Figure:
+    """Covariance of displacements against lag, the evidence for overdamped or underdamped motion."""
+    figure = new_figure()
+    (axes,) = axes_of(figure)
+    lags, covariance = floats(regime.get("lags")), floats(regime.get("covariance"))
+    error = floats(regime.get("standard_error"))
+    error = error if len(error) == len(lags) else np.zeros(len(lags))
+    scale = abs(covariance[0]) or 1.0
+    # Lag 0 is the variance itself: it would press the lags that matter onto the axis.
+    later = lags > 0
+    lags, covariance, bars = lags[later], covariance[later], 1.645 * error[later] / scale
+    axes.axhline(0.0, color=MUTED, linewidth=0.8)
+    axes.errorbar(lags, covariance / scale, yerr=bars, fmt="o", color=BLUE, capsize=3, label="measured, 90 % interval")
+    axes.set(
+        xlabel="lag (frames)", ylabel="covariance of displacements\n/ variance", title="Regime: covariance against lag"
+    )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend()
+    return figure
+
+
+@styled
+def figure_diffusion_against_lag(curves: list[dict[str, Any]], fitted: list[dict[str, Any]]) -> Figure:
+    """D estimated at each lag beside the fitted D; a model that holds gives a flat line.
+
+    Parameters
+    ----------
+    curves : list of dict
+        ``lag_s, value, low90, high90`` (um2/s), one per species.
+    fitted : list of dict
+        Entries of the metric diffusion_coefficient.
+    """
+    figure = new_figure()
+    (axes,) = axes_of(figure)
+    for number, entry in enumerate(fitted):
+        colour = CYCLE[number % len(CYCLE)]
+        species = "" if entry.get("species") is None else f", species {entry['species']}"
+        if entry.get("low90") is not None and entry.get("high90") is not None:
+            axes.axhspan(entry["low90"], entry["high90"], color=colour, alpha=0.2, linewidth=0)
+        axes.axhline(entry["value"], color=colour, linewidth=1.2, label=f"fit{species}, 90 % interval")
+    for number, curve in enumerate(curves):
+        lag, value = floats(curve.get("lag_s")), floats(curve.get("value"))
+        axes.errorbar(
+            lag, value, yerr=_bars(value, curve), fmt="o", capsize=3, color=INK, markersize=4 + 2 * number,
+            label="each lag, 90 % interval" if number == 0 else None,
+        )  # fmt: skip
+    axes.set(xlabel="lag (s)", ylabel="D (µm²/s)", title="Diffusion coefficient against lag")
+    _from_zero(axes)
+    axes.legend()
+    return figure
+
+
+@styled
+def figure_pair_force(pair_force: pd.DataFrame, samples: dict[str, Any]) -> Figure:
+    """Fitted pair force with its 90 % band; grey where training saw no pairs."""
+    figure = new_figure()
+    (axes,) = axes_of(figure)
+    for number, (pair, table) in enumerate(_pairs(pair_force)):
+        colour = CYCLE[number % len(CYCLE)]
+        axes.fill_between(table["r"], table["low90"], table["high90"], color=colour, alpha=0.22, linewidth=0)
+        axes.plot(table["r"], table["force"], color=colour, label=f"{_pair_label(pair)}, 90 % band")
+    _unseen(axes, pair_force, samples)
+    axes.axhline(0.0, color=MUTED, linewidth=0.8)
+    axes.set(xlabel="pair distance r (µm)", ylabel="force (kT/µm), > 0 repulsive", title="Pair force")
+    axes.legend()
+    return figure
+
+
+@styled
+def figure_pair_potential(pair_force: pd.DataFrame, inversion: dict[str, Any]) -> Figure:
+    """Fitted pair potential, and -ln g(r) beside it where the suspension is dilute enough."""
+    figure = new_figure()
+    (axes,) = axes_of(figure)
+    for number, (pair, table) in enumerate(_pairs(pair_force)):
+        colour = CYCLE[number % len(CYCLE)]
+        r = table["r"].to_numpy()
+        low, high = (
+            potential_from_force(r, table["low90"].to_numpy()),
+            potential_from_force(r, table["high90"].to_numpy()),
+        )
+        axes.fill_between(r, low, high, color=colour, alpha=0.22, linewidth=0)
+        axes.plot(
+            r, potential_from_force(r, table["force"].to_numpy()), color=colour, label=f"fit, {_pair_label(pair)}"
+        )
+    if inversion.get("status") == "compared":
+        axes.errorbar(
+            floats(inversion["x"]), floats(inversion["potential_of_mean_force"]),
+            yerr=1.645 * floats(inversion["potential_of_mean_force_error"]),
+            fmt="o", color=INK, markersize=3.5, capsize=2, label="−ln g(r), approximate",
+        )  # fmt: skip
+    axes.axhline(0.0, color=MUTED, linewidth=0.8)
+    axes.set(xlabel="pair distance r (µm)", ylabel="potential (kT)", title="Pair potential")
+    axes.legend()
+    return figure
+
+
+@styled
+def figure_innovations(innovations: dict[str, Any]) -> Figure:
+    """Autocorrelation of the one-step prediction errors; white if the model has used what there is to know."""
+    figure = new_figure()
+    (axes,) = axes_of(figure)
+    lags, values = floats(innovations.get("lags")), floats(innovations.get("autocorrelation"))
+    band = np.broadcast_to(floats(np.atleast_1d(innovations.get("band") or np.nan)), lags.shape)
+    axes.fill_between(lags, -band, band, color=MUTED, alpha=0.2, linewidth=0, label="white, 90 % band", step="mid")
+    axes.axhline(0.0, color=MUTED, linewidth=0.8)
+    axes.vlines(lags, 0.0, values, color=BLUE, linewidth=1.2)
+    axes.plot(lags, values, "o", color=BLUE, markersize=5, label="innovations")
+    limit = max(0.05, 1.3 * float(np.nanmax(np.abs(np.concatenate([values, band, [0.0]])))))
+    axes.set(xlabel="lag (frames)", ylabel="autocorrelation", title="Innovations", ylim=(-limit, limit))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend()
+    return figure
+
+
+@styled
+def figure_selection(selection: list[dict[str, Any]]) -> Figure:
+    """Log-likelihood of the selection block against the number of knots of the pair force."""
+    figure = new_figure()
+    (axes,) = axes_of(figure)
+    knots = floats([entry.get("knots") for entry in selection])
+    score = floats([entry.get("log_likelihood") for entry in selection])
+    order = np.argsort(knots)
+    axes.plot(knots[order], score[order] - np.nanmin(score), "o-", color=GREEN)
+    best = int(np.nanargmax(score))
+    axes.plot(
+        knots[best], score[best] - np.nanmin(score), "s", color=VERMILLION, markersize=9, mfc="none", label="used"
+    )
+    axes.set(
+        xlabel="knots of the pair force",
+        ylabel="log-likelihood − smallest\n(nats per particle and step)",
+        title="Model selection",
+    )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend()
+    return figure
+
+
+def _bars(value: np.ndarray, curve: dict[str, Any]) -> np.ndarray | None:
+    low, high = floats(curve.get("low90")), floats(curve.get("high90"))
+    if len(low) != len(value) or len(high) != len(value):
+        return None
+    return np.asarray(np.clip(np.nan_to_num(np.vstack([value - low, high - value])), 0.0, None))
+
+
+def _pairs(pair_force: pd.DataFrame) -> list[tuple[tuple[int, int], pd.DataFrame]]:
+    species = pair_force[["species_a", "species_b"]].drop_duplicates().sort_values(["species_a", "species_b"])
+    tables = []
+    for a, b in species.to_numpy().tolist():
+        chosen = (pair_force["species_a"] == a) & (pair_force["species_b"] == b)
+        tables.append(((int(a), int(b)), pair_force[chosen].sort_values("r")))
+    return tables
+
+
+def _pair_label(pair: tuple[int, int]) -> str:
+    return f"species {pair[0]}–{pair[1]}"
+
+
+def _unseen(axes: Axes, pair_force: pd.DataFrame, samples: dict[str, Any]) -> None:
+    smallest, seen = float(pair_force["r"].min()), samples.get("r_min")
+    if seen is not None and seen > smallest:
+        axes.axvspan(smallest, seen, color=MUTED, alpha=0.15, linewidth=0, label="no training pairs: extrapolated")
+
+
+def _from_zero(axes: Axes) -> None:
+    low, high = axes.get_ylim()
+    if low > 0.0 and low < 0.5 * high:
+        axes.set_ylim(bottom=0.0)
+    elif high > low > 0.0:
+        middle = 0.5 * (low + high)
+        axes.set_ylim(min(low, 0.8 * middle), max(high, 1.2 * middle))

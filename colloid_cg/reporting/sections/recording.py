@@ -1,0 +1,156 @@
+"""Sections on the movie, the suggested settings, tracking and drift."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from colloid_cg.reporting.content import ReportContent
+from colloid_cg.reporting.figures.inspection import choice, figure_evidence
+from colloid_cg.reporting.figures.movie import figure_frame, figure_frames
+from colloid_cg.reporting.figures.tracking import (
+    figure_detections,
+    figure_drift,
+    figure_mass_and_size,
+    figure_subpixel,
+)
+from colloid_cg.reporting.numbers import percent, plain, short
+from colloid_cg.reporting.sections.section import Picture, Section, Table, warning_line
+
+
+def movie_section(content: ReportContent) -> Section:
+    """Show a frame with its detections, and how the picture changes over the movie."""
+    if not content.frames:
+        return Section(anchor="movie", title="The movie", missing="colloid-cg run VIDEO -o RUN")
+    index, frame = content.frames[0]
+    tracks = content.tracks
+    detections = pd.DataFrame({"x": [], "y": []}) if tracks is None else on_the_camera(content, index)
+    pixel_size = None if tracks is None else tracks.pixel_size
+    pictures = [
+        Picture(
+            name="movie_frame",
+            figure=figure_frame(frame, index, detections, pixel_size=pixel_size, diameter=diameter_of(content)),
+            caption="A frame as recorded, with every detection that became part of a track circled. Particles without "
+            "a circle were missed or belong to tracks that were too short.",
+            wide=True,
+        )
+    ]
+    if len(content.frames) > 1:
+        pictures.append(
+            Picture(
+                name="movie_frames",
+                figure=figure_frames(list(content.frames)[:4]),
+                caption="Frames over the movie on one grey scale: a change of light or focus shows here.",
+                wide=True,
+            )
+        )
+    return Section(anchor="movie", title="The movie", pictures=tuple(pictures))
+
+
+def on_the_camera(content: ReportContent, frame: int) -> pd.DataFrame:
+    """Return x and y (px) of the detections of one frame where the camera saw them: removed drift is put back."""
+    if content.tracks is None:
+        return pd.DataFrame({"particle": [], "x": [], "y": []})
+    found = content.tracks.at(frame)[["particle", "x", "y"]]
+    drift = content.tracks.metadata.get("drift") or {}
+    if not drift.get("removed") or frame not in drift["frame"]:
+        return found
+    row = list(drift["frame"]).index(frame)
+    return found.assign(x=found["x"] + drift["dx"][row], y=found["y"] + drift["dy"][row])
+
+
+def suggestion_of(content: ReportContent) -> dict[str, Any] | None:
+    """Return what ``inspect`` or, failing that, ``track`` suggested."""
+    stored = {} if content.tracks is None else content.tracks.metadata
+    return content.suggestion or stored.get("suggestion")
+
+
+def diameter_of(content: ReportContent) -> float | None:
+    """Return the diameter that was used to locate particles, in px."""
+    settings = {} if content.tracks is None else content.tracks.metadata.get("settings") or {}
+    value = settings.get("diameter") or choice(suggestion_of(content) or {}, "diameter").get("value")
+    return None if value is None else float(value)
+
+
+def suggestion_section(content: ReportContent) -> Section:
+    """Show why diameter, minmass and search range are what they are."""
+    title = "Why these tracking settings"
+    suggestion = suggestion_of(content)
+    if not suggestion:
+        return Section(anchor="settings", title=title, missing="colloid-cg inspect VIDEO")
+    rows = tuple(
+        (name, _shown(found.get("value")), str(found.get("reason", "")))
+        for name, found in (suggestion.get("choices") or {}).items()
+    )
+    picture = Picture(
+        name="suggestion",
+        figure=figure_evidence(suggestion),
+        caption="Left: at which size of blob the picture has its contrast. Middle: brightness of all candidates; those "
+        "left of the line are taken for noise. Right: how far particles move between frames; links end at the line.",
+        wide=True,
+    )
+    table = Table(head=("setting", "value", "reason"), rows=rows)
+    found = (choice(suggestion, name).get("warning") for name in suggestion.get("choices") or {})
+    warnings = tuple(warning_line(str(sentence)) for sentence in found if sentence)
+    return Section(anchor="settings", title=title, text=warnings, pictures=(picture,), tables=(table,))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "–"}[value]
+    return short(value) if isinstance(value, (int, float)) else str(value)
+
+
+def tracking_section(content: ReportContent, quality: dict[str, Any] | None) -> Section:
+    """Show the quality of tracking, and the drift."""
+    if quality is None:
+        return Section(anchor="tracking", title="Tracking quality", missing="colloid-cg track VIDEO -o RUN")
+    pictures = [
+        Picture(
+            name="tracking_detections",
+            figure=figure_detections(quality),
+            caption="Left: detections that belong to a track, frame by frame. Right: how long tracks last.",
+            wide=True,
+        ),
+        Picture(
+            name="tracking_subpixel",
+            figure=figure_subpixel(quality),
+            caption="Positions modulo one pixel. Peaks or valleys mean that positions are drawn to pixel centres or "
+            "edges (pixel locking), most often by too small a diameter.",
+        ),
+        Picture(
+            name="tracking_mass_size",
+            figure=figure_mass_and_size(quality),
+            caption="Brightness and size of the detections. A second peak is a second kind of particle, or noise.",
+        ),
+    ]
+    if quality.get("drift"):
+        pictures.append(
+            Picture(
+                name="drift",
+                figure=figure_drift(quality["drift"]),
+                caption=_drift_caption(quality["drift"]),
+            )
+        )
+    return Section(
+        anchor="tracking", title="Tracking quality", pictures=tuple(pictures), tables=(_tracking_table(quality),)
+    )
+
+
+def _drift_caption(drift: dict[str, Any]) -> str:
+    did = "It was taken off the positions" if drift.get("removed") else "It was left in the positions"
+    reason = f" ({drift['reason']})" if drift.get("reason") else ""
+    return f"Mean motion of all particles since the first frame, with its 90 % band. {did}{reason}."
+
+
+def _tracking_table(quality: dict[str, Any]) -> Table:
+    rows = [
+        ("detections in tracks", f"{quality.get('n_detections', 0):,}"),
+        ("tracks", f"{quality.get('n_tracks', 0):,}"),
+        ("median track", f"{short(quality.get('median_track_length') or 0.0)} detections"),
+        ("links that bridge a gap", percent(quality.get("after_gap_fraction"))),
+        ("displacement per frame and axis (root mean square)", f"{plain(quality.get('rms_step'))} px"),
+        ("stated localisation error (median)", f"{plain(quality.get('median_stated_sigma'))} px"),
+    ]
+    return Table(head=("quantity", "value"), rows=tuple(rows))

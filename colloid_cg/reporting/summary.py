@@ -1,0 +1,135 @@
+"""The first paragraph: what was seen and what was found, in plain words, with the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from colloid_cg.records import ModelBundle
+from colloid_cg.reporting.checks.check import BAD, GOOD, LOOK, Check, entries
+from colloid_cg.reporting.checks.dynamics import force_resolved
+from colloid_cg.reporting.content import ReportContent
+from colloid_cg.reporting.numbers import entry_text, exact, percent, plain, with_interval
+
+
+def summary(content: ReportContent, checks: list[Check]) -> Markup:
+    """Return the summary paragraph; parts that were not computed are left out."""
+    sentences = [
+        *_movie_sentences(content),
+        *_model_sentences(content.model),
+        *_agreement_sentences(content.assessment),
+        *_event_sentences(content),
+        _verdict_sentence(checks),
+    ]
+    return Markup(" ").join(sentences)
+
+
+def _movie_sentences(content: ReportContent) -> list[Markup]:
+    tracks = content.tracks
+    if tracks is None:
+        return [Markup("No trajectories yet.")]
+    view = tracks.box.lengths
+    exposure = "unknown exposure" if tracks.exposure is None else f"{plain(1e3 * tracks.exposure)} ms exposure"
+    return [
+        Markup(
+            "{} particles were tracked through {} frames of {} × {} µm, one every {} ms ({}): {} detections."
+        ).format(
+            exact(tracks.n_particles, f"{tracks.n_particles:,}"),
+            f"{tracks.n_frames:,}",
+            plain(view[0]),
+            plain(view[1]),
+            plain(1e3 * tracks.frame_interval),
+            exposure,
+            exact(len(tracks), f"{len(tracks):,}"),
+        )
+    ]
+
+
+def _model_sentences(model: ModelBundle | None) -> list[Markup]:
+    if model is None:
+        return []
+    sentences = [
+        Markup("The motion is <strong>{}</strong>.").format(entry["value"]) for entry in entries(model, "regime")
+    ]
+    diffusion = entries(model, "diffusion_coefficient")
+    if diffusion:
+        values = Markup(", ").join(
+            _species(entry, several=len(diffusion) > 1) + entry_text(entry) for entry in diffusion
+        )
+        sentences.append(Markup("The diffusion coefficient is <strong>D = {}</strong>.").format(values))
+    noise = entries(model, "localisation_variance")
+    if noise:
+        values = Markup(", ").join(_species(entry, several=len(noise) > 1) + sigma_text(entry) for entry in noise)
+        sentences.append(Markup("The localisation error of one coordinate is {}.").format(values))
+    return [*sentences, *_force_sentence(model)]
+
+
+def _species(entry: dict[str, Any], *, several: bool) -> Markup:
+    return Markup("species {}: ").format(entry["species"]) if several and entry["species"] is not None else Markup("")
+
+
+def sigma_text(entry: dict[str, Any]) -> Markup:
+    """Return the root of a variance (um2) in nm; a variance that is not above zero is shown as it is."""
+    value, low, high = entry["value"], entry["low90"], entry["high90"]
+    if value <= 0.0:
+        return Markup("not above zero (variance {})").format(entry_text(entry))
+    roots = [None if bound is None else 1e3 * float(np.sqrt(max(bound, 0.0))) for bound in (low, high)]
+    root = 1e3 * float(np.sqrt(value))
+    return exact(root, with_interval(root, roots[0], roots[1], "nm"))
+
+
+def _force_sentence(model: ModelBundle) -> list[Markup]:
+    gain = entries(model, "log_likelihood_gain")
+    if not gain:
+        return []
+    words = "A pair force is resolved" if force_resolved(model) else "No pair force is resolved"
+    return [Markup("{}: its gain in log-likelihood on held-out frames is {}.").format(words, entry_text(gain[0]))]
+
+
+def _agreement_sentences(assessment: dict[str, Any] | None) -> list[Markup]:
+    if not assessment:
+        return []
+    parts = [
+        f"{name} within {percent(assessment[key]['rrmse'])} (experiment against itself "
+        f"{percent(assessment[key]['reference_rrmse'])})"
+        for key, name in (("rdf", "g(r)"), ("msd", "mean squared displacement"))
+        if assessment.get(key)
+    ]
+    return [Markup("Rollouts of the model reproduce held-out frames: {}.").format("; ".join(parts))] if parts else []
+
+
+def _event_sentences(content: ReportContent) -> list[Markup]:
+    if content.events is None:
+        return []
+    count = len(content.events)
+    level = false_discovery_level(content.events.metadata)
+    words = "" if level is None else f" at a false-discovery level of {percent(level)}"
+    found = (
+        "No rearrangement was" if count == 0 else "One rearrangement was" if count == 1 else "{} rearrangements were"
+    )
+    return [Markup(found + " found{}.").format(*([exact(count, f"{count:,}")] if count > 1 else []), words)]
+
+
+def false_discovery_level(metadata: dict[str, Any]) -> float | None:
+    """Return the nominal false-discovery rate of an event table, None if its detector controls none."""
+    settings = metadata.get("settings") or {}
+    for source in (metadata, settings if isinstance(settings, dict) else {}):
+        for name in ("false_discovery_rate", "fdr", "q_max", "false_discovery_level"):
+            if source.get(name) is not None:
+                return float(source[name])
+    return None
+
+
+def _verdict_sentence(checks: list[Check]) -> Markup:
+    counts = {verdict: sum(check.verdict == verdict for check in checks) for verdict in (GOOD, LOOK, BAD)}
+    return Markup("Of {} checks that could be made, {} {} good, {} {} a look and {} {} bad.").format(
+        sum(counts.values()),
+        counts[GOOD],
+        "is" if counts[GOOD] == 1 else "are",
+        counts[LOOK],
+        "deserves" if counts[LOOK] == 1 else "deserve",
+        counts[BAD],
+        "is" if counts[BAD] == 1 else "are",
+    )

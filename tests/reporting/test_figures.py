@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+from colloid_cg.reporting import inspect_figure, png_bytes
+from colloid_cg.reporting.figures.comparison import figure_msd
+from colloid_cg.reporting.figures.dynamics import figure_pair_force, figure_pair_potential
+from colloid_cg.reporting.figures.movie import figure_frame, zoom_window
+from colloid_cg.reporting.figures.structure import figure_field_histogram
+from tests.reporting.synthetic import bundle, suggestion
+
+
+def test_inspect_shows_the_values_it_suggests(content):
+    frame = content.frames[0][1]
+    detections = content.tracks.at(0)
+    titles = [axes.get_title(loc="left") for axes in inspect_figure(suggestion(), frame, detections).axes]
+    assert titles == [
+        "60 detections with the suggested settings",
+        "Enlarged",
+        "Diameter 9 px",
+        "Minmass 400",
+        "Search range 5.2 px",
+    ]
+
+
+def test_inspect_survives_settings_that_were_given(content):
+    choices = {"diameter": {"value": 9, "reason": "given in the settings", "evidence": {}}}
+    empty = pd.DataFrame({"x": [], "y": []})
+    figure = inspect_figure({"choices": choices}, content.frames[0][1], empty)
+    assert png_bytes(figure).startswith(b"\x89PNG")
+
+
+def test_a_user_style_changes_nothing_and_is_not_changed():
+    values = np.random.default_rng(0).normal(size=500)
+    usual = png_bytes(figure_field_histogram(values, "s0", normal=True))
+    with matplotlib.rc_context({"font.size": 25, "axes.grid": False, "lines.linewidth": 9}):
+        styled = png_bytes(figure_field_histogram(values, "s0", normal=True))
+        assert matplotlib.rcParams["font.size"] == 25
+    assert styled == usual
+
+
+def test_force_and_potential_are_drawn_as_they_are():
+    table = bundle().pair_force
+    force = figure_pair_force(table, {"r_min": 1.6}).axes[0]
+    np.testing.assert_allclose(force.lines[0].get_xydata(), table[["r", "force"]].to_numpy())
+    potential = figure_pair_potential(table, {}).axes[0].lines[0].get_xydata()
+    # phi = 3 exp(-(r - 1.5)/.5) up to its value at the largest r.
+    expected = 3.0 * (np.exp(-(table["r"] - 1.5) / 0.5) - np.exp(-5.0))
+    np.testing.assert_allclose(potential[:, 1], expected, atol=0.01)
+
+
+def test_unknown_errors_do_not_hide_a_curve():
+    curve = {"x": [1.0, 2.0], "experiment": [1.0, None], "experiment_error": [None, None], "model": [1.1, 2.2],
+             "model_error": [None, 0.1], "z": [None, None], "rrmse": None}  # fmt: skip
+    axes = figure_msd(curve).axes[0]
+    assert axes.get_ylabel().endswith("(µm²)")
+    assert png_bytes(axes.figure).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("shape", [(40, 400), (400, 40), (8, 8)])
+def test_zoom_stays_inside_odd_frames(shape):
+    detections = pd.DataFrame({"x": [shape[1] - 1.0], "y": [0.0]})
+    left, top, side = zoom_window(shape, detections, 9.0)
+    assert left >= -0.5
+    assert top >= -0.5
+    assert left + side <= shape[1] - 0.5
+    assert top + side <= shape[0] - 0.5
+    frame = np.zeros(shape)
+    assert png_bytes(figure_frame(frame, 0, detections, pixel_size=0.1, diameter=9)).startswith(b"\x89PNG")
+
+
+def test_axes_carry_units(content):
+    from colloid_cg.reporting.sections import all_sections
+
+    without = {"frame", "detections per track", "p-value", "integrated brightness", "knots of the pair force"}
+    labels = [
+        axes.get_xlabel()
+        for section in all_sections(content, None)
+        for picture in section.pictures
+        for axes in picture.figure.axes
+        if axes.axison and axes.get_xlabel()
+    ]
+    assert len(labels) > 15
+    assert all("(" in label or label in without or label.startswith("structural") for label in labels), labels
