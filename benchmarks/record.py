@@ -21,7 +21,9 @@ def machine() -> str:
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
         model = names[0] if names else model
     return f"{model}, {os.cpu_count()} cores"
 
@@ -45,8 +47,17 @@ class Record:
     figures: list[dict[str, Any]] = field(default_factory=list)
 
     def add(
-        self, name: str, value: float, *, unit: str = "", target: Any = None, better: str = "within",
-        interval: list[float] | None = None, peer: str | None = None, peer_value: float | None = None, note: str = "",
+        self,
+        name: str,
+        value: float,
+        *,
+        unit: str = "",
+        target: Any = None,
+        better: str = "within",
+        interval: list[float] | None = None,
+        peer: str | None = None,
+        peer_value: float | None = None,
+        note: str = "",
     ) -> None:
         """Add a figure and say it."""
         entry: dict[str, Any] = {"name": name, "value": value, "unit": unit, "target": target, "better": better}
@@ -59,8 +70,11 @@ class Record:
     def write(self) -> None:
         """Write the record."""
         content = {
-            "name": self.name, "machine": machine(), "versions": library_versions(),
-            "command": f"make bench-{self.name}", "seconds": round(time.perf_counter() - self.started, 1),
+            "name": self.name,
+            "machine": machine(),
+            "versions": library_versions(),
+            "command": f"make bench-{self.name}",
+            "seconds": round(time.perf_counter() - self.started, 1),
             "figures": self.figures,
         }
         write_json(RESULTS / f"{self.name}.json", content)

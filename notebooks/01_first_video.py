@@ -31,13 +31,13 @@ import colloid_cg as cg
 
 twin = cg.make_twin("yukawa", cg.TwinConfig(n_frames=300))
 video = twin.stack()
-video.shape, video.pixel_size, video.frame_interval, video.exposure
+print(video.shape, video.pixel_size, "um/px", video.frame_interval, "s", video.exposure, "s exposure")
 
 # %% [markdown]
 # ## What does the movie suggest?
 #
-# `suggest` looks at a few frames and proposes diameter, threshold and search range, each with its reason. On the command
-# line: `colloid-cg inspect movie.tif`.
+# `suggest` looks at a few frames and proposes diameter, threshold and search range, each with its reason. On the
+# command line: `colloid-cg inspect movie.tif`.
 
 # %%
 suggestion = cg.suggest(video)
@@ -103,7 +103,7 @@ print(f"D = {entry['value']:.4f} um2/s, 90 % interval {entry['low90']:.4f} to {e
 # %%
 rolls = cg.simulate(model, test, replicas=4, rng=2)
 assessment = cg.assess(test, rolls, model)
-{name: round(assessment[name]["rrmse"], 3) for name in ("rdf", "msd")}
+print({name: round(assessment[name]["rrmse"], 3) for name in ("rdf", "msd")})
 
 # %% [markdown]
 # ## Events
@@ -130,5 +130,5 @@ print(page.name, round(page.stat().st_size / 1e6, 1), "MB")
 # %%
 assert entry["low90"] < entry["value"] < entry["high90"]
 standard_error = (entry["high90"] - entry["low90"]) / (2 * 1.645)
-assert abs(entry["value"] - truth) < 3 * standard_error + 0.02 * truth
+assert abs(entry["value"] - truth) < 3 * standard_error
 assert np.isfinite(curve["force"]).all()

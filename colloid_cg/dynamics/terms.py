@@ -69,5 +69,7 @@ def _sum_pairs(positions, species, pairs, period, pair_index, spline, knot_energ
         for axis in range(dimension):
             force[i, axis] += size * vector[axis] / distance
             force[j, axis] -= size * vector[axis] / distance
-        total += pair_energy(distance, lower, width, n_knots, coefficients, knot_energy[pair_index[species[i], species[j]]])
+        total += pair_energy(
+            distance, lower, width, n_knots, coefficients, knot_energy[pair_index[species[i], species[j]]]
+        )
     return total

@@ -17,7 +17,7 @@ from colloid_cg.observables import bond_statistics, d2min, p_hop_of_rows, pairs_
 from colloid_cg.records import NeighborGraph, Trajectories
 from colloid_cg.seeding import generator
 
-_MOST_DRAWS = 200_000
+_DRAWS = 100_000
 _FEWEST_TESTS = 100
 _ROUNDING = 1e-7
 
@@ -77,7 +77,7 @@ def _d2min_fields(
     n, c = count[rows], shared[rows]
     total, mean = value[rows] * n, d * (n - d + c)
     rng = generator(0, "events", "d2min")
-    some = np.linspace(0, len(rows) - 1, min(len(rows), _MOST_DRAWS)).astype(int)
+    some = np.linspace(0, len(rows) - 1, _DRAWS).astype(int)
     drawn = d2min_draw(n[some], c[some], rng, dimension=d) / mean[some]
     fitted = fit_scale(total / mean, drawn, rng)
     p_value = dispersed_tail(
@@ -160,7 +160,7 @@ def _hop_fields(tracks: Trajectories, used: Scales) -> tuple[dict[str, np.ndarra
     rng = generator(0, "events", "p_hop")
     spread = variogram(frame, particle, still, 2 * used.half_window - 1)
     law = hop_table(window_covariance(spread), rng, dimension=tracks.dimension)
-    quantile = rng.uniform(size=min(len(rows), _MOST_DRAWS))
+    quantile = rng.uniform(size=_DRAWS)
     drawn = np.exp(np.interp(-np.log(quantile), -law.log_tail, law.log_value))
     fitted = fit_scale(value[rows], drawn, rng)
     p_value[rows] = dispersed_tail(lambda x, _: law.tail(x), value[rows] / fitted.scale, fitted.dispersion)

@@ -1,1 +1,6 @@
-"""learn layer."""
+"""Learning dynamics from noisy trajectories."""
+
+from colloid_cg.learn.config import FitConfig
+from colloid_cg.learn.fit import fit, model_from_bundle
+
+__all__ = ["FitConfig", "fit", "model_from_bundle"]

@@ -34,9 +34,15 @@ class Residuals:
 
 
 def residuals(
-    series: StateSeries, links: Chains, flow: Flow, *, diffusion: np.ndarray, targets: np.ndarray
+    series: StateSeries,
+    links: Chains,
+    flow: Flow,
+    *,
+    diffusion: np.ndarray,
+    targets: np.ndarray,
+    drift: np.ndarray | float = 0.0,
 ) -> Residuals:
-    """Return the residuals of every linked row in ``targets`` (bool, one per row) under a flow."""
+    """Return the residuals of every linked row in ``targets`` (bool, one per row); ``drift`` is the common step in um."""
     order = links.order
     used = targets[order] & (series.following[order] >= 0)
     joined = links.joined.copy()
@@ -46,7 +52,7 @@ def residuals(
     species = series.species[row]
     return Residuals(
         row=row,
-        value=step - flow.displacement[row],
+        value=step - drift - flow.displacement[row],
         unit_variance=flow.variance[row] / diffusion[species][:, None],
         gain=flow.gain[row],
         leak=flow.leak[row],

@@ -20,6 +20,8 @@ class FitConfig(Settings):
         Candidate numbers of free spline coefficients per species pair; 0 is free diffusion.
     regime : "auto" or "overdamped"
         "auto" decides from the data and refuses inertial data; "overdamped" fits in any case.
+    stride : int or None
+        Train on every n-th frame; None: 1, or more where steps of adjacent frames are correlated beyond noise.
     smoothness : float
         Weight of the squared second differences of the force coefficients, as a fraction of the mean information.
     time_blocks : int
@@ -35,6 +37,7 @@ class FitConfig(Settings):
     cutoff: float | None = Field(default=None, gt=0)
     knots: tuple[int, ...] = (0, 4, 6, 9, 13)
     regime: Literal["auto", "overdamped"] = "auto"
+    stride: int | None = Field(default=None, ge=1, le=100)
     smoothness: float = Field(default=1e-5, ge=0)
     time_blocks: int = Field(default=20, ge=4, le=200)
     maximum_detections: int = Field(default=500_000, ge=100)

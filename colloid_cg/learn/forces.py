@@ -24,12 +24,13 @@ _SETTLED = 0.02
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ForceData:
-    """What the estimating equation runs over: the series, its pairs, rows with links both ways, and fixed noise z."""
+    """What the estimating equation runs over: series, pairs, rows with links both ways, fixed noise z, common step (um)."""
 
     series: StateSeries
     neighbours: FramePairs
     rows: np.ndarray
     z: np.ndarray
+    drift: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +53,7 @@ class ForceFit:
 
 
 def force_data(
-    series: StateSeries, neighbours: FramePairs, *, targets: np.ndarray, rng: np.random.Generator
+    series: StateSeries, neighbours: FramePairs, *, targets: np.ndarray, drift: np.ndarray, rng: np.random.Generator
 ) -> ForceData:
     """Return the data for rows in ``targets`` that were detected in the frame before and after."""
     linked = (series.previous >= 0) & (series.following >= 0) & targets
@@ -61,6 +62,7 @@ def force_data(
         neighbours=neighbours,
         rows=np.flatnonzero(linked),
         z=rng.standard_normal(series.positions.shape),
+        drift=drift,
     )
 
 
@@ -92,7 +94,7 @@ def estimating_equation(
     slope = here.sensitivity[rows]
     if exact_slope:
         slope = _deconvolved(here.sensitivity, ahead.sensitivity, back.sensitivity, rows, positive[:, :, None])
-    step = series.positions[series.following[rows]] - series.positions[rows]
+    step = series.positions[series.following[rows]] - series.positions[rows] - data.drift
     spread = 2.0 * series.frame_interval * model.diffusion[series.species[rows]] + 2.0 * noise[rows]
     weighted = here.sensitivity[series.previous[rows]] / spread[:, None, None]
     width = weighted.shape[2]

@@ -8,6 +8,9 @@ overdamped   C_0 = 2 D dt + 2 w + v^2,   C_1 = -w + v^2,   C_l = v^2 (l >= 2)
 underdamped  the same with 2 D dt replaced by an integrated Ornstein-Uhlenbeck velocity of relaxation rate gamma,
              C_0 = 2 D dt (theta - 1 + e^-theta)/theta,  C_l = D dt e^{-theta (l-1)} (1 - e^-theta)^2 / theta,  theta = gamma dt
 
+persistent   white diffusion and such a velocity side by side: slow flow, activity, or a recording whose compression
+             or noise filter mixes frames. An inertial particle has no white part, which tells the two apart.
+
 The overdamped law is the limit theta -> infinity (Uhlenbeck and Ornstein 1930, doi:10.1103/PhysRev.36.823).
 """
 
@@ -25,11 +28,15 @@ from colloid_cg.learn.series import Chains, time_blocks
 from colloid_cg.records import StateSeries
 
 LAGS = 6
-_SEGMENT = 32
+_SEGMENTS = (16, 8, 4, 2)
 _MATERIAL = 0.02
 """Least share of 2 D dt that must persist at lag 2 for inertia to matter."""
 _SIGNIFICANT = 3.0
-"""Standard errors (over time blocks) by which the underdamped likelihood must win."""
+"""Standard errors (over time blocks) by which a likelihood must win."""
+_LEAD = 3.0
+"""Gain in log-likelihood (one parameter) by which the persistent law must lead for its white share to count."""
+_WHITE = 0.25
+"""Share of a step's variance that is white beyond noise, above which the motion is not inertial."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,7 +53,6 @@ class _Segments:
 
     moments: dict[int, np.ndarray]
     counts: dict[int, np.ndarray]
-    n_displacements: int
 
 
 def decide_regime(series: StateSeries, links: Chains, *, wanted_blocks: int = 20) -> Regime:
@@ -56,41 +62,69 @@ def decide_regime(series: StateSeries, links: Chains, *, wanted_blocks: int = 20
     covariance, error = lagged_covariance(steps, joined, blocks)
     scale = float((steps**2).mean())
     segments = _segment(steps / np.sqrt(scale), joined, blocks)
-    over = _maximise(segments, inertial=False)
-    under = _maximise(segments, inertial=True, start=over)
-    gain = _by_block(segments, under) - _by_block(segments, over)
-    spread = float(np.std(gain, ddof=1) * np.sqrt(len(gain)))
-    theta = float(np.exp(under[3]))
+    over = _maximise(segments, _starts(None))
+    under = _maximise(segments, _starts(over, 0.2, 1.0, 5.0))
+    persistent = _maximise(segments, [np.append(under, -2.0), np.append(under, 0.0), np.append(under, 2.0)])
+    gain, margin = _gain(segments, under, over)
+    lead = _gain(segments, persistent, under)[0]
+    theta, white = float(np.exp(under[3])), _white_share(persistent)
     share = float(np.exp(-theta) * (1.0 - np.exp(-theta)) ** 2 / (2.0 * theta))
-    wins = float(gain.sum()) > max(_SIGNIFICANT * spread, 6.0)
-    inertial = wins and share > _MATERIAL
-    total = {"overdamped": float(_by_block(segments, over).sum()), "underdamped": float(_by_block(segments, under).sum())}
-    name = "underdamped" if inertial else "overdamped"
+    wins, beaten = gain > margin, lead > _LEAD and white > _WHITE
+    inertial = wins and share > _MATERIAL and not beaten
     evidence = {
         "lags": list(range(LAGS)),
         "covariance": covariance.tolist(),
         "standard_error": error.tolist(),
-        "log_likelihood": total,
-        "log_likelihood_gain_error": spread,
+        "log_likelihood": {
+            name: float(_by_block(segments, parameters).sum())
+            for name, parameters in (("overdamped", over), ("underdamped", under), ("persistent", persistent))
+        },
+        "margin": margin,
         "friction_times_interval": theta,
         "lag2_share": share if wins else 0.0,
+        "white_share": white,
         "drift_share": float(np.exp(over[2])),
-        "reason": _reason(inertial, wins, share, float(gain.sum()), spread, covariance, error),
+        "reason": _tail(covariance, error) + _verdict(wins, share, beaten, white, gain, margin),
     }
-    return Regime(name=name, evidence=evidence)
+    return Regime(name="underdamped" if inertial else "overdamped", evidence=evidence)
 
 
-def _reason(
-    inertial: bool, wins: bool, share: float, gain: float, spread: float, covariance: np.ndarray, error: np.ndarray
-) -> str:
-    tail = ", ".join(f"{c / covariance[0]:+.4f}({e / covariance[0]:.4f})" for c, e in zip(covariance[2:5], error[2:5], strict=True))
-    seen = f"displacement covariance at lags 2 to 4 relative to lag 0: {tail}; "
-    won = f"an inertial law gains {gain:.1f}({spread:.1f}) in log-likelihood"
-    if inertial:
-        return f"{seen}{won} and keeps {share:.1%} of a step's variance two frames later: inertia matters"
-    if wins:
-        return f"{seen}{won}, but keeps only {share:.1%} of a step's variance two frames later: immaterial"
-    return f"{seen}{won} over an overdamped one with slow drift: no support for inertia"
+def _tail(covariance: np.ndarray, error: np.ndarray) -> str:
+    tail = zip(covariance[2:5] / covariance[0], error[2:5] / covariance[0], strict=True)
+    return f"displacement covariance at lags 2 to 4 over lag 0: {', '.join(f'{c:+.4f}({e:.4f})' for c, e in tail)}; "
+
+
+def _verdict(wins: bool, share: float, beaten: bool, white: float, gain: float, margin: float) -> str:
+    won = f"an inertial law gains {gain:.1f} in log-likelihood over an overdamped one with slow drift (needed {margin:.1f})"
+    if not wins:
+        return f"{won}: no support for inertia"
+    if share <= _MATERIAL:
+        return f"{won}, but keeps only {share:.1%} of a step's variance two frames later: immaterial"
+    if beaten:
+        return (
+            f"{won}, but {white:.0%} of a step's variance is white, which inertia cannot be: a slow flow, activity, or"
+            " frames mixed by the recording (compression, temporal noise filter)"
+        )
+    return f"{won} and keeps {share:.1%} of a step's variance two frames later: inertia matters"
+
+
+def _gain(segments: _Segments, better: np.ndarray, base: np.ndarray) -> tuple[float, float]:
+    """Gain in log-likelihood and the margin that counts as significant, errors clustered over time blocks."""
+    gain = _by_block(segments, better) - _by_block(segments, base)
+    size = sum(np.asarray(count) * length for length, count in segments.counts.items())
+    deviation = gain - gain.sum() * size / np.sum(size)
+    return float(gain.sum()), float(max(_SIGNIFICANT * np.sqrt((deviation**2).sum()), 6.0))
+
+
+def _white_share(parameters: np.ndarray) -> float:
+    column = _column(parameters, 2)
+    return float(np.exp(parameters[0]) / (1.0 + np.exp(-parameters[4])) / (column[0] + np.exp(parameters[2])))
+
+
+def _starts(base: np.ndarray | None, *thetas: float) -> list[np.ndarray]:
+    if base is None:
+        return [np.array([np.log(0.7), 0.1, np.log(1e-3)])]
+    return [np.append(base, np.log(theta)) for theta in thetas]
 
 
 def displacements(series: StateSeries, links: Chains) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -109,15 +143,15 @@ def lagged_covariance(steps: np.ndarray, joined: np.ndarray, blocks: np.ndarray)
     The mean step of all particles in a time block (drift of the stage) is taken off.
     """
     count = np.bincount(blocks)
-    mean = np.stack([np.bincount(blocks, weights=steps[:, a]) / np.maximum(count, 1) for a in range(steps.shape[1])], axis=1)
+    mean = np.stack(
+        [np.bincount(blocks, weights=steps[:, a]) / np.maximum(count, 1) for a in range(steps.shape[1])], axis=1
+    )
     centred = steps - mean[blocks]
     run = _position_in_run(joined)
     values, errors = np.zeros(LAGS), np.zeros(LAGS)
     for lag in range(LAGS):
         later = np.flatnonzero(run >= lag)
         if len(later) < 2:
-            errors[lag] = np.inf if lag else 0.0
-            errors[lag] = 0.0
             continue
         products = (centred[later] * centred[later - lag]).mean(axis=1)
         values[lag] = products.mean()
@@ -132,70 +166,77 @@ def _position_in_run(joined: np.ndarray) -> np.ndarray:
 
 
 def _segment(steps: np.ndarray, joined: np.ndarray, blocks: np.ndarray) -> _Segments:
-    run = _position_in_run(joined)
-    starts = np.flatnonzero(run % _SEGMENT == 0)
-    lengths = np.diff(np.append(starts, len(steps)))
+    """Cut every run of linked steps into pieces of 16, 8, 4 and 2 (a last single step is dropped)."""
+    starts = np.flatnonzero(~joined)
+    left = np.diff(np.append(starts, len(steps)))
     n_blocks = int(blocks.max()) + 1
     moments: dict[int, np.ndarray] = {}
     counts: dict[int, np.ndarray] = {}
-    for length in np.unique(lengths):
-        chosen = starts[lengths == length]
-        size = int(length)
-        moments[size], counts[size] = np.zeros((n_blocks, size, size)), np.zeros(n_blocks)
-        for block in np.unique(blocks[chosen]):
-            first = chosen[blocks[chosen] == block]
-            piece = steps[first[:, None] + np.arange(size)]
-            flat = np.moveaxis(piece, 2, 1).reshape(-1, size)
-            moments[size][block] = flat.T @ flat
-            counts[size][block] = len(flat)
-    return _Segments(moments=moments, counts=counts, n_displacements=steps.size)
+    for size in _SEGMENTS:
+        repeats = left // size if size == _SEGMENTS[0] else (left >= size).astype(int)
+        within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+        first = np.repeat(starts, repeats) + size * within
+        starts, left = starts + size * repeats, left - size * repeats
+        pieces = np.moveaxis(steps[first[:, None] + np.arange(size)], 2, 1)
+        moments[size] = np.zeros((n_blocks, size, size))
+        np.add.at(moments[size], blocks[first], np.einsum("sai,saj->sij", pieces, pieces))
+        counts[size] = np.bincount(blocks[first], minlength=n_blocks) * float(steps.shape[1])
+    return _Segments(moments=moments, counts=counts)
 
 
-def _covariance(parameters: np.ndarray, size: int) -> np.ndarray:
-    """Parameters: log 2 D dt, w, log v^2 and, for the underdamped law, log theta (all in units of the step variance)."""
-    spread, noise, drift = float(np.exp(parameters[0])), float(parameters[1]), float(np.exp(parameters[2]))
+def _column(parameters: np.ndarray, size: int) -> np.ndarray:
+    """Covariance of the motion alone at lags 0 to size - 1 (drift and noise left out)."""
+    spread = float(np.exp(parameters[0]))
     column = np.zeros(size)
     column[0] = spread
-    if len(parameters) == 4:
+    if len(parameters) > 3:
         theta = float(np.exp(parameters[3]))
         decay = np.exp(-theta)
-        column[0] = spread * (theta - 1.0 + decay) / theta
-        column[1:] = spread * (1.0 - decay) ** 2 / (2.0 * theta) * decay ** np.arange(size - 1)
-    column[0] += 2.0 * noise
-    if size > 1:
-        column[1] -= noise
-    return np.asarray(toeplitz(column + drift))
+        memory = np.append(
+            (theta - 1.0 + decay) / theta, (1.0 - decay) ** 2 / (2.0 * theta) * decay ** np.arange(size - 1)
+        )
+        white = 1.0 / (1.0 + np.exp(-parameters[4])) if len(parameters) == 5 else 0.0
+        column = spread * (white * (np.arange(size) == 0) + (1.0 - white) * memory)
+    return column
 
 
-def _by_block(segments: _Segments, parameters: np.ndarray) -> np.ndarray:
-    """Log-likelihood per time block; -inf where the covariance is not positive definite."""
-    total = np.zeros(len(next(iter(segments.counts.values()))))
+def _by_block(segments: _Segments, parameters: np.ndarray, *, pooled: bool = False) -> np.ndarray:
+    """Log-likelihood per time block (or of all); -inf where the covariance is not positive definite.
+
+    Parameters: log 2 D dt, w, log v^2, then log theta and the logit of the white share (units of the step variance).
+    """
+    total: np.ndarray = np.zeros(1)
     for size, moment in segments.moments.items():
+        count = segments.counts[size]
+        if pooled:
+            moment, count = moment.sum(axis=0, keepdims=True), count.sum(keepdims=True)
+        column = _column(parameters, size) + np.exp(parameters[2])
+        column[0] += 2.0 * parameters[1]
+        column[1] -= parameters[1]
         try:
-            factor = np.linalg.cholesky(_covariance(parameters, size))
+            factor = np.linalg.cholesky(toeplitz(column))
         except np.linalg.LinAlgError:
-            return np.full(len(total), -np.inf)
+            return np.full(len(count), -np.inf)
         half = np.linalg.inv(factor)
-        precision = half.T @ half
         constant = 2.0 * np.log(np.diag(factor)).sum() + size * np.log(2.0 * np.pi)
-        total -= 0.5 * (segments.counts[size] * constant + np.einsum("bij,ij->b", moment, precision))
+        total = total - 0.5 * (count * constant + np.einsum("bij,ij->b", moment, half.T @ half))
     return total
 
 
-def _maximise(segments: _Segments, *, inertial: bool, start: np.ndarray | None = None) -> np.ndarray:
+def _maximise(segments: _Segments, starts: list[np.ndarray]) -> np.ndarray:
+    lowest, highest = np.array([-20.0, -5.0, -30.0, -5.0, -8.0]), np.array([20.0, 5.0, 5.0, 6.0, 8.0])
+    n = sum(float(count.sum()) * size for size, count in segments.counts.items())
+
     def objective(parameters: np.ndarray) -> float:
-        if abs(parameters[0]) > 20 or abs(parameters[1]) > 5 or not -30 < parameters[2] < 5:
+        k = len(parameters)
+        if (parameters < lowest[:k]).any() or (parameters > highest[:k]).any():
             return 1e9
-        if inertial and not -5.0 < parameters[3] < 6.0:
-            return 1e9
-        value = float(_by_block(segments, parameters).sum()) / segments.n_displacements
+        value = float(_by_block(segments, parameters, pooled=True)[0]) / max(n, 1.0)
         return -value if np.isfinite(value) else 1e9
 
-    base = np.array([np.log(0.7), 0.1, np.log(1e-3)]) if start is None else start
-    firsts = [np.append(base, np.log(theta)) for theta in (0.2, 1.0, 5.0)] if inertial else [base]
     results = []
-    for first in firsts:
-        simplex = np.vstack([first, first + np.diag([0.3, 0.1, 1.0, 0.5][: len(first)])])
-        options = {"initial_simplex": simplex, "xatol": 1e-4, "fatol": 1e-9, "maxiter": 600}
+    for first in starts:
+        simplex = np.vstack([first, first + np.diag([0.3, 0.1, 1.0, 0.5, 1.0][: len(first)])])
+        options = {"initial_simplex": simplex, "xatol": 1e-4, "fatol": 1e-10, "maxiter": 1000}
         results.append(minimize(objective, first, method="Nelder-Mead", options=options))
     return np.asarray(min(results, key=lambda result: float(result.fun)).x)

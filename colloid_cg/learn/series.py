@@ -33,19 +33,22 @@ def frame_of_rows(series: StateSeries) -> np.ndarray:
     return np.repeat(np.arange(series.n_frames), np.diff(series.offsets))
 
 
-def every_second_frame(series: StateSeries) -> StateSeries:
-    """Return frames 0, 2, 4, ...; links join rows whose particle was also detected in the frame between."""
+def every_nth_frame(series: StateSeries, stride: int) -> StateSeries:
+    """Return frames 0, n, 2n, ...; links join rows whose particle was also detected in every frame between."""
+    if stride == 1:
+        return series
     frame = frame_of_rows(series)
-    keep = np.flatnonzero(frame % 2 == 0)
+    keep = np.flatnonzero(frame % stride == 0)
     number = np.full(len(frame), -1)
     number[keep] = np.arange(len(keep))
     after = series.following[keep]
-    after = np.where(after >= 0, series.following[after], -1)
+    for _ in range(stride - 1):
+        after = np.where(after >= 0, series.following[after], -1)
     following = np.where(after >= 0, number[after], -1)
     previous = np.full(len(keep), -1)
     linked = np.flatnonzero(following >= 0)
     previous[following[linked]] = linked
-    counts = np.diff(series.offsets)[::2]
+    counts = np.diff(series.offsets)[::stride]
     return replace(
         series,
         positions=series.positions[keep],
@@ -55,8 +58,8 @@ def every_second_frame(series: StateSeries) -> StateSeries:
         offsets=np.concatenate([[0], np.cumsum(counts)]),
         previous=previous,
         following=following,
-        times=series.times[::2],
-        frame_interval=2 * series.frame_interval,
+        times=series.times[::stride],
+        frame_interval=stride * series.frame_interval,
     )
 
 

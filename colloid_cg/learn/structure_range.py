@@ -39,12 +39,12 @@ def force_range(series: StateSeries, wanted: float | None) -> ForceRange:
         error = np.where(expected > 0, np.sqrt(np.maximum(counts, 1.0)) / expected, np.inf)
     structured = np.abs(g - 1.0) > np.maximum(0.05, 3.0 * error)
     if not structured.any():
-        return ForceRange(
-            cutoff=min(spacing, limit), spacing=spacing, reason="no structure in g(r): one mean spacing"
-        )
+        return ForceRange(cutoff=min(spacing, limit), spacing=spacing, reason="no structure in g(r): one mean spacing")
     end = float(edges[1:][structured].max())
     cutoff = min(1.1 * end, 2.0 * spacing, limit)
-    reason = "structure of g(r) ends" if cutoff == 1.1 * end else "limited to two mean spacings or a quarter of the view"
+    reason = (
+        "structure of g(r) ends" if cutoff == 1.1 * end else "limited to two mean spacings or a quarter of the view"
+    )
     return ForceRange(cutoff=cutoff, spacing=spacing, reason=f"{reason} (structure seen up to {end:.3g} um)")
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from colloid_cg.assess import AssessConfig, assess
+from colloid_cg.assessment import AssessConfig, assess
 from colloid_cg.events import EventConfig, detect_events, event_fields
 from colloid_cg.learn import FitConfig, fit
 from colloid_cg.pipeline.stage import Job, Stage
 from colloid_cg.records import Trajectories
-from colloid_cg.simulate import SimulateConfig, simulate
+from colloid_cg.simulation import SimulateConfig, simulate
 from colloid_cg.states import split_by_time
 from colloid_cg.store import (
     RunFolder,

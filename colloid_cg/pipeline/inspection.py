@@ -9,7 +9,7 @@ from colloid_cg import tracking
 from colloid_cg.pipeline.source import open_source
 from colloid_cg.pipeline.stage import ProgressFactory, no_progress
 from colloid_cg.pipeline.study import Study
-from colloid_cg.report import inspect_figure
+from colloid_cg.reporting import inspect_figure
 from colloid_cg.store import atomic_path
 from colloid_cg.tracking import TrackConfig
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from colloid_cg.pipeline.from_tracks import TRACKS, read_all_fields
 from colloid_cg.pipeline.stage import Job, Stage, out_of_date
-from colloid_cg.report import ReportContent, write_report
+from colloid_cg.reporting import ReportContent, write_report
 from colloid_cg.store import RunFolder, read_events, read_json, read_model, read_rollout, read_trajectories
 from colloid_cg.store.arrays import read_structure
 

@@ -6,12 +6,12 @@ import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
 
-from colloid_cg.assess import AssessConfig
+from colloid_cg.assessment import AssessConfig
 from colloid_cg.errors import ConfigError, InputError
 from colloid_cg.events import EventConfig
 from colloid_cg.learn import FitConfig
 from colloid_cg.settings import Settings, unknown_key
-from colloid_cg.simulate import SimulateConfig
+from colloid_cg.simulation import SimulateConfig
 from colloid_cg.structure import StructureConfig
 from colloid_cg.tracking import ImportConfig, TrackConfig
 from colloid_cg.twin import TwinConfig

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from colloid_cg.neighbors import within
 from colloid_cg.records import Box, NeighborGraph
 from colloid_cg.shapes import Positions, Scalars
 from colloid_cg.structure.bonds import ORDERS, bond_order
 from colloid_cg.structure.cells import voronoi_cells
-from colloid_cg.structure.neighbourhood import Neighbourhood, pairs_within
+from colloid_cg.structure.neighbourhood import Neighbourhood
 from colloid_cg.structure.windows import window, window_volume
 
 
@@ -64,7 +65,7 @@ def describe(positions: Positions, species: np.ndarray, box: Box, *, neighbourho
         Unchanged (to rounding) by relabelling, rotation, reflection and translation.
     """
     n, dimension = positions.shape
-    graph = pairs_within(positions, neighbourhood.cutoff, box)
+    graph = within(positions, neighbourhood.cutoff, box)
     area, psi6 = np.full(n, np.nan), np.full(n, np.nan)
     columns = radial_functions(graph, species, neighbourhood=neighbourhood) + _bond_orders(graph, neighbourhood)
     if dimension == 2:
@@ -90,7 +91,7 @@ def radial_functions(graph: NeighborGraph, species: np.ndarray, *, neighbourhood
 
     .. math:: G_{bR}(i) = \sum_{j \in b} e^{-(r_{ij} - R)^2 / 2 w^2} \chi(r_{ij})
 
-    Behler and Parrinello, doi:10.1103/PhysRevLett.98.146401, with the window of PHYSICS section 1.
+    Behler and Parrinello, doi:10.1103/PhysRevLett.98.146401, with the window of :mod:`colloid_cg.structure.windows`.
     """
     centre, neighbour, _ = graph.directed()
     distance = np.concatenate([graph.distances, graph.distances])

@@ -1,4 +1,4 @@
-"""The lengths that define a neighbourhood, given or chosen from the data, and the pairs inside it."""
+"""The lengths that define a neighbourhood, given or chosen from the data."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from colloid_cg.errors import ConfigError, DataError
-from colloid_cg.records import Box, NeighborGraph, Trajectories
-from colloid_cg.shapes import Positions
+from colloid_cg.records import Box, Trajectories
 from colloid_cg.structure.config import StructureConfig
 
 BOND_FRACTION = 0.7
@@ -59,34 +58,6 @@ class Neighbourhood:
         return asdict(self)
 
 
-def pairs_within(positions: Positions, cutoff: float, box: Box) -> NeighborGraph:
-    """Return all pairs closer than ``cutoff`` (um), shortest image along periodic axes.
-
-    Raises
-    ------
-    ConfigError
-        If the cutoff exceeds half a periodic edge.
-    """
-    shortest = min((length for length, p in zip(box.lengths, box.periodic, strict=True) if p), default=np.inf)
-    if cutoff > 0.5 * shortest:
-        raise ConfigError(
-            f"a cutoff of {cutoff:.4g} um in a periodic cell of {shortest:.4g} um",
-            expected="a cutoff below half the cell",
-            action="lower structure.cutoff or use a larger cell",
-        )
-    inside = np.asarray(box.wrap(positions) - np.asarray(box.lower))
-    # Rounding in wrap can land exactly on the upper face, which the tree refuses.
-    inside = np.where(box.periodic & (inside >= box.lengths), 0.0, inside)
-    tree = cKDTree(inside, boxsize=np.where(box.periodic, box.lengths, 0.0))
-    pairs = tree.query_pairs(cutoff, output_type="ndarray").astype(np.int64)
-    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
-    return NeighborGraph(
-        pairs=pairs,
-        vectors=box.displacement(positions[pairs[:, 0]], positions[pairs[:, 1]]),
-        n_particles=len(positions),
-    )
-
-
 def typical_neighbourhood(tracks: Trajectories, config: StructureConfig) -> Neighbourhood:
     """Return the lengths of the neighbourhood, from the settings or else from the median spacing.
 
@@ -97,10 +68,13 @@ def typical_neighbourhood(tracks: Trajectories, config: StructureConfig) -> Neig
     ------
     DataError
         If the frames hold too few particles to speak of neighbours.
+    ConfigError
+        If the cutoff exceeds half a periodic edge: a pair would be neighbours through two images.
     """
     nearest, sixth = _spacings(tracks)
     chosen = max(config.cutoff_factor * float(np.median(nearest)), float(np.median(sixth)))
     cutoff = config.cutoff if config.cutoff is not None else chosen
+    _check_cell(cutoff, tracks.box)
     first_shell = min(float(np.quantile(nearest, 0.01)), 0.9 * cutoff)
     return Neighbourhood(
         cutoff=cutoff,
@@ -112,6 +86,16 @@ def typical_neighbourhood(tracks: Trajectories, config: StructureConfig) -> Neig
         n_species=int(tracks.table["species"].max()) + 1,
         dimension=tracks.dimension,
     )
+
+
+def _check_cell(cutoff: float, box: Box) -> None:
+    shortest = min((length for length, p in zip(box.lengths, box.periodic, strict=True) if p), default=np.inf)
+    if cutoff > 0.5 * shortest:
+        raise ConfigError(
+            f"a cutoff of {cutoff:.4g} um in a periodic cell of {shortest:.4g} um",
+            expected="a cutoff below half the cell",
+            action="lower structure.cutoff or use a larger cell",
+        )
 
 
 def _spacings(tracks: Trajectories) -> tuple[np.ndarray, np.ndarray]:

@@ -165,7 +165,7 @@ def _kind(path: Path) -> str:
 
 
 def _check_ending(path: Path, data: bytes) -> None:
-    """Look for the end marker: the decoder fills what is missing with grey and says nothing."""
+    """Look for the end marker: some versions of the decoder fill what is missing with grey and say nothing."""
     ending = _ENDINGS.get(path.suffix.lower())
     if ending is not None and ending not in data[-_TAIL:]:
         raise truncated(path, "its end marker is missing")

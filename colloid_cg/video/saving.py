@@ -21,7 +21,7 @@ _OME_TYPES = ("int8", "int16", "int32", "uint8", "uint16", "uint32", "float32", 
 
 
 def save_movie(
-    path: Path,
+    path: str | Path,
     frames: Iterable[np.ndarray],
     *,
     pixel_size: str | float | None,
@@ -31,29 +31,26 @@ def save_movie(
 ) -> None:
     """Write frames to an OME-TIFF file that open_video reads back with all three values.
 
-    Frames are written one by one to a temporary name beside the file, which is renamed at the end: a reader sees the
-    old file or the whole new one. BigTIFF is used unless the frames are known to stay below 3.9 GB.
+    Frames are written one by one under a temporary name, renamed at the end: a reader sees the old file or the whole
+    new one. BigTIFF is used unless the frames are known to stay below 3.9 GB.
 
     Parameters
     ----------
     path : Path
         File to write, ending in .tif or .tiff; .ome.tif is the custom.
     frames : iterable of numpy.ndarray
-        Frames (height, width), all of one shape and type. Types that OME lacks are stored without loss where possible:
-        bool as uint8, float16 as float32.
-    pixel_size : str, float or None
-        Edge of a pixel (um).
-    frame_interval, exposure : str, float or None
-        Time between frames and exposure (s).
+        Frames (height, width), all of one shape and type; bool is stored as uint8, float16 as float32 (no loss).
+    pixel_size, frame_interval, exposure : str, float or None
+        Edge of a pixel (um), time between frames and exposure (s).
     compress : bool
-        Store pages compressed without loss (deflate).
+        Deflate the pages (lossless).
 
     Raises
     ------
     InputError, StorageError
-        If there are no frames, they are not alike, or their type cannot be stored; if the file cannot be written.
+        If frames are missing, not alike or of a type that cannot be stored; if the file cannot be written.
     """
-    path = _checked_name(Path(path))
+    path = _checked_name(path)
     values = {
         "pixel_size": None if pixel_size is None else micrometres(pixel_size),
         "frame_interval": None if frame_interval is None else seconds(frame_interval),
@@ -74,7 +71,8 @@ def save_movie(
         temporary.unlink(missing_ok=True)
 
 
-def _checked_name(path: Path) -> Path:
+def _checked_name(path: str | Path) -> Path:
+    path = Path(path)
     if path.suffix.lower() not in _SUFFIXES:
         raise InputError(
             f"the file name {path.name}", expected="a name ending in .tif or .tiff", action="rename the output"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,6 +154,8 @@ def open_tiff(path: Path, *, config: VideoConfig, by_page: bool = False) -> RawM
 
 
 def _layout(file: Any, path: Path, *, config: VideoConfig, by_page: bool) -> _Layout:
+    if _written_one_by_one(file):
+        return _page_layout(file, path)
     all_series = file.series
     if not all_series:
         raise no_frames(path.name, "no images")
@@ -183,6 +187,15 @@ def _layout(file: Any, path: Path, *, config: VideoConfig, by_page: bool) -> _La
         series=number,
         data_offset=series.dataoffset,
     )
+
+
+def _written_one_by_one(file: Any) -> bool:
+    """Whether each page claims to be a movie of its own (frames written in a loop); grouping those takes minutes."""
+    said = re.search(r'^(?:shape=\(|\{"shape": \[)([\d, ]+)', file.pages.first.shaped_description or "")
+    if said is None or file.is_imagej or file.is_ome or len(file.pages) == 1:
+        return False
+    stated = math.prod(int(size) for size in said[1].split(",") if size.strip())
+    return stated == math.prod(file.pages.first.shape)
 
 
 def _without_single(axes: str, shape: tuple[int, ...], axis: str) -> tuple[str, tuple[int, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -18,16 +19,16 @@ from tests.events.movies import SPACING, cluster_jump, crystal
 
 
 @pytest.mark.parametrize("affine", [0.0, 0.01])
-@pytest.mark.parametrize("field", ["d2min", "p_hop"])
-def test_p_values_are_uniform_on_a_noisy_crystal_moved_affinely_or_not(affine, field):
-    fields = [event_fields(crystal(seed, affine=affine, size=24, n_frames=40), EventConfig(lag=1)) for seed in range(6)]
-    p = np.concatenate([table[f"{field}_p"].dropna() for table in fields])
-    assert len(p) > 60_000
-    for level in (0.9, 0.5, 0.1, 0.01, 0.001):
-        # Windows overlap and neighbours share particles, so the effective number is several times smaller.
-        error = np.sqrt(level * (1 - level) / (len(p) / 8))
-        assert (p < level).mean() == pytest.approx(level, abs=4 * error)
-    assert all(table.attrs["events"][field]["null_fit"] for table in fields)
+def test_p_values_are_uniform_on_a_noisy_crystal_moved_affinely_or_not(affine):
+    fields = [event_fields(crystal(seed, affine=affine, size=24, n_frames=40), EventConfig(lag=1)) for seed in range(5)]
+    for field in ("d2min", "p_hop"):
+        p = np.concatenate([table[f"{field}_p"].dropna() for table in fields])
+        assert len(p) > 50_000
+        for level in (0.9, 0.5, 0.1, 0.01, 0.001):
+            # Windows overlap and neighbours share particles, so the effective number is several times smaller.
+            error = np.sqrt(level * (1 - level) / (len(p) / 8))
+            assert (p < level).mean() == pytest.approx(level, abs=4 * error)
+        assert all(table.attrs["events"][field]["null_fit"] for table in fields)
 
 
 def test_variance_is_that_of_the_noise():
@@ -39,11 +40,13 @@ def test_variance_is_that_of_the_noise():
 
 @pytest.mark.parametrize("affine", [0.0, 0.01])
 def test_noise_only_movies_have_no_events(affine):
-    tables = [detect_events(crystal(seed, affine=affine), EventConfig(lag=1)) for seed in range(20)]
+    tables = [
+        detect_events(crystal(seed, affine=affine, size=16), EventConfig(lag=1, half_window=2)) for seed in range(12)
+    ]
     # At level .05 each movie has a chance of at most .05 to show any significant particle-frame.
-    assert sum(table.metadata["n_significant"] > 0 for table in tables) <= 3
+    assert sum(table.metadata["n_significant"] > 0 for table in tables) <= 2
     assert sum(len(table) for table in tables) == 0
-    assert all(table.metadata["n_tests"] > 8000 for table in tables)
+    assert all(table.metadata["n_tests"] > 6000 for table in tables)
 
 
 def test_two_mobilities_do_not_pass_for_events():
@@ -54,12 +57,12 @@ def test_two_mobilities_do_not_pass_for_events():
     assert any("mobility differs" in text for text in fields.attrs["events"]["p_hop"]["warnings"])
     table = detect_events(tracks, EventConfig(lag=1), fields=fields)
     assert len(table) == 0
-    # Control: D2min against one variance (its excess is in units of the null mean; .99 quantile of n = 12 is about 2.4).
+    # Control: D2min against one variance; for n = 12 one test in a hundred exceeds about 2.4 times the null mean.
     single = (fields["d2min_excess"] > 2.4).mean()
     assert single > 0.02
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(4))
 def test_planted_rearrangement_is_found_where_and_when_it_happened(seed):
     size = 20
     jump = cluster_jump(size, length=4.0, seed=seed)
@@ -83,12 +86,12 @@ def test_recall_grows_with_the_size_of_the_jump():
     found = []
     for length in (0.3, 1.5, 4.0):
         hits = 0
-        for seed in range(6):
+        for seed in range(4):
             tracks = crystal(seed, size=16, n_frames=20, planted=cluster_jump(16, length=length, seed=seed), jump_at=10)
             hits += len(detect_events(tracks, EventConfig(lag=1))) > 0
         found.append(hits)
     assert found[0] == 0
-    assert found[2] == 6
+    assert found[2] == 4
     assert found[0] <= found[1] <= found[2]
 
 
@@ -170,10 +173,10 @@ def test_two_events_are_kept_apart_in_space_and_in_time():
     later = tracks.table.copy()
     for particle, vector in {400: (4.0, 0.0), 401: (-4.0, 1.0), 402: (0.0, 4.0)}.items():
         moved = (later["particle"] == particle) & (later["frame"] >= 10)
-        later.loc[moved, ["x", "y"]] += vector
+        later.loc[moved, ["x", "y"]] += list(vector)
     for particle, vector in {170: (-4.0, 0.0), 171: (4.0, -1.0), 172: (0.0, -4.0)}.items():
         moved = (later["particle"] == particle) & (later["frame"] >= 30)
-        later.loc[moved, ["x", "y"]] += vector
+        later.loc[moved, ["x", "y"]] += list(vector)
     events = detect_events(tracks.with_table(later), EventConfig(lag=1)).table
     assert len(events) == 3
     assert events["event"].tolist() == [0, 1, 2]
@@ -218,7 +221,7 @@ def test_jammed_shear_total_map_and_d2min_of_every_step(data):
     design = np.column_stack([steps[0], np.ones(826)])
     total = np.linalg.lstsq(design, steps[-1], rcond=None)[0][:2].T
     np.testing.assert_array_equal(np.round(np.diag(total), 3), [1.039, 0.960])
-    values = [d2min(a, b, within(a, 130.0, tracks.box)) for a, b in zip(steps[:-1], steps[1:], strict=True)]
+    values = [d2min(a, b, within(a, 130.0, tracks.box)) for a, b in pairwise(steps)]
     medians, largest = [np.median(v) for v in values], [v.max() for v in values]
     assert round(min(medians), 1) == 1.1
     assert round(max(medians), 1) == 1.7

@@ -105,7 +105,7 @@ def test_too_strict_filters_name_the_setting(moving: pd.DataFrame) -> None:
 
 def test_a_crowd_is_linked_with_a_shrinking_range_and_refused_when_hopeless() -> None:
     rng = np.random.default_rng(4)
-    start = lattice(rng, edge=120, spacing=4.0, jitter=0.3)
+    start = lattice(rng, edge=80, spacing=4.0, jitter=0.3)
     crowd = detections(brownian(rng, start, n_frames=3, step=0.2))
     greedy = CONFIG.model_copy(update={"search_range": 6.0, "memory": 0})
     linked = link(crowd, greedy)

@@ -130,3 +130,16 @@ def test_truth_table_of_free_particles() -> None:
     assert table["y"].between(-0.5, 299.5).all()
     per_frame = table.groupby("frame").size()
     assert per_frame.mean() == pytest.approx(400, abs=5 * np.sqrt(400))
+
+
+def test_a_particle_never_jumps_across_the_view() -> None:
+    """In a cell of 6 x 6 um every particle wraps often; each identity in the table moves as a free particle does."""
+    config = TwinConfig(particles=20, n_frames=300, width=40, height=40, margin=1.0, diffusion_coefficient=1.0)
+    twin = make_twin("brownian", config)
+    table = twin.truth_table.sort_values(["particle", "frame"])
+    same = table["particle"].to_numpy()[1:] == table["particle"].to_numpy()[:-1]
+    frames = np.diff(table["frame"].to_numpy())[same]
+    moved = np.diff(table[["x_start", "y_start"]].to_numpy(), axis=0)[same] * 0.1
+    assert np.abs(moved / np.sqrt(2 * 1.0 * 0.01 * frames)[:, None]).max() < 6.0
+    assert frames.max() > 20
+    assert table["particle"].nunique() > len(twin.truth.species)

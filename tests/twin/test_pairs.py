@@ -177,18 +177,18 @@ def test_fluids_are_filmed_at_equilibrium(case: str) -> None:
         contacts = {(0, 0): 1.6, (0, 1): 1.92, (1, 1): 2.24}
         potentials = {pair: soft_discs(amplitude=200.0, contact=contact) for pair, contact in contacts.items()}
     assert truth.parameters["cutoff"] == pytest.approx(max(potential.cutoff for potential in potentials.values()))
-    values = [
-        (
-            np.sum(brute_forces(potentials, positions, truth.species, truth.cell[1])[0] ** 2),
-            laplacian(potentials, positions, truth.species, truth.cell[1]),
-        )
-        for positions in truth.instants
-    ]
-    squared, curved = np.array(values).T
+    values = []
+    for positions in truth.instants:
+        forces, energy = brute_forces(potentials, positions, truth.species, truth.cell[1])
+        values.append((np.sum(forces**2), laplacian(potentials, positions, truth.species, truth.cell[1]), energy))
+    squared, curved, energies = np.array(values).T
     blocks = np.array([part.mean() for part in np.array_split(squared - curved, 15)]) / curved.mean()
     error = blocks.std(ddof=1) / np.sqrt(15)
     assert error < 0.015
     assert blocks.mean() == pytest.approx(0.0, abs=4 * error)
+    # from the first frame on, not only once the film has run for a while
+    late = energies[100:]
+    assert energies[:5].mean() == pytest.approx(late.mean(), abs=4 * late.std())
 
 
 def test_particles_drift_at_diffusion_times_force() -> None:

@@ -107,6 +107,26 @@ def test_a_cut_image_is_refused(tmp_path: Path, suffix: str, kept: float) -> Non
         list(open_video(tmp_path))
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("missing", [2, 8, 60])
+def test_an_image_without_its_last_bytes_is_refused(tmp_path: Path, suffix: str, missing: int) -> None:
+    write(tmp_path, suffix, RNG.integers(0, 255, (1, 64, 64)).astype(np.uint8))
+    path = tmp_path / f"frame0{suffix}"
+    path.write_bytes(path.read_bytes()[:-missing])
+    with pytest.raises(InputError, match="frame0"):
+        open_video(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp"])
+def test_a_decoder_that_fills_in_is_not_trusted(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, suffix, np.zeros((1, 64, 64), np.uint8))
+    path = tmp_path / f"frame0{suffix}"
+    path.write_bytes(path.read_bytes()[:-20])
+    monkeypatch.setattr(cv2, "imdecode", lambda data, flags: np.full((64, 64), 128, np.uint8))
+    with pytest.raises(InputError, match="cut off"):
+        open_video(tmp_path)
+
+
 def test_a_damaged_png_is_refused(tmp_path: Path) -> None:
     write(tmp_path, ".png", MOVIE[:3])
     path = tmp_path / "frame1.png"

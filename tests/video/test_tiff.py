@@ -200,6 +200,19 @@ def test_a_damaged_page_is_refused_on_reading(tmp_path: Path) -> None:
         stack[4]
 
 
+@pytest.mark.parametrize("layout", [plain_pages, strips])
+def test_a_page_that_points_past_the_end_is_refused(tmp_path: Path, layout) -> None:
+    layout(tmp_path / "m.tif")
+    with tifffile.TiffFile(tmp_path / "m.tif", mode="r+") as file:
+        size = file.filehandle.size
+        tag = file.pages[4].tags["StripOffsets"]
+        tag.overwrite([*tag.value[:-1], size - 8])
+    stack = open_video(tmp_path / "m.tif")
+    np.testing.assert_array_equal(stack[3], MOVIE[3])
+    with pytest.raises(InputError, match=r"cut off \(the data of page 4"):
+        stack[4]
+
+
 def test_a_codec_that_is_not_installed_is_named(tmp_path: Path) -> None:
     from PIL import Image
 

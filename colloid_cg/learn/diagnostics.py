@@ -1,0 +1,94 @@
+"""Curves that tell whether the fit can be trusted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from colloid_cg.learn.banded import innovations
+from colloid_cg.learn.config import FitConfig
+from colloid_cg.learn.problem import Block, Candidate, prepare
+from colloid_cg.learn.sandwich import mean_interval
+from colloid_cg.learn.series import every_nth_frame, time_blocks
+from colloid_cg.learn.stride import intervals
+from colloid_cg.records import StateSeries
+
+_LAGS = 10
+
+NOT_MODELLED = [
+    "hydrodynamic coupling between particles and with walls",
+    "non-conservative, many-body and anisotropic forces",
+    "external fields and confinement (traps, walls, gravity)",
+    "active motion and flow other than one common drift",
+    "differences between particles of one species (size, charge)",
+    "forces of particles the tracking missed or lost in a gap",
+]
+
+
+def diffusion_against_lag(
+    series: StateSeries, candidate: Candidate, config: FitConfig, drift: np.ndarray
+) -> dict[str, Any]:
+    """Return (MSD(lag) - 2 d w) / (2 d lag): flat for free diffusion, falling in confinement, rising with flow."""
+    blocks = time_blocks(series, config.time_blocks)
+    noise = candidate.noise.effective_noise.mean()
+    result: dict[str, Any] = {"lag_s": [], "value": [], "low90": [], "high90": []}
+    later = np.arange(len(series.positions))
+    for lag in range(1, _LAGS + 1):
+        later = np.where(later >= 0, series.following[later], -1)
+        rows = np.flatnonzero(later >= 0)
+        if len(rows) < 20:
+            break
+        time = lag * series.frame_interval
+        square = ((series.positions[later[rows]] - series.positions[rows] - drift * time) ** 2).mean(axis=1)
+        mean, half = mean_interval(square, blocks[rows])
+        value = (mean - 2.0 * noise) / (2.0 * time)
+        result["lag_s"].append(time)
+        result["value"].append(value)
+        result["low90"].append(value - half / (2.0 * time))
+        result["high90"].append(value + half / (2.0 * time))
+    return result
+
+
+def half_rate(block: Block, candidate: Candidate, config: FitConfig, drift: np.ndarray) -> dict[str, Any]:
+    """Return D refitted on every second frame under the same force: a right model gives the same D."""
+    series = every_nth_frame(block.series, 2)
+    cutoff = candidate.model.cutoff if candidate.model.n_knots else None
+    diffusion = float(candidate.model.diffusion.max())
+    thinned = prepare(series, n_species=block.n_species, drift_velocity=drift, cutoff=cutoff, diffusion=diffusion)
+    data = thinned.residuals(candidate.model)
+    if data.joined.sum() < 50:
+        return {"value": None, "low90": None, "high90": None, "note": "too few frames to thin"}
+    noise = thinned.noise(data, scores=True)
+    half = intervals(noise, series, data.row, config.time_blocks)
+    value, width = float(noise.diffusion[0]), float(half[0])
+    full = float(candidate.noise.diffusion[0])
+    agrees = abs(value - full) <= width + 0.02 * full
+    note = (
+        "agrees with the full rate" if agrees else "differs from the full rate: the noise or motion model is not right"
+    )
+    return {"value": value, "low90": value - width, "high90": value + width, "note": note}
+
+
+def innovation_autocorrelation(block: Block, candidate: Candidate) -> dict[str, Any]:
+    """Return the autocorrelation of the standardised innovations at lags 1 to 10 with its 90 % band for white noise."""
+    data = block.residuals(candidate.model)
+    white = innovations(data, diffusion=candidate.noise.diffusion, effective_noise=candidate.noise.effective_noise)[1]
+    index = np.arange(len(white))
+    run = index - np.maximum.accumulate(np.where(data.joined, 0, index))
+    values, bands, lags = [], [], []
+    for lag in range(1, _LAGS + 1):
+        later = np.flatnonzero(run >= lag)
+        if len(later) < 20:
+            break
+        lags.append(lag)
+        values.append(float((white[later] * white[later - lag]).mean() / (white**2).mean()))
+        bands.append(1.645 / float(np.sqrt(later.size * white.shape[1])))
+    fourth = float((white**4).mean() / (white**2).mean() ** 2) if len(white) else 3.0
+    return {"lags": lags, "autocorrelation": values, "band": bands, "kurtosis": fourth}
+
+
+def stated_sigma(series: StateSeries, fitted: float) -> dict[str, Any]:
+    """Return the mean stated localisation variance beside the fitted one (um2)."""
+    stated = series.localisation_variance[np.isfinite(series.localisation_variance)]
+    return {"stated_variance": float(stated.mean()) if stated.size else None, "fitted_variance": fitted}

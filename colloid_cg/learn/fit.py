@@ -1,0 +1,196 @@
+"""From trajectories to a model with honest errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from colloid_cg.dynamics import OverdampedModel, force_design
+from colloid_cg.errors import DataError
+from colloid_cg.learn import diagnostics as check
+from colloid_cg.learn.config import FitConfig
+from colloid_cg.learn.metrics import fit_metrics, pair_force_table
+from colloid_cg.learn.problem import Block, Candidate, fit_free, prepare
+from colloid_cg.learn.regime import Regime, decide_regime
+from colloid_cg.learn.selection import Selection, choose_knots, first_knot, joint_influence
+from colloid_cg.learn.series import chains, every_nth_frame, first_rows
+from colloid_cg.learn.stride import Stride, as_json, choose_stride, influence_by_cluster
+from colloid_cg.learn.structure_range import ForceRange, force_range
+from colloid_cg.progress import Progress, silent
+from colloid_cg.records import ModelBundle, StateSeries, Trajectories
+from colloid_cg.states import from_trajectories
+
+__all__ = ["fit", "model_from_bundle"]
+
+
+def fit(
+    train: Trajectories,
+    select: Trajectories,
+    config: FitConfig | None = None,
+    *,
+    rng: int | np.random.Generator = 0,
+    progress: Progress = silent,
+) -> ModelBundle:
+    """Fit overdamped dynamics to noisy trajectories.
+
+    Parameters
+    ----------
+    train, select : Trajectories
+        Disjoint blocks of a movie: coefficients come from the first, the number of knots from the second.
+    config : FitConfig or None
+    rng : int or Generator
+        Seed of the noise deconvolution; same seed, same numbers.
+
+    Raises
+    ------
+    DataError
+        If there are too few linked frames, nothing moves beyond the noise, or inertia matters.
+    """
+    config = config or FitConfig()
+    seed = int(rng.integers(2**31)) if isinstance(rng, np.random.Generator) else int(rng)
+    full = first_rows(from_trajectories(train), config.maximum_detections)
+    later = first_rows(from_trajectories(select), config.maximum_detections)
+    drift = _usable(full)
+    regime = _accepted(decide_regime(full, chains(full), wanted_blocks=config.time_blocks), config)
+    n_species = int(max(full.species.max(), later.species.max())) + 1
+    stride = choose_stride(
+        full, n_species=n_species, drift_velocity=drift, wanted=config.stride, wanted_blocks=config.time_blocks
+    )
+    series, held = every_nth_frame(full, stride.frames), every_nth_frame(later, stride.frames)
+    whole = prepare(series, n_species=n_species, drift_velocity=drift)
+    free = fit_free(whole)
+    reach = force_range(series, config.cutoff)
+    blocks = [
+        prepare(
+            part,
+            n_species=n_species,
+            drift_velocity=drift,
+            cutoff=reach.cutoff,
+            diffusion=float(free.noise.diffusion.max()),
+        )
+        for part in (series, held)
+    ]
+    selection = _select(blocks, config, free, cutoff=reach.cutoff, seed=seed, progress=progress)
+    final, block = _final(selection, blocks[0], free, whole)
+    influences = joint_influence(block, final, config, seed=seed)
+    return _bundle(
+        config, series, block, final, free, selection, blocks[0], influences, regime, stride, reach, drift, seed
+    )
+
+
+def model_from_bundle(bundle: ModelBundle) -> OverdampedModel:
+    """Return the model a bundle describes; without forces where the fit found none."""
+    coefficients = bundle.weights["force_coefficients"]
+    if not bundle.config["pair_force_used"]:
+        coefficients = coefficients[:, :0]
+    return OverdampedModel(
+        diffusion=bundle.weights["diffusion"],
+        coefficients=coefficients,
+        lower=float(bundle.config["lower"]),
+        cutoff=float(bundle.config["cutoff"]),
+    )
+
+
+def _usable(series: StateSeries) -> np.ndarray:
+    """Return the common drift velocity (um/s); refuse data that cannot be fitted."""
+    rows = np.flatnonzero(series.following >= 0)
+    if series.n_frames < 3 or not ((series.previous >= 0) & (series.following >= 0)).any():
+        raise DataError(
+            f"{series.n_frames} frames and no particle seen in three frames running",
+            expected="tracks of at least three consecutive frames",
+            action="record longer, link with a larger search range, or keep shorter tracks",
+        )
+    steps = series.positions[series.following[rows]] - series.positions[rows]
+    scale = float(np.abs(series.positions).max()) or 1.0
+    if float(steps.std()) < 1e-7 * scale:
+        raise DataError(
+            "particles that do not move",
+            expected="Brownian motion",
+            action="check the frame interval and that the movie is not one frame repeated",
+        )
+    return np.asarray(steps.mean(axis=0) / series.frame_interval)
+
+
+def _accepted(regime: Regime, config: FitConfig) -> Regime:
+    if regime.name == "underdamped" and config.regime == "auto":
+        raise DataError(
+            f"inertial motion ({regime.evidence['reason']})",
+            expected="overdamped motion, the only one this version fits",
+            action='record at a lower frame rate, or set fit.regime = "overdamped" to fit it all the same',
+        )
+    return regime
+
+
+def _select(
+    blocks: list[Block], config: FitConfig, free: Candidate, *, cutoff: float, seed: int, progress: Progress
+) -> Selection:
+    enough = all(int(block.residuals(free.model).joined.sum()) >= 50 for block in blocks)
+    if not enough:
+        return Selection(
+            free=free, best=None, scores=[{"knots": 0, "log_likelihood": None}], gain=0.0, gain_half_width=0.0
+        )
+    return choose_knots(blocks[0], blocks[1], config, cutoff=cutoff, seed=seed, progress=progress)
+
+
+def _final(selection: Selection, block: Block, free: Candidate, whole: Block) -> tuple[Candidate, Block]:
+    """The interacting model on its targets, or free diffusion on every row."""
+    if selection.force_used and selection.best is not None:
+        return selection.best, block
+    return free, whole
+
+
+def _bundle(
+    config: FitConfig, series: StateSeries, block: Block, final: Candidate, free: Candidate, selection: Selection,
+    force_block: Block, influences: list[np.ndarray], regime: Regime, stride: Stride, reach: ForceRange,
+    drift: np.ndarray, seed: int,
+) -> ModelBundle:  # fmt: skip
+    shown = selection.best
+    shown_influence = influences
+    if shown is not None and not selection.force_used:
+        shown_influence = joint_influence(force_block, shown, config, seed=seed)
+    lower, distances = first_knot(force_block, reach.cutoff)
+    model = final.model if shown is None else shown.model
+    settings: dict[str, Any] = {
+        "kind": "overdamped",
+        "n_species": block.n_species,
+        "n_knots": model.n_knots,
+        "pair_force_used": selection.force_used,
+        "lower": lower,
+        "cutoff": reach.cutoff,
+        "cutoff_reason": reach.reason,
+        "frame_interval": series.frame_interval / stride.frames,
+        "exposure": series.exposure,
+        "stride": stride.frames,
+        "fit": config.as_dict(),
+        "seed": seed,
+    }
+    curves: dict[str, Any] = {
+        "regime": regime.evidence,
+        "stride": as_json(stride),
+        "diffusion_against_lag": check.diffusion_against_lag(series, final, config, drift),
+        "half_rate": check.half_rate(block, final, config, drift),
+        "innovations": check.innovation_autocorrelation(block, final),
+        "selection": selection.scores,
+        "force_samples": {
+            "r_min": float(distances[0]) if len(distances) else None,
+            "r_max": float(distances[-1]) if len(distances) else None,
+            "n_pairs": len(distances),
+        },
+        "stated_sigma": check.stated_sigma(series, final.noise.localisation_variance),
+        "drift_velocity_um_per_s": drift.tolist(),
+        "not_modelled": check.NOT_MODELLED,
+    }
+    weights = {
+        "diffusion": final.noise.diffusion,
+        "localisation_variance": np.array([final.noise.localisation_variance]),
+        "force_coefficients": np.array(model.coefficients),
+    }
+    return ModelBundle(
+        config=settings,
+        weights=weights,
+        metrics=fit_metrics(series, final, influences, selection, regime, stride),
+        pair_force=pair_force_table(shown, shown_influence, distances),
+        diagnostics=curves,
+    )

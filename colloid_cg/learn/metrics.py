@@ -1,0 +1,114 @@
+"""Reported numbers of a fit with their intervals, and the table of the pair force with its band."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from colloid_cg.dynamics import force_design
+from colloid_cg.learn.problem import Candidate
+from colloid_cg.learn.regime import Regime
+from colloid_cg.learn.sandwich import half_width
+from colloid_cg.learn.selection import Selection
+from colloid_cg.learn.series import blur_coefficient
+from colloid_cg.learn.stride import Stride
+from colloid_cg.records import PAIR_FORCE_COLUMNS, StateSeries, metric
+
+_POINTS = 100
+
+
+def fit_metrics(
+    series: StateSeries,
+    final: Candidate,
+    influences: list[np.ndarray],
+    selection: Selection,
+    regime: Regime,
+    stride: Stride,
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the entries of metrics.json."""
+    known = series.exposure is not None
+    blur = "" if known else "; exposure unknown, blur coefficient 0 assumed"
+    half = half_width(influences, np.eye(influences[0].shape[1]))
+    every = "" if stride.frames == 1 else f"; from every {stride.frames}th frame: {stride.reason}"
+    note = f"banded likelihood, errors clustered over time and particles{every}"
+    values = final.noise.parameters
+    diffusion = [
+        metric(
+            float(value),
+            low90=float(value - half[species]),
+            high90=float(value + half[species]),
+            unit="um2/s",
+            species=species,
+            note=note + (blur if selection.force_used else ""),
+        )
+        for species, value in enumerate(final.noise.diffusion)
+    ]
+    last = len(values) - 1
+    variance = metric(
+        float(values[last]),
+        low90=float(values[last] - half[last]),
+        high90=float(values[last] + half[last]),
+        unit="um2",
+        note=f"one value per movie{blur}"
+        + ("" if values[last] > 0 else "; negative: blur or correlated frames exceed the noise"),
+    )
+    blur_note = (
+        "exposure / (6 frame interval)"
+        if known
+        else "exposure unknown: 0 assumed; localisation variance holds for no blur"
+    )
+    gain = metric(
+        selection.gain,
+        low90=selection.gain - selection.gain_half_width,
+        high90=selection.gain + selection.gain_half_width,
+        unit="nats per particle and step",
+        note=_gain_note(selection),
+    )
+    return {
+        "regime": [metric(regime.name, note=regime.evidence["reason"])],
+        "diffusion_coefficient": diffusion,
+        "localisation_variance": [variance],
+        "blur_coefficient": [metric(blur_coefficient(series) * stride.frames, note=blur_note)],
+        "log_likelihood_gain": [gain],
+    }
+
+
+def _gain_note(selection: Selection) -> str:
+    if selection.best is None:
+        return "no pair force could be fitted: too few pairs away from the edge of the view"
+    used = "used" if selection.force_used else "not supported, rollouts run without it"
+    return f"pair force with {selection.best.n_knots} knots over free diffusion, selection block; the force is {used}"
+
+
+def pair_force_table(candidate: Candidate | None, influences: list[np.ndarray], distances: np.ndarray) -> pd.DataFrame:
+    """Return force and 90 % band on 100 points of the observed range, one part per species pair."""
+    if candidate is None or not candidate.model.n_knots:
+        empty = {
+            name: pd.Series(dtype="int64" if name.startswith("species") else "float64") for name in PAIR_FORCE_COLUMNS
+        }
+        return pd.DataFrame(empty)
+    model = candidate.model
+    r = np.linspace(max(float(distances[0]), 0.5 * model.lower), model.cutoff, _POINTS)
+    design = force_design(r, lower=model.lower, cutoff=model.cutoff, n_knots=model.n_knots)
+    first = model.n_species + 1
+    parts = []
+    for pair, (a, b) in enumerate(zip(*np.triu_indices(model.n_species), strict=True)):
+        direction = np.zeros((_POINTS, influences[0].shape[1]))
+        direction[:, first + pair * model.n_knots : first + (pair + 1) * model.n_knots] = design
+        half = half_width(influences, direction)
+        force = design @ model.coefficients[pair]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "r": r,
+                    "force": force,
+                    "low90": force - half,
+                    "high90": force + half,
+                    "species_a": int(a),
+                    "species_b": int(b),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)[list(PAIR_FORCE_COLUMNS)]

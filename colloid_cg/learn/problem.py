@@ -1,0 +1,169 @@
+"""One block of the movie prepared for fitting, and the fit of one candidate model to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from colloid_cg.dynamics import Flow, FramePairs, OverdampedModel, closure_flow, force_design, series_pairs
+from colloid_cg.learn.banded import Residuals, log_likelihood_rows, residuals
+from colloid_cg.learn.forces import ForceFit, force_data, solve_forces
+from colloid_cg.learn.noise import NoiseFit, fit_noise
+from colloid_cg.learn.series import Chains, blur_coefficient, chains
+from colloid_cg.records import StateSeries
+
+_SKIN = 2.0
+"""Pairs are listed up to the cutoff plus this many rms relative displacements of one frame."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Block:
+    """A block with its chains, pairs and targets (rows far enough from the edge to see all their neighbours)."""
+
+    series: StateSeries
+    links: Chains
+    neighbours: FramePairs
+    targets: np.ndarray
+    n_species: int
+    drift: np.ndarray
+
+    def flow(self, model: OverdampedModel) -> Flow:
+        """Return the flow of every row over one frame."""
+        return closure_flow(
+            model,
+            self.series.positions,
+            species=self.series.species,
+            frame_offsets=self.series.offsets,
+            neighbours=self.neighbours,
+            dt=self.series.frame_interval,
+        )
+
+    def residuals(self, model: OverdampedModel) -> Residuals:
+        """Return the residuals of the targets."""
+        return residuals(
+            self.series,
+            self.links,
+            self.flow(model),
+            diffusion=model.diffusion,
+            targets=self.targets,
+            drift=self.drift,
+        )
+
+    def noise(self, data: Residuals, start: np.ndarray | None = None, *, scores: bool = False) -> NoiseFit:
+        """Fit D and s2 to given residuals."""
+        return fit_noise(
+            data,
+            n_species=self.n_species,
+            blur=blur_coefficient(self.series),
+            frame_interval=self.series.frame_interval,
+            start=start,
+            scores=scores,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Candidate:
+    """A fitted model: its force (None for free diffusion) and its noise."""
+
+    n_knots: int
+    model: OverdampedModel
+    noise: NoiseFit
+    forces: ForceFit | None
+
+
+def free_model(n_species: int, diffusion: float = 1.0) -> OverdampedModel:
+    """Return particles without forces."""
+    n_pairs = n_species * (n_species + 1) // 2
+    return OverdampedModel(
+        diffusion=np.full(n_species, diffusion), coefficients=np.zeros((n_pairs, 0)), lower=1e-6, cutoff=1.0
+    )
+
+
+def prepare(
+    series: StateSeries,
+    *,
+    n_species: int,
+    drift_velocity: np.ndarray,
+    cutoff: float | None = None,
+    diffusion: float = 1.0,
+) -> Block:
+    """Return a block; without a cutoff every row is a target and no pairs are listed. Drift in um/s."""
+    pairs = FramePairs(pairs=np.zeros((0, 2), dtype=np.int64), offsets=np.zeros(series.n_frames + 1, dtype=np.int64))
+    targets = np.ones(len(series.positions), dtype=bool)
+    if cutoff is not None:
+        reach = cutoff + min(_SKIN * np.sqrt(4.0 * diffusion * series.frame_interval), 0.3 * cutoff)
+        found, offsets = series_pairs(series, reach)
+        pairs = FramePairs(pairs=found, offsets=offsets)
+        targets = series.box.edge_distance(series.positions) > cutoff
+    return Block(
+        series=series,
+        links=chains(series),
+        neighbours=pairs,
+        targets=targets,
+        n_species=n_species,
+        drift=drift_velocity * series.frame_interval,
+    )
+
+
+def fit_free(block: Block, *, scores: bool = False) -> Candidate:
+    """Fit free diffusion to the targets of a block."""
+    model = free_model(block.n_species)
+    noise = block.noise(block.residuals(model), scores=scores)
+    return Candidate(n_knots=0, model=replace(model, diffusion=noise.diffusion), noise=noise, forces=None)
+
+
+def fit_candidate(
+    block: Block,
+    start: Candidate,
+    *,
+    model: OverdampedModel,
+    z_rng: np.random.Generator,
+    smoothness: float,
+    iterations: int,
+) -> Candidate:
+    """Alternate force (given D, s2) and D, s2 (given the drift) from a starting model until the force settles."""
+    data = force_data(block.series, block.neighbours, targets=block.targets, drift=block.drift, rng=z_rng)
+    noise = start.noise
+    model = replace(model, diffusion=noise.diffusion)
+    fitted: ForceFit | None = None
+    for _ in range(3):
+        before = model
+        fitted = solve_forces(
+            model,
+            data,
+            localisation_variance=noise.localisation_variance,
+            smoothness=smoothness,
+            iterations=iterations,
+        )
+        noise = block.noise(block.residuals(fitted.model), noise.parameters)
+        # the drift D F is what the data fix: keep it while D is corrected
+        ratio = float(np.mean(fitted.model.diffusion / noise.diffusion))
+        model = replace(fitted.model, diffusion=noise.diffusion, coefficients=fitted.model.coefficients * ratio)
+        if abs(ratio - 1.0) < 2e-3 and before is not start.model:
+            break
+    return Candidate(n_knots=model.n_knots, model=model, noise=noise, forces=fitted)
+
+
+def with_knots(model: OverdampedModel, *, n_knots: int, lower: float, cutoff: float) -> OverdampedModel:
+    """Return the model's force expressed with another number of knots (least squares), the start of the next fit."""
+    n_pairs = len(model.coefficients)
+    if not model.n_knots:
+        coefficients = np.zeros((n_pairs, n_knots))
+    else:
+        r = np.linspace(lower, cutoff, 8 * max(n_knots, model.n_knots), endpoint=False)
+        old = force_design(r, lower=model.lower, cutoff=model.cutoff, n_knots=model.n_knots) @ model.coefficients.T
+        new = force_design(r, lower=lower, cutoff=cutoff, n_knots=n_knots)
+        coefficients = np.linalg.lstsq(new, old, rcond=None)[0].T
+    return replace(model, coefficients=np.ascontiguousarray(coefficients), lower=lower, cutoff=cutoff)
+
+
+def held_out(block: Block, candidate: Candidate) -> tuple[np.ndarray, np.ndarray]:
+    """Return the log-likelihood of every residual of a block and the rows they belong to."""
+    data = block.residuals(candidate.model)
+    blur = blur_coefficient(block.series)
+    effective = candidate.noise.localisation_variance - 2 * blur * candidate.noise.diffusion * (
+        block.series.frame_interval
+    )
+    rows = log_likelihood_rows(data, diffusion=candidate.noise.diffusion, effective_noise=effective)
+    return np.maximum(rows, -1e6), data.row

@@ -1,0 +1,138 @@
+"""Choice of the number of knots on the selection block, and the errors of the chosen model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from colloid_cg.dynamics import OverdampedModel
+from colloid_cg.learn.config import FitConfig
+from colloid_cg.learn.forces import estimating_equation, force_data
+from colloid_cg.learn.problem import Block, Candidate, fit_candidate, fit_free, held_out, with_knots
+from colloid_cg.learn.sandwich import mean_interval
+from colloid_cg.learn.series import time_blocks
+from colloid_cg.learn.stride import influence_by_cluster
+from colloid_cg.progress import Progress
+
+_FIRST_PAIRS = 5e-4
+_LEAST_PAIRS = 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Selection:
+    """The best interacting candidate (None if there are too few pairs), free diffusion on the same rows, the gain."""
+
+    free: Candidate
+    best: Candidate | None
+    scores: list[dict[str, Any]]
+    gain: float
+    gain_half_width: float
+
+    @property
+    def force_used(self) -> bool:
+        """Whether the pair force improves the prediction of unseen frames beyond its 90 % interval."""
+        return self.best is not None and self.gain > self.gain_half_width
+
+
+def first_knot(block: Block, cutoff: float) -> tuple[float, np.ndarray]:
+    """Return the distance that all but the closest pairs exceed, and the sorted distances within the cutoff (um)."""
+    i, j = block.neighbours.pairs.T
+    seen = block.targets[i] | block.targets[j]
+    distance = np.linalg.norm(block.series.positions[i[seen]] - block.series.positions[j[seen]], axis=1)
+    distance = np.sort(distance[distance < cutoff])
+    if len(distance) < 5 * _LEAST_PAIRS:
+        return 0.5 * cutoff, distance
+    return float(distance[max(_LEAST_PAIRS, int(_FIRST_PAIRS * len(distance)))]), distance
+
+
+def allowed_knots(config: FitConfig, *, lower: float, cutoff: float, spread: float) -> list[int]:
+    """Return the candidates whose knots lie farther apart than a pair spreads in one frame (um), at least one."""
+    positive = [count for count in config.knots if count]
+    kept = [count for count in positive if (cutoff - lower) / count > spread]
+    return kept or positive[:1] or [4]
+
+
+def choose_knots(
+    train: Block, select: Block, config: FitConfig, *, cutoff: float, seed: int, progress: Progress
+) -> Selection:
+    """Fit every candidate on the training block, score it on the selection block by the banded likelihood."""
+    free = fit_free(train)
+    lower, distances = first_knot(train, cutoff)
+    base, rows = held_out(select, free)
+    scores: list[dict[str, Any]] = [{"knots": 0, "log_likelihood": float(base.mean()) if len(base) else 0.0}]
+    if len(distances) < 5 * _LEAST_PAIRS or len(rows) < _LEAST_PAIRS:
+        return Selection(free=free, best=None, scores=scores, gain=0.0, gain_half_width=0.0)
+    spread = float(np.sqrt(4.0 * free.noise.diffusion.max() * train.series.frame_interval))
+    counts = allowed_knots(config, lower=lower, cutoff=cutoff, spread=spread)
+    fitted, best_score, previous = [], -np.inf, free
+    for step, count in enumerate(counts):
+        start = with_knots(previous.model, n_knots=count, lower=lower, cutoff=cutoff)
+        candidate = fit_candidate(
+            train,
+            previous,
+            model=start,
+            z_rng=np.random.default_rng(seed),
+            smoothness=config.smoothness,
+            iterations=config.iterations,
+        )
+        likelihood = held_out(select, candidate)[0]
+        scores.append({"knots": count, "log_likelihood": float(likelihood.mean())})
+        fitted.append((candidate, likelihood))
+        best_score, previous = max(best_score, float(likelihood.mean())), candidate
+        progress(step + 1, len(counts))
+    best, likelihood = next(pair for pair in fitted if float(pair[1].mean()) == best_score)
+    blocks = time_blocks(select.series, config.time_blocks)[rows]
+    gain, half = mean_interval(likelihood - base, blocks)
+    return Selection(free=free, best=best, scores=scores, gain=gain, gain_half_width=half)
+
+
+def joint_influence(block: Block, candidate: Candidate, config: FitConfig, *, seed: int) -> list[np.ndarray]:
+    """Return the influence on (D.., s2, force coefficients..), summed over time blocks and over particles.
+
+    Force coefficients solve g(c, D, s2) = 0, so that their influence is A^-1 (g_row + dg/d(D, s2) influence(D, s2)).
+    """
+    data = block.residuals(candidate.model)
+    noise = block.noise(data, candidate.noise.parameters, scores=True)
+    outer = influence_by_cluster(
+        _spread_rows(noise.influence, data.row, block), block.series, np.arange(len(block.targets)), config.time_blocks
+    )
+    if candidate.forces is None:
+        return outer
+    forces = force_data(
+        block.series, block.neighbours, targets=block.targets, drift=block.drift, rng=np.random.default_rng(seed)
+    )
+
+    def equation(model: OverdampedModel, variance: float, exact: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        found = estimating_equation(model, forces, localisation_variance=variance, exact_slope=exact)
+        return found.rows, found.slope
+
+    model, variance = candidate.model, noise.localisation_variance
+    rows, slope = equation(model, variance, True)
+    stiffness = slope + (candidate.forces.stiffness - candidate.forces.equation.slope)
+    inverse = np.linalg.pinv(stiffness)
+    nuisance = np.empty((rows.shape[1], len(noise.parameters)))
+    total = rows.sum(axis=0)
+    for k, value in enumerate(noise.parameters):
+        step = 0.02 * (
+            value if k < model.n_species else max(abs(value), 0.2 * model.diffusion.min() * block.series.frame_interval)
+        )
+        diffusion = model.diffusion + step * (np.arange(model.n_species) == k)
+        moved = OverdampedModel(
+            diffusion=diffusion, coefficients=model.coefficients, lower=model.lower, cutoff=model.cutoff
+        )
+        shifted = equation(moved, variance + step * (k == model.n_species))[0].sum(axis=0)
+        # the weight of the equation changes with D too; at its root that does not matter
+        nuisance[:, k] = (shifted - total) / step
+    full = np.concatenate(
+        [_spread_rows(noise.influence, data.row, block), _spread_rows(rows @ inverse.T, forces.rows, block)], axis=1
+    )
+    full[:, len(noise.parameters) :] += full[:, : len(noise.parameters)] @ (inverse @ nuisance).T
+    return influence_by_cluster(full, block.series, np.arange(len(full)), config.time_blocks)
+
+
+def _spread_rows(values: np.ndarray, rows: np.ndarray, block: Block) -> np.ndarray:
+    full = np.zeros((len(block.targets), values.shape[1]))
+    full[rows] = values
+    return full

@@ -1,0 +1,30 @@
+"""Settings of the simulate stage."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from colloid_cg.settings import Settings
+
+
+class SimulateConfig(Settings):
+    """Settings of :func:`colloid_cg.simulation.simulate`.
+
+    Attributes
+    ----------
+    replicas : int
+        Independent runs from the same initial positions.
+    frames : int or None
+        Stored frames; None takes as many as the block the run starts from.
+    substeps : int or None
+        Time steps per frame; None chooses them so that no force changes much within a step and the exposure is
+        resolved.
+    """
+
+    table: ClassVar[str] = "simulate"
+
+    replicas: int = Field(default=4, ge=1, le=1000)
+    frames: int | None = Field(default=None, ge=2)
+    substeps: int | None = Field(default=None, ge=1, le=10_000)
