@@ -18,7 +18,7 @@ from colloid_cg.assessment.compare import (
     rdf_of,
     van_hove_of,
 )
-from colloid_cg.assessment.extrapolation import extrapolation
+from colloid_cg.assessment.extrapolation import extrapolation, force_is_used
 from colloid_cg.assessment.inversion import inversion_check
 from colloid_cg.assessment.laws import ledger_summary
 from colloid_cg.assessment.settings import AssessConfig
@@ -87,7 +87,7 @@ def assess(
         result["rdf"]["x"],
         result["rdf"]["experiment"],
         result["rdf"]["experiment_error"],
-        bundle.pair_force,
+        bundle.pair_force if force_is_used(bundle) else bundle.pair_force.iloc[:0],
         density=density,
         dimension=test.dimension,
         dilute_limit=config.dilute_limit,

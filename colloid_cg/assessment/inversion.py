@@ -66,7 +66,7 @@ def inversion_check(
     """
     result: dict[str, Any] = {"note": NOTE, "unit": "k_B T", "crowding": None, "rms_difference": None, "rms_z": None}
     if pair_force[["species_a", "species_b"]].drop_duplicates().shape[0] != 1:
-        status = "no pair force was fitted" if pair_force.empty else "not done for mixtures"
+        status = "the model has no pair force" if pair_force.empty else "not done for mixtures"
         return result | {"status": status}
     reach = interaction_range(pair_force)
     result["crowding"] = crowding(density, reach, dimension)

@@ -41,7 +41,9 @@ def warnings_of(result: dict[str, Any], test: Trajectories) -> list[str]:
 def _of_rollout(result: dict[str, Any]) -> list[str]:
     sentences = []
     extrapolated = result["extrapolation"]["fraction"]
-    if extrapolated is None:
+    if not result["extrapolation"]["applies"]:
+        sentences.append("The model has no pair force: rollouts are free diffusion from the first frame of the block.")
+    elif extrapolated is None:
         sentences.append("Whether rollouts leave the range of the training data is unknown: no range was recorded.")
     elif extrapolated > EXTRAPOLATED:
         sentences.append(

@@ -22,7 +22,7 @@ def tracking_quality(tracks: Trajectories) -> dict[str, Any]:
     the positions, it is put back before the sub-pixel part is taken.
     """
     table, drift = tracks.table, drift_of(tracks)
-    quality: dict[str, Any] = {"drift": drift, "locking": {"noise": 1.0 / np.sqrt(visited_pixels(tracks))}}
+    quality: dict[str, Any] = {"drift": drift, "locking": {"noise": modulation_of_chance(visited_pixels(tracks))}}
     for axis in "xy":
         counts, edges = subpixel_histogram(_on_the_camera(tracks, drift, axis))
         quality[f"subpixel_{axis}"] = {"edges": edges.tolist(), "counts": counts.tolist()}
@@ -60,11 +60,18 @@ def visited_pixels(tracks: Trajectories) -> int:
     return max(len(visited.drop_duplicates()), 1)
 
 
+def modulation_of_chance(samples: int) -> float:
+    """Return the modulation that ``samples`` independent positions show if nothing is locked: sqrt(2 (b - 1) / n)."""
+    return float(np.sqrt(2.0 * (SUBPIXEL_BINS - 1) / samples))
+
+
 def locking_amplitude(counts: np.ndarray) -> float:
-    """Return A of the fit 1 + A cos(2 pi (x - x0)) to a sub-pixel histogram: 0 is flat, 2 one value."""
-    total = counts.sum()
-    centres = (np.arange(len(counts)) + 0.5) / len(counts)
-    return float(2.0 * np.abs(np.sum(counts * np.exp(2j * np.pi * centres))) / total) if total else 0.0
+    """Return the modulation of a sub-pixel histogram: sqrt(2) x its relative standard deviation over bins.
+
+    0 is flat; 1 + A cos(2 pi (x - x0)) gives A, and steps or several peaks count alike.
+    """
+    mean = float(np.mean(counts))
+    return float(np.sqrt(2.0) * np.std(counts) / mean) if mean > 0.0 else 0.0
 
 
 def drift_of(tracks: Trajectories) -> dict[str, Any] | None:

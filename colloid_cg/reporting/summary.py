@@ -124,6 +124,12 @@ def false_discovery_level(metadata: dict[str, Any]) -> float | None:
 
 def _verdict_sentence(checks: list[Check]) -> Markup:
     counts = {verdict: sum(check.verdict == verdict for check in checks) for verdict in (GOOD, LOOK, BAD)}
-    return Markup("Of {} checks that could be made, {} are good, {} deserve a look and {} {} bad.").format(
-        sum(counts.values()), counts[GOOD], counts[LOOK], counts[BAD], "is" if counts[BAD] == 1 else "are"
+    return Markup("Of {} checks that could be made, {} {} good, {} {} a look and {} {} bad.").format(
+        sum(counts.values()),
+        counts[GOOD],
+        "is" if counts[GOOD] == 1 else "are",
+        counts[LOOK],
+        "deserves" if counts[LOOK] == 1 else "deserve",
+        counts[BAD],
+        "is" if counts[BAD] == 1 else "are",
     )

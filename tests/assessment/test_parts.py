@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -82,7 +84,7 @@ def test_inversion_refuses_dense_mixed_and_forceless_systems():
     assert "dense" in inversion_check(r, g, g, force_table(), density=0.5, **options)["status"]
     mixed = pd.concat([force_table(), force_table().assign(species_b=1)])
     assert "mixtures" in inversion_check(r, g, g, mixed, density=1e-3, **options)["status"]
-    assert "no pair force" in inversion_check(r, g, g, empty_force(), density=1e-3, **options)["status"]
+    assert "has no pair force" in inversion_check(r, g, g, empty_force(), density=1e-3, **options)["status"]
     flat = force_table(0.0)
     assert "nowhere" in inversion_check(r, g, g, flat, density=1e-3, **options)["status"]
 
@@ -104,6 +106,14 @@ def test_pair_distances_are_those_of_brute_force(periodic):
 def test_extrapolated_share_is_the_share_of_area_in_a_gas():
     """Of the pairs of an ideal gas within 3 um, (1/3)^2 are nearer than 1 um."""
     samples = {"r_min": 1.0, "r_max": 3.0, "n_pairs": 1}
-    found = extrapolation(free_rollout(1, diffusion=20.0), bundle(force_samples=samples))
+    found = extrapolation(free_rollout(1, diffusion=20.0), bundle(force_table(), force_samples=samples))
     assert found["fraction"] == pytest.approx(1 / 9, abs=4 * np.sqrt(1 / 9 / found["pairs"]) + 0.004)
-    assert extrapolation(free_rollout(1), bundle())["fraction"] is None
+    assert extrapolation(free_rollout(1), bundle(force_table()))["fraction"] is None
+
+
+def test_a_force_the_fit_does_not_use_extrapolates_nothing():
+    model = replace(
+        bundle(force_table(), force_samples={"r_min": 1.0, "r_max": 3.0}), config={"pair_force_used": False}
+    )
+    assert extrapolation(free_rollout(1), model)["applies"] is False
+    assert extrapolation(free_rollout(1), bundle())["applies"] is False

@@ -100,8 +100,10 @@ def bundle(*, gain: float = 210.0) -> ModelBundle:
         pair_force=table,
         diagnostics={
             "regime": {
-                "lags": lags, "covariance": [0.04, -0.001, *[1e-4 * (-1) ** k for k in range(8)]],
-                "standard_error": [4e-4] * 10, "log_likelihood": {"overdamped": 5210.2, "underdamped": 5190.7},
+                "lags": list(range(6)), "covariance": [0.042, -0.001, 1e-4, -2e-4, 1e-4, 0.0],
+                "standard_error": [2e-4] * 6,
+                "log_likelihood": {"overdamped": 5210.2, "underdamped": 5211.3},
+                "log_likelihood_gain_error": 1.4,
                 "reason": "Beyond lag 1 displacements are uncorrelated within their errors.",
             },
             "diffusion_against_lag": {

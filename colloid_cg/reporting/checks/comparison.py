@@ -80,6 +80,9 @@ def extrapolation_check(assessment: dict[str, Any]) -> Check:
     found = assessment.get("extrapolation") or {}
     fraction, question = found.get("fraction"), "Do rollouts stay where the force was learned?"
     expected = f"below {percent(EXTRAPOLATION_GOOD)} of close pairs outside"
+    if found.get("applies") is False:
+        text = "the model has no pair force"
+        return Check(question=question, found=text, expected=expected, verdict=GOOD, section="comparison")
     if fraction is None:
         text = "unknown: no range of training distances recorded, or no close pairs"
         return Check(question=question, found=text, expected=expected, verdict=LOOK, section="comparison")

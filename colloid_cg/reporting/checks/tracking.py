@@ -46,10 +46,10 @@ def exposure_check(content: ReportContent) -> Check:
 
 
 def locking_check(quality: dict[str, Any]) -> Check:
-    """Pixel locking: amplitude A of 1 + A cos(2 pi x) in the sub-pixel histograms."""
+    """Pixel locking: modulation of the sub-pixel histograms, against what chance gives."""
     locking = quality.get("locking") or {}
     worst = max(float(locking.get("x") or 0.0), float(locking.get("y") or 0.0))
-    noise = 3.0 * float(locking.get("noise") or 0.0)
+    noise = 1.5 * float(locking.get("noise") or 0.0)
     return Check(
         question="Are positions drawn to pixel centres (pixel locking)?",
         found=f"sub-pixel modulation {percent(worst)}",

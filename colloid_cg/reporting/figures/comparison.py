@@ -61,11 +61,11 @@ def figure_van_hove(comparison: dict[str, Any]) -> Figure:
     for axes, curve in zip(axes_of(figure, 1, len(curves)), curves, strict=True):
         _draw(axes, curve)
         axes.set(xlabel="displacement (µm)", title=f"lag {curve['lag_s']:.3g} s")
-        plain_log(axes, y=True, steps=(1.0,))
         positive = floats(curve["experiment"])
         positive = positive[positive > 0]
         if len(positive):
             axes.set_ylim(0.5 * positive.min(), 2.5 * positive.max())
+            plain_log(axes, y=True)
     figure.axes[0].set_ylabel("probability density (1/µm)")
     figure.axes[0].legend(loc="lower center")
     return figure

@@ -32,11 +32,16 @@ def figure_regime(regime: dict[str, Any]) -> Figure:
     (axes,) = axes_of(figure)
     lags, covariance = floats(regime.get("lags")), floats(regime.get("covariance"))
     error = floats(regime.get("standard_error"))
-    scale = abs(covariance[0]) if len(covariance) and covariance[0] else 1.0
-    bars = 1.645 * error / scale if len(error) == len(lags) else None
+    error = error if len(error) == len(lags) else np.zeros(len(lags))
+    scale = abs(covariance[0]) or 1.0
+    # Lag 0 is the variance itself: it would press the lags that matter onto the axis.
+    later = lags > 0
+    lags, covariance, bars = lags[later], covariance[later], 1.645 * error[later] / scale
     axes.axhline(0.0, color=MUTED, linewidth=0.8)
     axes.errorbar(lags, covariance / scale, yerr=bars, fmt="o", color=BLUE, capsize=3, label="measured, 90 % interval")
-    axes.set(xlabel="lag (frames)", ylabel="covariance of displacements\n/ variance", title="Regime")
+    axes.set(
+        xlabel="lag (frames)", ylabel="covariance of displacements\n/ variance", title="Regime: covariance against lag"
+    )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     return figure
@@ -148,7 +153,11 @@ def figure_selection(selection: list[dict[str, Any]]) -> Figure:
     axes.plot(
         knots[best], score[best] - np.nanmin(score), "s", color=VERMILLION, markersize=9, mfc="none", label="used"
     )
-    axes.set(xlabel="knots of the pair force", ylabel="log-likelihood − smallest (nats)", title="Model selection")
+    axes.set(
+        xlabel="knots of the pair force",
+        ylabel="log-likelihood − smallest\n(nats per particle and step)",
+        title="Model selection",
+    )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     return figure

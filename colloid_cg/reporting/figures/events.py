@@ -11,6 +11,7 @@ from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
 from colloid_cg.reporting.figures.movie import show_frame
+from colloid_cg.reporting.figures.structure import map_height
 from colloid_cg.reporting.figures.style import (
     BLUE,
     INK,
@@ -39,7 +40,9 @@ def figure_event_timeline(events: pd.DataFrame, frame_interval: float, n_frames:
     axes.set_ylim(0.0, 1.2 * float(size.max()) if len(size) else 1.0)
     total = axes.twinx()
     total.grid(False)
-    total.step(np.sort(start), np.arange(1, len(start) + 1), where="post", color=ORANGE, label="cumulative number")
+    total.step(
+        np.append(0.0, np.sort(start)), np.arange(len(start) + 1), where="post", color=ORANGE, label="cumulative number"
+    )
     total.set_ylabel("events so far", color=MUTED)
     total.set_ylim(bottom=0.0)
     total.spines["right"].set_visible(True)
@@ -51,7 +54,7 @@ def figure_event_timeline(events: pd.DataFrame, frame_interval: float, n_frames:
 @styled
 def figure_event_map(events: pd.DataFrame, *, frame: np.ndarray | None, frame_interval: float) -> Figure:
     """Where events happen; circles have the radius of the event, colour is the time of its peak."""
-    figure = new_figure(4.6, 3.6)
+    figure = new_figure(4.6, map_height(frame))
     (axes,) = axes_of(figure)
     if frame is not None:
         show_frame(axes, frame)
@@ -65,7 +68,7 @@ def figure_event_map(events: pd.DataFrame, *, frame: np.ndarray | None, frame_in
         axes.invert_yaxis()
         axes.set_aspect("equal")
         image_axes(axes)
-    figure.colorbar(circles, ax=axes, label="time of the peak (s)", shrink=0.85)
+    figure.colorbar(circles, ax=axes, label="time of the peak (s)", shrink=0.95)
     axes.set_title(f"{len(events)} events")
     return figure
 

@@ -32,7 +32,7 @@ def figure_frame(
     height, width = frame.shape
     zoom = zoom_window(frame.shape, detections, diameter or 9.0)
     share = width / height
-    figure = new_figure(9.4, float(np.clip(9.4 / (share + 1.0) + 0.1, 2.8, 5.6)))
+    figure = new_figure(9.4, float(np.clip(7.8 / (share + 1.0) + 0.95, 2.6, 6.2)))
     whole, enlarged = figure.subplots(1, 2, width_ratios=(share, 1.0))
     for axes in (whole, enlarged):
         show_frame(axes, frame)
@@ -101,7 +101,8 @@ def zoom_window(shape: tuple[int, ...], detections: pd.DataFrame, diameter: floa
 @styled
 def figure_frames(frames: list[tuple[int, np.ndarray]]) -> Figure:
     """A few frames over the movie side by side: does the light change, does the focus hold."""
-    figure = new_figure(9.4, 9.4 / len(frames) / (frames[0][1].shape[1] / frames[0][1].shape[0]) + 0.25)
+    height, width = frames[0][1].shape
+    figure = new_figure(9.4, float(np.clip(9.2 / len(frames) * height / width, 0.5, 6.0)) + 0.4)
     low = min(float(np.percentile(frame, _CONTRAST[0])) for _, frame in frames)
     high = max(float(np.percentile(frame, _CONTRAST[1])) for _, frame in frames)
     for axes, (index, frame) in zip(axes_of(figure, 1, len(frames)), frames, strict=True):

@@ -32,7 +32,7 @@ def figure_field_map(
     frame : array, shape (h, w), or None
         The picture underneath.
     """
-    figure = new_figure(4.6, 3.6)
+    figure = new_figure(4.6, map_height(frame))
     (axes,) = axes_of(figure)
     if frame is None:
         image_axes(axes)
@@ -47,9 +47,14 @@ def figure_field_map(
         known["x"], known["y"], c=known[name], cmap=ON_PICTURES, s=area, vmin=low, vmax=max(high, low + 1e-12),
         edgecolors="white", linewidths=0.3,
     )  # fmt: skip
-    figure.colorbar(points, ax=axes, label=label, shrink=0.85)
+    figure.colorbar(points, ax=axes, label=label, shrink=0.95)
     axes.set_title(f"Frame {index}")
     return figure
+
+
+def map_height(frame: np.ndarray | None) -> float:
+    """Return the height (inches) that a frame and its colour bar need at a width of 4.6 inches."""
+    return 3.6 if frame is None else float(np.clip(3.2 * frame.shape[0] / frame.shape[1] + 0.85, 2.0, 5.5))
 
 
 @styled

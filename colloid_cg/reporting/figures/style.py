@@ -33,6 +33,7 @@ ON_PICTURES = ListedColormap(colormaps["plasma"](np.linspace(0.25, 1.0, 192)))
 """Without the dark end, which a dark picture would swallow."""
 
 DPI = 144
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SETTINGS: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
@@ -113,14 +114,26 @@ def remark(axes: Axes, text: str) -> None:
     axes.set_axis_off()
 
 
-def plain_log(axes: Axes, *, x: bool = False, y: bool = False, steps: tuple[float, ...] = (1.0, 2.0, 5.0)) -> None:
-    """Make axes logarithmic with ticks at ``steps`` of each decade, written as plain numbers."""
+def plain_log(axes: Axes, *, x: bool = False, y: bool = False) -> None:
+    """Make axes logarithmic, with as many labelled ticks as there is room for; call it when everything is drawn."""
     for axis, chosen, scale in ((axes.xaxis, x, axes.set_xscale), (axes.yaxis, y, axes.set_yscale)):
         if chosen:
             scale("log")
+            low, high = axis.get_view_interval()
+            decades = float(np.log10(high / low)) if high > low > 0.0 else 1.0
+            steps = (1.0, 2.0, 5.0) if decades < 1.8 else (1.0, 3.0) if decades < 2.4 else (1.0,)
             axis.set_major_locator(LogLocator(base=10, subs=steps, numticks=12))
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: log_label(value)))
             axis.set_minor_formatter(NullFormatter())
+
+
+def log_label(value: float) -> str:
+    """Return 0.01, 20, 3000 as they are and 1e4 as 10⁴."""
+    if value <= 0.0 or 1e-3 <= value < 1e4:
+        return f"{value:g}"
+    exponent = int(np.floor(np.log10(value) + 1e-9))
+    mantissa, power = value / 10.0**exponent, str(exponent).translate(SUPERSCRIPT)
+    return f"10{power}" if abs(mantissa - 1.0) < 1e-9 else f"{mantissa:g}·10{power}"
 
 
 def headroom(axes: Axes, share: float = 0.35) -> None:

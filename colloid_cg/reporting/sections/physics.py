@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from colloid_cg.assessment import force_is_used
 from colloid_cg.records import ModelBundle
 from colloid_cg.reporting.checks.check import entries
 from colloid_cg.reporting.content import ReportContent
@@ -77,7 +78,7 @@ def dynamics_section(content: ReportContent) -> Section:
     return Section(
         anchor="dynamics",
         title=title,
-        text=(str(reason),) if reason else (),
+        text=(str(reason)[:1].upper() + str(reason)[1:] + ".",) if reason else (),
         pictures=tuple(_dynamics_pictures(model, (content.assessment or {}).get("inversion") or {})),
         tables=(metrics_table(model),),
     )
@@ -97,6 +98,8 @@ def _dynamics_pictures(model: ModelBundle, inversion: dict[str, Any]) -> list[Pi
         pictures.append(Picture(name="dynamics_diffusion", figure=figure, caption=caption))
     if len(model.pair_force):
         caption = "Fitted pair force with its 90 % band, in units of the thermal energy."
+        if not force_is_used(model):
+            caption += " Held-out frames do not support it: it is shown for its band, and rollouts run without it."
         figure = figure_pair_force(model.pair_force, found.get("force_samples") or {})
         pictures.append(Picture(name="dynamics_force", figure=figure, caption=caption))
         caption = "Integral of the force, zero at the largest distance; the band is that of the force, integrated."

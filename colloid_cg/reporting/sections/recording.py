@@ -16,7 +16,7 @@ from colloid_cg.reporting.figures.tracking import (
     figure_subpixel,
 )
 from colloid_cg.reporting.numbers import percent, plain, short
-from colloid_cg.reporting.sections.section import Picture, Section, Table
+from colloid_cg.reporting.sections.section import Picture, Section, Table, warning_line
 
 
 def movie_section(content: ReportContent) -> Section:
@@ -91,7 +91,9 @@ def suggestion_section(content: ReportContent) -> Section:
         wide=True,
     )
     table = Table(head=("setting", "value", "reason"), rows=rows)
-    return Section(anchor="settings", title=title, pictures=(picture,), tables=(table,))
+    found = (choice(suggestion, name).get("warning") for name in suggestion.get("choices") or {})
+    warnings = tuple(warning_line(str(sentence)) for sentence in found if sentence)
+    return Section(anchor="settings", title=title, text=warnings, pictures=(picture,), tables=(table,))
 
 
 def _shown(value: object) -> str:
