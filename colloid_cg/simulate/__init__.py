@@ -1,1 +1,6 @@
-"""simulate layer."""
+"""Rollouts of fitted models."""
+
+from colloid_cg.simulate.config import SimulateConfig
+from colloid_cg.simulate.rollout import simulate
+
+__all__ = ["SimulateConfig", "simulate"]
