@@ -51,8 +51,9 @@ def closure_flow(
     neighbours: FramePairs,
     dt: float,
     sensitivity: bool = False,
+    jacobian: bool = True,
 ) -> Flow:
-    """Return the flow of every row over ``dt`` (s)."""
+    """Return the flow of every row over ``dt`` (s); gain 1 and leak 0 with ``sensitivity`` or without ``jacobian``."""
     n, d = positions.shape
     n_parameters = model.coefficients.size if sensitivity else 0
     diffusion = model.diffusion[species]
@@ -60,16 +61,16 @@ def closure_flow(
     out[1][:] = 2.0 * dt * diffusion[:, None]
     if model.n_knots:
         _flow(
-            positions, species, diffusion, frame_offsets, neighbours.pairs, neighbours.offsets, model.pair_index,
-            model.spline, model.lower, model.width, model.n_knots, dt, *out,
+            tuple(range(d)), np.ascontiguousarray(positions, dtype=float), species, diffusion, frame_offsets, neighbours.pairs, neighbours.offsets, model.pair_index,
+            model.spline, model.lower, model.width, model.n_knots, dt, jacobian, *out,
         )  # fmt: skip
     return Flow(displacement=out[0], variance=out[1], gain=out[2], leak=out[3], sensitivity=out[4])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _flow(y, species, diffusion, frame_offsets, pairs, offsets, pair_index, spline, lower, width, n_knots, dt,
-          displacement, variance, gain, leak, sensitivity):  # type: ignore[no-untyped-def]  # fmt: skip
-    d, k = y.shape[1], sensitivity.shape[2]
+@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})  # type: ignore[untyped-decorator]
+def _flow(axes, y, species, diffusion, frame_offsets, pairs, offsets, pair_index, spline, lower, width, n_knots, dt,
+          jacobian, displacement, variance, gain, leak, sensitivity):  # type: ignore[no-untyped-def]  # fmt: skip
+    d, k = len(axes), sensitivity.shape[2]  # a tuple's length is known to the compiler
     weights = np.array([1.0, 2.0, 2.0, 1.0]) / 6.0 * dt
     ahead = np.array([0.0, 0.5, 0.5, 1.0]) * dt
     for frame in range(frame_offsets.size - 1):
@@ -83,20 +84,38 @@ def _flow(y, species, diffusion, frame_offsets, pairs, offsets, pair_index, spli
         dq, q_sum, dj, j_sum = np.zeros((n, d, d)), np.zeros((n, d, d)), np.zeros((n, d, d)), np.zeros((n, d, d))
         dc, c_sum = np.zeros((n_pairs, d, d)), np.zeros((n_pairs, d, d))
         dx, x_sum = np.zeros((n_pairs, 2, d, d)), np.zeros((n_pairs, 2, d, d))
-        block, hessian = np.zeros((n, d, d)), np.zeros((n_pairs, d, d))
+        block, hessian, active = np.zeros((n, d, d)), np.zeros((n_pairs, d, d)), np.zeros(n_pairs, dtype=np.bool_)
         identity = np.zeros((n, d, d))
         for axis in range(d):
             identity[:, axis, axis] = 1.0
         for stage in range(4):
             h = ahead[stage]
-            m, q, c, j, x, s = m0 + h * dm, h * dq, h * dc, identity + h * dj, h * dx, h * ds
-            _drift(m, q, c, kinds, mobility, local, pair_index, spline, lower, width, n_knots, dm, ds, block, hessian)
-            _spread(q, c, mobility, local, block, hessian, dq, dc)
+            m, q, c, s = m0 + h * dm, h * dq, h * dc, h * ds
+            _drift(
+                axes,
+                m,
+                q,
+                c,
+                kinds,
+                mobility,
+                local,
+                pair_index,
+                spline,
+                lower,
+                width,
+                n_knots,
+                dm,
+                ds,
+                block,
+                hessian,
+                active,
+            )
+            _spread(axes, q, c, mobility, local, block, hessian, active, dq, dc)
             if k:
-                _own_coupling(block, s, ds)
+                _own_coupling(axes, block, s, ds)
                 s_sum += weights[stage] * ds
-            else:
-                _jacobian(j, x, mobility, local, block, hessian, dj, dx)
+            elif jacobian:
+                _jacobian(axes, identity + h * dj, h * dx, mobility, local, block, hessian, active, dj, dx)
                 j_sum += weights[stage] * dj
                 x_sum += weights[stage] * dx
             m_sum += weights[stage] * dm
@@ -118,12 +137,12 @@ def _flow(y, species, diffusion, frame_offsets, pairs, offsets, pair_index, spli
                         leak[start + local[p, side], a] += x_sum[p, side, a, b] ** 2
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _drift(m, q, c, kinds, mobility, pairs, pair_index, spline, lower, width, n_knots,
-           dm, ds, block, hessian):  # type: ignore[no-untyped-def]  # fmt: skip
+@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})  # type: ignore[untyped-decorator]
+def _drift(axes, m, q, c, kinds, mobility, pairs, pair_index, spline, lower, width, n_knots,
+           dm, ds, block, hessian, active):  # type: ignore[no-untyped-def]  # fmt: skip
     """Fill dm/dtau, the direct part of d(dm/dc)/dtau, and the gradients of the drift: own blocks and one per pair."""
-    d, k = m.shape[1], ds.shape[2]
-    dm[:], ds[:], block[:], hessian[:] = 0.0, 0.0, 0.0, 0.0
+    d, k = len(axes), ds.shape[2]
+    dm[:], ds[:], block[:], active[:] = 0.0, 0.0, 0.0, False
     value, slope, curvature = np.zeros(4), np.zeros(4), np.zeros(4)
     e, qe, drift, spread = np.zeros(d), np.zeros(d), np.zeros(d), np.zeros((d, d))
     for p in range(pairs.shape[0]):
@@ -136,6 +155,7 @@ def _drift(m, q, c, kinds, mobility, pairs, pair_index, spline, lower, width, n_
         first = active_basis(r, lower, width, n_knots, value, slope, curvature)
         if first < 0 or r == 0.0:
             continue
+        active[p] = True
         trace, along = 0.0, 0.0
         for a in range(d):
             e[a] /= r
@@ -156,7 +176,7 @@ def _drift(m, q, c, kinds, mobility, pairs, pair_index, spline, lower, width, n_
             f += spline[row, first + b] * value[b]
             f1 += spline[row, first + b] * slope[b]
             f2 += spline[row, first + b] * curvature[b]
-        _curved(f, f1, f2, r, e, qe, trace, along, drift)
+        _curved(axes, f, f1, f2, r, e, qe, trace, along, drift)
         for a in range(d):
             dm[i, a] += mobility[i] * drift[a]
             dm[j, a] -= mobility[j] * drift[a]
@@ -168,27 +188,28 @@ def _drift(m, q, c, kinds, mobility, pairs, pair_index, spline, lower, width, n_
                 block[j, a, b] += mobility[j] * hessian[p, a, b]
         if k:
             for b in range(min(4, n_knots - first)):
-                _curved(value[b], slope[b], curvature[b], r, e, qe, trace, along, drift)
+                _curved(axes, value[b], slope[b], curvature[b], r, e, qe, trace, along, drift)
                 column = row * n_knots + first + b
                 for a in range(d):
                     ds[i, a, column] += mobility[i] * drift[a]
                     ds[j, a, column] -= mobility[j] * drift[a]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _curved(f, f1, f2, r, e, qe, trace, along, out):  # type: ignore[no-untyped-def]
+@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})  # type: ignore[untyped-decorator]
+def _curved(axes, f, f1, f2, r, e, qe, trace, along, out):  # type: ignore[no-untyped-def]
     """Pair force averaged over a spread Q: f e + (1/2) Q : grad grad (f e)."""
     a1 = f1 / r - f / (r * r)
     a2 = f2 / r - 2.0 * f1 / (r * r) + 2.0 * f / (r * r * r)
     radial = f + 0.5 * r * (a2 * along + a1 / r * (trace - along))
-    for a in range(e.size):
+    for a in range(len(axes)):
         out[a] = radial * e[a] + a1 * qe[a]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _spread(q, c, mobility, pairs, block, hessian, dq, dc):  # type: ignore[no-untyped-def]
+@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})  # type: ignore[untyped-decorator]
+def _spread(axes, q, c, mobility, pairs, block, hessian, active, dq, dc):  # type: ignore[no-untyped-def]
     """Fill dQ/dtau for own blocks and pair blocks; the gradient of b_i with respect to r_j is -D_i times ``hessian``."""
-    n, d = q.shape[0], q.shape[1]
+    n, d = q.shape[0], len(axes)
+    dc[:] = 0.0
     for i in range(n):
         for a in range(d):
             for b in range(d):
@@ -198,6 +219,8 @@ def _spread(q, c, mobility, pairs, block, hessian, dq, dc):  # type: ignore[no-u
                 dq[i, a, b] = total
             dq[i, a, a] += 2.0 * mobility[i]
     for p in range(pairs.shape[0]):
+        if not active[p]:
+            continue
         i, j = pairs[p, 0], pairs[p, 1]
         for a in range(d):
             for b in range(d):
@@ -213,10 +236,11 @@ def _spread(q, c, mobility, pairs, block, hessian, dq, dc):  # type: ignore[no-u
                 dq[j, a, b] -= mobility[j] * of_j
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _jacobian(jac, cross, mobility, pairs, block, hessian, dj, dx):  # type: ignore[no-untyped-def]
+@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})  # type: ignore[untyped-decorator]
+def _jacobian(axes, jac, cross, mobility, pairs, block, hessian, active, dj, dx):  # type: ignore[no-untyped-def]
     """Fill dJ/dtau for own blocks, and for pairs dm_i/dy_j (side 0) and dm_j/dy_i (side 1)."""
-    n, d = jac.shape[0], jac.shape[1]
+    n, d = jac.shape[0], len(axes)
+    dx[:] = 0.0
     for i in range(n):
         for a in range(d):
             for b in range(d):
@@ -225,6 +249,8 @@ def _jacobian(jac, cross, mobility, pairs, block, hessian, dj, dx):  # type: ign
                     total += block[i, a, x] * jac[i, x, b]
                 dj[i, a, b] = total
     for p in range(pairs.shape[0]):
+        if not active[p]:
+            continue
         for side in range(2):
             i, j = pairs[p, side], pairs[p, 1 - side]
             for a in range(d):
@@ -237,10 +263,10 @@ def _jacobian(jac, cross, mobility, pairs, block, hessian, dj, dx):  # type: ign
                     dj[i, a, b] -= mobility[i] * back
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _own_coupling(block, sens, ds):  # type: ignore[no-untyped-def]
+@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})  # type: ignore[untyped-decorator]
+def _own_coupling(axes, block, sens, ds):  # type: ignore[no-untyped-def]
     """Add what the particle's own displacement does to its sensitivity (neighbours' left out: a slope, not a mean)."""
-    n, d, k = sens.shape
+    n, d, k = sens.shape[0], len(axes), sens.shape[2]
     for i in range(n):
         for a in range(d):
             for b in range(d):

@@ -87,6 +87,7 @@ def estimating_equation(
             neighbours=data.neighbours,
             dt=series.frame_interval,
             sensitivity=sensitivity,
+            jacobian=False,
         )
 
     here = phi(series.positions, True)
