@@ -39,7 +39,7 @@ def test_layers_hold(copy: Path) -> None:
         ("structure/__init__.py", "import colloid_cg.dynamics"),
         ("learn/__init__.py", "import trackpy"),
         ("twin/__init__.py", "import pint"),
-        ("report/__init__.py", "import napari"),
+        ("reporting/__init__.py", "import napari"),
     ],
 )
 def test_a_wrong_import_is_noticed(copy: Path, module: str, statement: str) -> None:

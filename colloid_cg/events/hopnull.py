@@ -9,8 +9,8 @@ from scipy import stats
 
 from colloid_cg.observables import p_hop, pairs_at_lag
 
-_DRAWS = 20_000
 _STRETCHES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+_DRAWS = (80_000, 16_000, 8_000, 8_000, 8_000, 8_000, 8_000)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,22 +65,22 @@ def hop_table(covariance: np.ndarray, rng: np.random.Generator, *, dimension: in
 
     The tail is reached by one mode u: with C = L L^T the top eigenvector of L^T G L, G the quadratic form
     (Q_A + Q_B) / 2 >= sqrt(Q_A Q_B) = p_hop. Draws stretch that mode by 1 to 8 and carry the likelihood ratio
-    of the mixture (deterministic weights, bounded by the number of stretches), so every decade of the tail down
+    of the mixture (weights never above 136 / 80), so every decade of the tail down
     to about 1e-12 is sampled as well as the bulk.
     """
     size = len(covariance)
     level, modes = np.linalg.eigh(covariance)
     root = modes * np.sqrt(np.maximum(level, 0.0))
     main = np.linalg.eigh(root.T @ _arithmetic_form(size) @ root)[1][:, -1]
-    normal = rng.normal(size=(len(_STRETCHES), _DRAWS, dimension, size))
-    stretch = np.asarray(_STRETCHES)
+    stretch = np.repeat(_STRETCHES, _DRAWS)
+    normal = rng.normal(size=(len(stretch), dimension, size))
     along = normal @ main
-    normal += ((stretch[:, None, None] - 1.0) * along)[..., None] * main
-    stretched = (stretch[:, None, None] * along).reshape(-1, dimension)
+    normal += ((stretch[:, None] - 1.0) * along)[..., None] * main
     # Density of the mixture of stretches relative to the null, as a function of the main mode alone.
-    square = (stretched**2).sum(axis=1)
-    mixture = np.exp(-0.5 * square[:, None] / stretch**2) / stretch**dimension
-    weight = np.exp(-0.5 * square) / mixture.mean(axis=1)
+    square = ((stretch[:, None] * along) ** 2).sum(axis=1)
+    share = np.asarray(_DRAWS) / len(stretch)
+    mixture = np.exp(-0.5 * square[:, None] / np.square(_STRETCHES)) / np.power(_STRETCHES, dimension)
+    weight = np.exp(-0.5 * square) / (mixture @ share)
     windows = (normal @ root.T).reshape(-1, dimension, size)
     value = p_hop(windows.transpose(2, 0, 1), half_window=size // 2)[size // 2]
     order = np.argsort(value)[::-1]

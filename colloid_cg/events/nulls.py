@@ -52,7 +52,7 @@ def _planar_tail(half: np.ndarray, shape: np.ndarray, shared: np.ndarray) -> np.
         log_second = -half / (1.0 + shared) - k * np.log(ratio) + np.log(special.gammainc(k, ratio * half))
     tail = special.gammaincc(k, half) + np.exp(np.where(merged, 0.0, log_second))
     tail = np.where(merged, special.gammaincc(shape + 1.0, half), tail)
-    return np.where(shape <= 0, np.exp(-half / (1.0 + shared)), tail)
+    return np.asarray(np.where(shape <= 0, np.exp(-half / (1.0 + shared)), tail))
 
 
 def _spatial_tail(half: np.ndarray, shape: np.ndarray, shared: np.ndarray) -> np.ndarray:
@@ -65,7 +65,7 @@ def _spatial_tail(half: np.ndarray, shape: np.ndarray, shared: np.ndarray) -> np
         density = np.sqrt(g / width) * np.exp(-g / width) / (special.gamma(1.5) * width)
         rest = np.where(shape > 0, special.gammaincc(np.maximum(shape, 0.5), half - g), 0.0)
         tail = tail + weight * 2.0 * half * u * density * rest
-    return tail
+    return np.asarray(tail)
 
 
 def d2min_draw(count: np.ndarray, shared: np.ndarray, rng: np.random.Generator, *, dimension: int) -> np.ndarray:

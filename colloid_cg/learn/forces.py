@@ -20,6 +20,8 @@ from colloid_cg.records import StateSeries
 
 _SETTLED = 0.02
 """Gauss-Newton stops when a step moves every coefficient by less than this many standard errors."""
+_TRUST = 0.1
+"""Largest change of a displacement over one frame in one iteration, in units of the first knot's distance."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -143,6 +145,8 @@ def solve_forces(
         stiffness = equation.slope + weight * penalty + floor
         gradient = equation.rows.sum(axis=0) - weight * penalty @ model.coefficients.ravel()
         change = np.linalg.solve(stiffness, gradient)
+        step = float(model.diffusion.max() * data.series.frame_interval * np.abs(change).max())
+        change *= min(1.0, _TRUST * start.lower / max(step, 1e-300))
         inverse = np.linalg.inv(stiffness)
         error = np.sqrt(np.maximum(np.diag(inverse @ (equation.rows.T @ equation.rows) @ inverse.T), 1e-300))
         moved = model.coefficients + change.reshape(model.coefficients.shape)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from colloid_cg.dynamics import OverdampedModel
+from colloid_cg.errors import DataError
 from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.forces import estimating_equation, force_data
 from colloid_cg.learn.problem import Block, Candidate, fit_candidate, fit_free, held_out, with_knots
@@ -69,19 +70,25 @@ def choose_knots(
     fitted, best_score, previous = [], -np.inf, free
     for step, count in enumerate(counts):
         start = with_knots(previous.model, n_knots=count, lower=lower, cutoff=cutoff)
-        candidate = fit_candidate(
-            train,
-            previous,
-            model=start,
-            z_rng=np.random.default_rng(seed),
-            smoothness=config.smoothness,
-            iterations=config.iterations,
-        )
+        try:
+            candidate = fit_candidate(
+                train,
+                previous,
+                model=start,
+                z_rng=np.random.default_rng(seed),
+                smoothness=config.smoothness,
+                iterations=config.iterations,
+            )
+        except DataError as error:  # too many knots for these data: a finding about this candidate, not a failure
+            scores.append({"knots": count, "log_likelihood": None, "note": str(error)})
+            continue
         likelihood = held_out(select, candidate)[0]
         scores.append({"knots": count, "log_likelihood": float(likelihood.mean())})
         fitted.append((candidate, likelihood))
         best_score, previous = max(best_score, float(likelihood.mean())), candidate
         progress(step + 1, len(counts))
+    if not fitted:
+        return Selection(free=free, best=None, scores=scores, gain=0.0, gain_half_width=0.0)
     best, likelihood = next(pair for pair in fitted if float(pair[1].mean()) == best_score)
     blocks = time_blocks(select.series, config.time_blocks)[rows]
     gain, half = mean_interval(likelihood - base, blocks)

@@ -1,4 +1,4 @@
-"""At which interval are the steps Brownian? Recording filters, slow flow or activity correlate steps of adjacent frames."""
+"""At which interval are the steps Brownian? Recording filters, slow flow or activity correlate adjacent steps."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from colloid_cg.learn.series import every_nth_frame, particle_clusters, time_blo
 from colloid_cg.records import StateSeries
 
 STRIDES = (1, 2, 3, 4, 6, 8, 12, 16)
-_MATERIAL = 0.05
+_MATERIAL = 0.03
 """Rise of D over a doubling of the interval that is too large to accept."""
+_SIGNIFICANT = 1.3
+"""Half widths of the 90 % interval of the difference (about two standard errors) a rise must exceed."""
 _LEAST_ROWS = 1000
 
 
@@ -49,7 +51,7 @@ def choose_stride(
 ) -> Stride:
     """Return the smallest stride at which doubling the interval does not raise D (free diffusion) materially.
 
-    Confinement lowers D with the interval and is left to the forces; only a significant rise of more than 5 % asks for
+    Confinement lowers D with the interval and is left to the forces; only a significant rise of more than 3 % asks for
     a longer interval.
     """
     scan: list[dict[str, float]] = []
@@ -78,12 +80,17 @@ def choose_stride(
     usable = [frames for frames in found if 2 * frames in found]
     for frames in usable:
         rise = found[2 * frames]["diffusion"] - found[frames]["diffusion"]
-        error = np.hypot(found[frames]["half_width"], found[2 * frames]["half_width"])
+        error = _SIGNIFICANT * _difference(found[frames]["half_width"], found[2 * frames]["half_width"])
         if rise < max(_MATERIAL * found[frames]["diffusion"], error):
             reason = "steps are Brownian" if frames == 1 else "the shortest interval at which D no longer rises"
             return Stride(frames=frames, scan=scan, reason=reason)
     last = usable[-1] if usable else 1
     return Stride(frames=last, scan=scan, reason="D still rises with the interval; the longest one tested")
+
+
+def _difference(shorter: float, longer: float) -> float:
+    """Interval of the difference of two estimates from the same data, the first the more efficient (Hausman 1978)."""
+    return float(np.sqrt(max(longer**2 - shorter**2, 0.25 * longer**2)))
 
 
 def as_json(stride: Stride) -> dict[str, Any]:

@@ -23,9 +23,9 @@ class ForceRange:
 
 
 def force_range(series: StateSeries, wanted: float | None) -> ForceRange:
-    """Return the cutoff: the given one, or where g(r) stays within 5 % (and three errors) of one.
+    """Return the cutoff: the given one, or where g(r) stays within 10 % (and three errors) of its level far out.
 
-    At most two mean spacings (beyond, structure is correlation, not force) and a quarter of the shortest side of the view.
+    At most two mean spacings (beyond, structure is correlation, not force) and a quarter of the view's shortest side.
     """
     spacing = _spacing(series)
     limit = 0.25 * float(series.box.lengths.min())
@@ -37,7 +37,9 @@ def force_range(series: StateSeries, wanted: float | None) -> ForceRange:
     with np.errstate(divide="ignore", invalid="ignore"):
         g = np.where(expected > 0, counts / expected, 1.0)
         error = np.where(expected > 0, np.sqrt(np.maximum(counts, 1.0)) / expected, np.inf)
-    structured = np.abs(g - 1.0) > np.maximum(0.05, 3.0 * error)
+    far = g[2 * len(g) // 3 :]
+    level = float(far.mean()) if far.mean() > 0 else 1.0  # an uneven field of particles lifts g at every distance
+    structured = np.abs(g / level - 1.0) > np.maximum(0.1, 3.0 * error / level)
     if not structured.any():
         return ForceRange(cutoff=min(spacing, limit), spacing=spacing, reason="no structure in g(r): one mean spacing")
     end = float(edges[1:][structured].max())

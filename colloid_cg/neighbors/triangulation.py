@@ -48,7 +48,9 @@ def delaunay(positions: Positions, box: Box, *, longest: float = 2.5) -> Neighbo
     margin = 5.0 * spacing
     while True:
         owner, points = _with_images(folded, box, margin)
-        simplices = _peeled(_triangulate(points), points, longest)
+        mesh = _triangulate(points)
+        # The hull of the images of a fully periodic cell is no edge of the sample.
+        simplices = mesh.simplices if all(box.periodic) else _peeled(mesh, points, longest)
         enough = (margin >= 2.0 * lengths).all()
         if not any(box.periodic) or enough or _covered(simplices, points, len(positions), box, margin):
             break

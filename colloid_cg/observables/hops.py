@@ -34,8 +34,8 @@ def p_hop(positions: np.ndarray, *, half_window: int) -> np.ndarray:
     rows = np.ascontiguousarray(positions.transpose(1, 0, 2)).reshape(-1, dimension)
     time = np.tile(np.arange(n_frames), n_particles)
     track = np.repeat(np.arange(n_particles), n_frames)
-    value = p_hop_of_rows(rows, time, track, half_window=half_window)
-    return value.reshape(n_particles, n_frames).T
+    value = _kernel(rows, time, track, _checked(half_window))
+    return np.asarray(value.reshape(n_particles, n_frames).T)
 
 
 def p_hop_of_rows(positions: np.ndarray, frame: np.ndarray, particle: np.ndarray, *, half_window: int) -> np.ndarray:
@@ -51,10 +51,7 @@ def p_hop_of_rows(positions: np.ndarray, frame: np.ndarray, particle: np.ndarray
     half_window : int
         In frames, at least 1.
     """
-    if half_window < 1:
-        raise InputError(
-            f"a half window of {half_window} frames", expected="at least 1 frame", action="give a positive half window"
-        )
+    half_window = _checked(half_window)
     order = np.lexsort((frame, particle))
     value = np.empty(len(order))
     value[order] = _kernel(
@@ -74,6 +71,14 @@ def p_hop_noise_floor(sigma: float, half_window: int, *, dimension: int = 2) -> 
     root of their product is 2 sigma^2 (1 + 1/h) in 2-D, up to their fluctuations (its mean lies a little below).
     """
     return float(dimension * sigma**2 * (1.0 + 1.0 / half_window))
+
+
+def _checked(half_window: int) -> int:
+    if half_window < 1:
+        raise InputError(
+            f"a half window of {half_window} frames", expected="at least 1 frame", action="give a positive half window"
+        )
+    return half_window
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]

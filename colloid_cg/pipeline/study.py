@@ -12,6 +12,7 @@ from colloid_cg.events import EventConfig
 from colloid_cg.learn import FitConfig
 from colloid_cg.settings import Settings, unknown_key
 from colloid_cg.simulation import SimulateConfig
+from colloid_cg.states import check_fractions
 from colloid_cg.structure import StructureConfig
 from colloid_cg.tracking import ImportConfig, TrackConfig
 from colloid_cg.twin import TwinConfig
@@ -58,6 +59,7 @@ class Study:
         self.tables = dict(tables or {})
         self.seed = seed
         self.fractions = fractions
+        check_fractions(fractions)
         for name, table in self.tables.items():
             if name not in SECTIONS or not isinstance(table, dict):
                 raise unknown_key(name, [*SECTIONS, "seed", "fractions"])

@@ -12,6 +12,22 @@ from colloid_cg.records import Trajectories
 MINIMUM_FRAMES = 3
 
 
+def check_fractions(fractions: tuple[float, ...]) -> None:
+    """Refuse shares that are not three positive numbers adding up to one.
+
+    Raises
+    ------
+    ConfigError
+        Saying what they must be.
+    """
+    if len(fractions) != 3 or min(fractions) <= 0 or not np.isclose(sum(fractions), 1.0):
+        raise ConfigError(
+            f"time fractions {fractions}",
+            expected="three positive numbers adding up to 1",
+            action="use for example (0.6, 0.2, 0.2)",
+        )
+
+
 def split_by_time(
     tracks: Trajectories, fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
 ) -> tuple[Trajectories, Trajectories, Trajectories]:
@@ -35,12 +51,7 @@ def split_by_time(
     DataError
         If a block would be shorter than three frames.
     """
-    if len(fractions) != 3 or min(fractions) <= 0 or not np.isclose(sum(fractions), 1.0):
-        raise ConfigError(
-            f"time fractions {fractions}",
-            expected="three positive numbers adding up to 1",
-            action="use for example (0.6, 0.2, 0.2)",
-        )
+    check_fractions(fractions)
     edges = np.round(np.cumsum([0.0, *fractions]) * tracks.n_frames).astype(int)
     if np.diff(edges).min() < MINIMUM_FRAMES:
         raise DataError(

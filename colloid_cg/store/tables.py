@@ -54,7 +54,7 @@ def read_foreign_table(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     }
     if path.suffix.lower() in PICKLING:
         raise InputError(
-            f"{path.name}, a pandas HDF5 store, whose format can carry pickled code",
+            f"{path.name}, of a format that can carry pickled code",
             expected="a table that cannot execute anything",
             action="save it in Python with 'table.to_parquet(...)' and import that file",
         )

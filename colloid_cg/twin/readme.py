@@ -17,23 +17,23 @@ CASE_TEXT: dict[str, str] = {
 
 FILES: dict[str, str] = {
     "movie": "movie.ome.tif",
-    "truth": "truth.csv",
+    "truth": "truth.parquet",
     "parameters": "parameters.json",
     "pair_force": "pair_force.csv",
-    "readme": "README.txt",
+    "readme": "README.md",
 }
 """Names under which a twin is written to a folder."""
 
 _FILE_TEXT = """\
-{movie}      the movie, with pixel size, frame interval and exposure in its metadata
-{truth}          frame, particle, x, y, species, x_start, y_start, visible; one row for each particle in view.
-                   x, y (px) are averaged over the exposure: compare localisations with these.
-                   x_start, y_start (px) are the positions at the frame time, when the exposure begins.
-                   Both include the drift. Pixel centres are at integers. visible is 0 where the particle dropped out.
-{parameters}    every true value and every setting; lengths in um, times in s, energies in k_B T
-{readme}         this text
+- {movie}: the movie, with pixel size, frame interval and exposure in its metadata
+- {truth}: frame, particle, x, y, species, x_start, y_start, visible; one row for each particle in view.
+  x, y (px) are averaged over the exposure: compare localisations with these. x_start, y_start (px) are the positions at
+  the frame time, when the exposure begins. All include the drift. Pixel centres are at integers. visible is False where
+  the particle dropped out.
+- {parameters}: every true value and every setting; lengths in um, times in s, energies in k_B T
+- {readme}: this text
 """
-_PAIR_TEXT = "{pair_force}     r (um), force (k_B T/um, positive = repulsive), species_a, species_b\n"
+_PAIR_TEXT = "- {pair_force}: r (um), force (k_B T/um, positive = repulsive), species_a, species_b\n"
 
 _USE = """\
 Track the movie as if it were yours, then compare the tracks with {truth} and the fitted values with {parameters}.
@@ -46,15 +46,15 @@ isolated spot, amplitude and background unknown). Exposure blur lowers the varia
 def describe(case: str, parameters: dict[str, Any], *, has_pair_force: bool) -> str:
     """Return the README of a twin."""
     shown = {name: value for name, value in parameters.items() if name not in ("settings", "trap_centres_px")}
-    values = "\n".join(f"  {name} = {_short(value)}" for name, value in shown.items())
+    values = "\n".join(f"    {name} = {_short(value)}" for name, value in shown.items())
     files = _FILE_TEXT + (_PAIR_TEXT if has_pair_force else "")
     title = f"Digital twin: {case}"
     parts = [
         f"{title}\n{'=' * len(title)}\n",
         CASE_TEXT.get(case, "") + "\n",
-        "Files\n-----\n" + files.format(**FILES),
-        "Use\n---\n" + _USE.format(**FILES),
-        f"True values\n-----------\n{values}\n",
+        "Files\n-----\n\n" + files.format(**FILES),
+        "Use\n---\n\n" + _USE.format(**FILES),
+        f"True values\n-----------\n\n{values}\n",
     ]
     return "\n".join(parts)
 

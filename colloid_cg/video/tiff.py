@@ -195,7 +195,7 @@ def _written_one_by_one(file: Any) -> bool:
     if said is None or file.is_imagej or file.is_ome or len(file.pages) == 1:
         return False
     stated = math.prod(int(size) for size in said[1].split(",") if size.strip())
-    return stated == math.prod(file.pages.first.shape)
+    return bool(stated == math.prod(file.pages.first.shape))
 
 
 def _without_single(axes: str, shape: tuple[int, ...], axis: str) -> tuple[str, tuple[int, ...]]:

@@ -41,7 +41,7 @@ def test_variance_is_that_of_the_noise():
 @pytest.mark.parametrize("affine", [0.0, 0.01])
 def test_noise_only_movies_have_no_events(affine):
     tables = [
-        detect_events(crystal(seed, affine=affine, size=16), EventConfig(lag=1, half_window=2)) for seed in range(12)
+        detect_events(crystal(seed, affine=affine, size=16), EventConfig(lag=1, half_window=2)) for seed in range(8)
     ]
     # At level .05 each movie has a chance of at most .05 to show any significant particle-frame.
     assert sum(table.metadata["n_significant"] > 0 for table in tables) <= 2

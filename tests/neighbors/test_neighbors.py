@@ -98,6 +98,19 @@ def test_periodic_delaunay_equals_freud_voronoi(n_particles):
         assert len(found) == 3 * n_particles
 
 
+def test_periodic_delaunay_reaches_across_a_cell_that_is_mostly_empty():
+    rng = np.random.default_rng(11)
+    box = make_box((20.0, 20.0), (True, True), lower=(-10.0, -10.0))
+    positions = rng.uniform(-1.0, 1.0, (200, 2))
+    found = {tuple(pair) for pair in delaunay(positions, box).pairs.tolist()}
+    shifts = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 2), axis=-1).reshape(-1, 2)
+    shifts = shifts[np.argsort(np.abs(shifts).sum(axis=1), kind="stable")]
+    cells = Delaunay((positions + shifts[:, None, :] * 20.0).reshape(-1, 2)).simplices
+    edges = np.concatenate([cells[:, [a, b]] for a, b in combinations(range(3), 2)])
+    edges = np.sort(edges[(edges < 200).any(axis=1)] % 200, axis=1)
+    assert found == {tuple(pair) for pair in edges[edges[:, 0] != edges[:, 1]].tolist()}
+
+
 def test_periodic_delaunay_vectors_join_the_particles():
     rng = np.random.default_rng(3)
     box = make_box((9.0, 11.0), (True, False))

@@ -61,7 +61,7 @@ def test_msd_is_4dt_plus_4_sigma_squared_with_and_without_gaps():
 def test_stated_errors_cover_also_when_all_particles_move_together(common):
     """Shared motion makes tracks dependent; an error from tracks alone would be several times too small."""
     lags = [1, 8]
-    curves = [msd(brownian(seed, common=common), lags=lags) for seed in range(60)]
+    curves = [msd(brownian(seed, common=common), lags=lags) for seed in range(40)]
     true = np.std([curve.value for curve in curves], axis=0)
     stated = np.sqrt(np.mean([curve.standard_error**2 for curve in curves], axis=0))
     assert ((stated / true > 0.8) & (stated / true < 1.5)).all()

@@ -78,11 +78,11 @@ def test_missing_paths_and_folders(tmp_path: Path) -> None:
         read_foreign_table(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["tracks.h5", "tracks.hdf5", "tracks.pkl"])
-def test_formats_that_can_carry_code_are_refused_unread(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"")
-    with pytest.raises(InputError, match="to_parquet"):
-        read_foreign_table(tmp_path / name)
+@pytest.mark.parametrize("suffix", [".h5", ".hdf5", ".pkl", ".pickle"])
+def test_files_that_could_execute_code_are_refused_unread(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"tracks{suffix}").write_bytes(b"")
+    with pytest.raises(InputError, match=r"pickled code.*to_parquet"):
+        read_foreign_table(tmp_path / f"tracks{suffix}")
 
 
 @pytest.mark.data
