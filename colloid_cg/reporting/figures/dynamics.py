@@ -185,7 +185,7 @@ def _pair_label(pair: tuple[int, int]) -> str:
 
 def _unseen(axes: Axes, pair_force: pd.DataFrame, samples: dict[str, Any]) -> None:
     smallest, seen = float(pair_force["r"].min()), samples.get("r_min")
-    if seen is not None and seen > smallest:
+    if seen is not None and seen > smallest + 0.01 * float(np.ptp(pair_force["r"])):
         axes.axvspan(smallest, seen, color=MUTED, alpha=0.15, linewidth=0, label="no training pairs: extrapolated")
 
 
