@@ -103,7 +103,7 @@ def bundle(*, gain: float = 210.0) -> ModelBundle:
                 "lags": list(range(6)), "covariance": [0.042, -0.001, 1e-4, -2e-4, 1e-4, 0.0],
                 "standard_error": [2e-4] * 6,
                 "log_likelihood": {"overdamped": 5210.2, "underdamped": 5211.3},
-                "log_likelihood_gain_error": 1.4,
+                "margin": 6.0,
                 "reason": "Beyond lag 1 displacements are uncorrelated within their errors.",
             },
             "diffusion_against_lag": {
@@ -133,6 +133,12 @@ def event_table(n: int = 30) -> EventTable:
     return EventTable(table=table, metadata={"false_discovery_rate": 0.05, "n_tests": 12_000})
 
 
+def stage(name: str) -> dict[str, Any]:
+    versions = {"colloid_cg": "0.1.0+abc", "numpy": "2"}
+    settings = {name: {"key": "value"}}
+    return {"status": "complete", "seed": 1, "seconds": 12.3, "settings": settings, "versions": versions}
+
+
 def complete() -> ReportContent:
     found = tracks(1)
     rng = np.random.default_rng(7)
@@ -143,8 +149,10 @@ def complete() -> ReportContent:
     )
     return ReportContent(
         title="Synthetic <movie> & check",
-        run={"input": {"name": "movie.tif", "sha256": "ab" * 32}, "versions": {"colloid_cg": "0.1.0+abc", "numpy": "2"},
-             "seed": 1, "timings": {"track": 12.3}},
+        run={
+            "input": {"name": "movie.tif", "path": "somewhere/movie.tif", "sha256": "ab" * 32},
+            "stages": {name: stage(name) for name in ("track", "fit", "report")},
+        },
         frames=[(index, frame_of(found, index)) for index in (0, FRAMES // 2, FRAMES - 1)],
         suggestion=suggestion(),
         tracks=found,

@@ -19,6 +19,7 @@ from colloid_cg.reporting.checks.dynamics import (
     kurtosis_check,
     regime_check,
     sigma_check,
+    stride_check,
     unmodelled_checks,
 )
 from colloid_cg.reporting.checks.tracking import count_check, drift_check, exposure_check, final_drift, locking_check
@@ -56,14 +57,14 @@ def test_what_the_fit_leaves_out_replaces_the_general_answer():
 
 
 @pytest.mark.parametrize(
-    ("name", "gain", "error", "expected"),
-    [("overdamped", 2.0, 1.0, GOOD), ("overdamped", 50.0, 20.0, GOOD), ("overdamped", 50.0, 5.0, LOOK),
-     ("underdamped", 50.0, 5.0, GOOD), ("underdamped", 5.0, 1.0, LOOK)],
+    ("name", "gain", "margin", "expected"),
+    [("overdamped", 2.0, None, GOOD), ("overdamped", 50.0, 60.0, GOOD), ("overdamped", 50.0, 15.0, LOOK),
+     ("underdamped", 50.0, 15.0, GOOD), ("underdamped", 5.0, None, LOOK)],
 )  # fmt: skip
-def test_regime_needs_evidence(name, gain, error, expected):
+def test_regime_needs_evidence(name, gain, margin, expected):
     evidence = {
         "log_likelihood": {"overdamped": 100.0, "underdamped": 100.0 + gain},
-        "log_likelihood_gain_error": error,
+        "margin": margin,
     }
     model = changed(regime=evidence)
     found = regime_check(replace(model, metrics=model.metrics | {"regime": [metric(name)]}))
@@ -107,6 +108,19 @@ def test_innovations_that_remember(worst, expected):
 @pytest.mark.parametrize(("kurtosis", "expected"), [(3.1, GOOD), (4.0, LOOK), (9.0, BAD)])
 def test_innovations_with_fat_tails(kurtosis, expected):
     assert kurtosis_check(changed(innovations={"kurtosis": kurtosis})).verdict == expected
+
+
+@pytest.mark.parametrize(("frames", "expected"), [(1, GOOD), (2, LOOK)])
+def test_frames_that_repeat_each_other(frames, expected):
+    found = stride_check(changed(stride={"frames": frames, "reason": "D rises with the interval"}))
+    assert found.verdict == expected
+    assert stride_check(bundle()) is None
+
+
+def test_a_negative_noise_variance_has_no_root():
+    found = sigma_check(changed(stated_sigma={"stated_variance": 1e-4, "fitted_variance": -2e-3}))
+    assert found.verdict == LOOK
+    assert "−0.00200 µm²" in found.found
 
 
 def test_a_force_without_gain_is_not_resolved():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from dataclasses import fields, replace
 from html.parser import HTMLParser
@@ -107,6 +108,23 @@ def test_numbers_of_the_summary_are_those_of_the_records(content, rendered):
     assert "A pair force is resolved" in summary
     assert "false-discovery level of 5.0\u202f%" in summary
     assert f"{content.assessment['msd']['rrmse'] * 100:.1f}" in summary
+
+
+def test_provenance_holds_what_made_the_numbers(rendered):
+    section = rendered[0][rendered[0].index('id="provenance"') :]
+    for text in ("ab" * 32, "track.track.key", "fit", "12.3", "0.1.0+abc", "arXiv:2508.12569"):
+        assert text in section, text
+    # Neither folders of a computer nor the last writing of this page belong to what it shows.
+    assert "somewhere" not in section
+    assert "report.report.key" not in section
+
+
+@pytest.mark.usefixtures("quick")
+def test_stages_of_different_versions_are_pointed_out(content):
+    run = json.loads(json.dumps(content.run))
+    assert "different versions" not in render(content)[0]
+    run["stages"]["fit"]["versions"]["colloid_cg"] = "0.2.0"
+    assert "different versions" in render(replace(content, run=run))[0]
 
 
 def test_equal_content_gives_equal_figures(content, rendered):

@@ -94,7 +94,8 @@ def _draw_residual(axes: Axes, time: np.ndarray, residual: np.ndarray) -> None:
         return
     # Exact zeros have no place on this scale; they are drawn at the smallest residual that is not zero.
     axes.plot(time, np.maximum(residual, residual[residual > 0].min()).T, color=BLUE, alpha=0.5, linewidth=0.9)
-    axes.set(xlabel="time (s)", ylabel="|ΔΨ + TΔS − W| (kT)", yscale="log")
+    axes.set(xlabel="time (s)", ylabel="|ΔΨ + TΔS − W| (kT)")
+    plain_log(axes, y=True)
 
 
 def _with_residual(figure: Figure) -> tuple[Axes, Axes]:

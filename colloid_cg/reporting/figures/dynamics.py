@@ -134,7 +134,7 @@ def figure_innovations(innovations: dict[str, Any]) -> Figure:
     axes.vlines(lags, 0.0, values, color=BLUE, linewidth=1.2)
     axes.plot(lags, values, "o", color=BLUE, markersize=5, label="innovations")
     limit = max(0.05, 1.3 * float(np.nanmax(np.abs(np.concatenate([values, band, [0.0]])))))
-    axes.set(xlabel="lag (frames)", ylabel="autocorrelation", title="Innovations", ylim=(-limit, limit))
+    axes.set(xlabel="lag (steps of the fit)", ylabel="autocorrelation", title="Innovations", ylim=(-limit, limit))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     return figure
@@ -185,7 +185,7 @@ def _pair_label(pair: tuple[int, int]) -> str:
 
 def _unseen(axes: Axes, pair_force: pd.DataFrame, samples: dict[str, Any]) -> None:
     smallest, seen = float(pair_force["r"].min()), samples.get("r_min")
-    if seen is not None and seen > smallest:
+    if seen is not None and seen > smallest + 0.01 * float(np.ptp(pair_force["r"])):
         axes.axvspan(smallest, seen, color=MUTED, alpha=0.15, linewidth=0, label="no training pairs: extrapolated")
 
 

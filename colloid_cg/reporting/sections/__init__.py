@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from colloid_cg.reporting.content import ReportContent
-from colloid_cg.reporting.sections.findings import events_section, provenance_section
+from colloid_cg.reporting.sections.findings import events_section
 from colloid_cg.reporting.sections.physics import (
     comparison_section,
     dynamics_section,
     ledger_section,
     structure_section,
 )
+from colloid_cg.reporting.sections.provenance import provenance_section
 from colloid_cg.reporting.sections.recording import movie_section, suggestion_section, tracking_section
 from colloid_cg.reporting.sections.section import Picture, Section, Table
 

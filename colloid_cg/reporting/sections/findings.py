@@ -1,29 +1,17 @@
-"""Sections on events, provenance and citation."""
+"""The section on rearrangement events."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from markupsafe import Markup
 
-from colloid_cg.provenance import package_version
 from colloid_cg.reporting.checks.comparison import p_value_columns
 from colloid_cg.reporting.content import ReportContent
 from colloid_cg.reporting.figures.events import figure_event_map, figure_event_timeline, figure_p_values
 from colloid_cg.reporting.numbers import percent, plain
-from colloid_cg.reporting.sections.physics import flattened
 from colloid_cg.reporting.sections.section import Picture, Section, Table, warning_line
 from colloid_cg.reporting.summary import false_discovery_level
 
 TOP_EVENTS = 20
-
-CITATIONS = (
-    ("method", "Hernandez, Win, O'Connor, Arratia, Trask: Data-driven particle dynamics, arXiv:2508.12569 (2025)"),
-    ("tracking", "trackpy, doi:10.5281/zenodo.1213240; Crocker and Grier, J. Colloid Interface Sci. 179, 298 (1996)"),
-    ("D2min", "Falk and Langer, Phys. Rev. E 57, 7192 (1998)"),
-    ("hop function", "Smessaert and Rottler, Phys. Rev. E 88, 022314 (2013)"),
-    ("false-discovery rate", "Benjamini and Hochberg, J. R. Stat. Soc. B 57, 289 (1995)"),
-)
 
 
 def events_section(content: ReportContent) -> Section:
@@ -71,8 +59,10 @@ def _events_text(content: ReportContent) -> str:
         if count == 1
         else f"{count:,} events were found"
     )
-    if level is not None:
+    if level is not None and count:
         text += f"; on average at most {percent(level)} of the detections behind them are false"
+    elif level is not None:
+        text += f" at a false-discovery level of {percent(level)}"
     tests = content.events.metadata.get("n_tests")
     return f"{text} ({int(tests):,} tests)." if tests else f"{text}."
 
@@ -109,28 +99,3 @@ def _events_table(content: ReportContent, interval: float) -> tuple[Table, ...]:
         "detector",
     )
     return (Table(head=head, rows=rows, caption=f"The {len(rows)} most significant of {len(table):,} events"),)
-
-
-def provenance_section(content: ReportContent) -> Section:
-    """Show what made these numbers, and what to cite."""
-    version = _version(content.run or {})
-    cite = (("this software", f"colloid_cg {version}, BSD-3-Clause"), *CITATIONS)
-    tables = [Table(head=("for", "cite"), rows=cite, caption="How to cite")]
-    if content.run:
-        tables.insert(
-            0,
-            Table(
-                head=("what", "value"),
-                rows=flattened(content.run),
-                caption="Everything that shaped the numbers",
-                folded=True,
-            ),
-        )
-    missing = "" if content.run else "colloid-cg run VIDEO -o RUN"
-    return Section(anchor="provenance", title="Provenance and citation", tables=tuple(tables), missing=missing)
-
-
-def _version(run: dict[str, Any]) -> str:
-    versions = run.get("versions")
-    found = versions.get("colloid_cg") if isinstance(versions, dict) else None
-    return str(found or package_version())

@@ -74,14 +74,20 @@ def dynamics_section(content: ReportContent) -> Section:
     if model is None:
         return Section(anchor="dynamics", title=title, missing="colloid-cg fit RUN")
     diagnostics = model.diagnostics
-    reason = (diagnostics.get("regime") or {}).get("reason")
+    reasons = [(diagnostics.get("regime") or {}).get("reason"), _stride_reason(diagnostics.get("stride") or {})]
     return Section(
         anchor="dynamics",
         title=title,
-        text=(str(reason)[:1].upper() + str(reason)[1:] + ".",) if reason else (),
+        text=tuple(f"{text[:1].upper()}{text[1:].rstrip('.')}." for text in reasons if text),
         pictures=tuple(_dynamics_pictures(model, (content.assessment or {}).get("inversion") or {})),
         tables=(metrics_table(model),),
     )
+
+
+def _stride_reason(stride: dict[str, Any]) -> str:
+    if not stride or stride.get("frames") == 1:
+        return ""
+    return f"the fit uses one frame in {stride.get('frames')}: {stride.get('reason', '')}"
 
 
 def _dynamics_pictures(model: ModelBundle, inversion: dict[str, Any]) -> list[Picture]:
