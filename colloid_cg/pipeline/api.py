@@ -64,7 +64,7 @@ def report(
         The page.
     """
     assessment = assess(test, rollout, model) if model is not None and rollout is not None else None
-    frames = () if video is None else tuple((index, video[index]) for index in {0, len(video) // 2})
+    frames = () if video is None else tuple((index, video[index]) for index in sorted({0, len(video) // 2}))
     content = ReportContent(
         title=video.source if video is not None else "trajectories",
         frames=frames,

@@ -9,7 +9,7 @@ from colloid_cg import tracking
 from colloid_cg.pipeline.source import open_source
 from colloid_cg.pipeline.stage import ProgressFactory, no_progress
 from colloid_cg.pipeline.study import Study
-from colloid_cg.reporting import inspect_figure
+from colloid_cg.reporting import inspect_figure, png_bytes
 from colloid_cg.store import atomic_path
 from colloid_cg.tracking import TrackConfig
 
@@ -35,9 +35,9 @@ def inspect_video(
     middle = len(video) // 2
     detections = tracking.locate(video, settings, start=middle, stop=middle + 1)
     content = suggestion.as_dict()
-    drawn = inspect_figure(content, video[middle], detections)
+    picture = png_bytes(inspect_figure(content, video[middle], detections))
     with atomic_path(figure) as temporary:
-        drawn.savefig(temporary, format="png", dpi=110)
+        temporary.write_bytes(picture)
     movie = {
         "frames": len(video),
         "height": video.height,

@@ -23,7 +23,9 @@ CALIBRATION = {"video": {"pixel_size": "0.1 um", "frame_interval": "20 ms"}}
 
 @pytest.fixture(scope="module")
 def movie(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_movie(tmp_path_factory.mktemp("movie") / "movie.tif", brownian_movie(n_frames=90, size=256, particles=169))
+    return write_movie(
+        tmp_path_factory.mktemp("movie") / "movie.tif", brownian_movie(n_frames=90, size=256, particles=121, step=0.35)
+    )
 
 
 def command(movie: Path, folder: Path) -> list[str]:
