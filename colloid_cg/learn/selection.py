@@ -17,7 +17,7 @@ from colloid_cg.learn.series import time_blocks
 from colloid_cg.learn.stride import influence_by_cluster
 from colloid_cg.progress import Progress
 
-_FIRST_PAIRS = 5e-4
+_FIRST_PAIRS = 1e-3
 _LEAST_PAIRS = 20
 
 
