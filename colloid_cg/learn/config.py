@@ -38,7 +38,7 @@ class FitConfig(Settings):
     knots: tuple[int, ...] = (0, 4, 6, 9, 13)
     regime: Literal["auto", "overdamped"] = "auto"
     stride: int | None = Field(default=None, ge=1, le=100)
-    smoothness: float = Field(default=0.02, ge=0)
+    smoothness: float = Field(default=0.01, ge=0)
     time_blocks: int = Field(default=20, ge=4, le=200)
     maximum_detections: int = Field(default=500_000, ge=100)
     iterations: int = Field(default=12, ge=1, le=100)

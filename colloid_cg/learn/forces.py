@@ -3,8 +3,8 @@
 Solved for the spline coefficients c:  sum_t W H(y_{t-1})^T r*_t = lambda P c,  r*_t = y_{t+1} - y_t - Phi*(y_t).
 H = dPhi/dc one frame earlier knows nothing of the noise in y_t, so the equation has the right root whatever the noise;
 regression on y_t itself overestimates forces (x 2 at s2 = 2 D dt). Phi* = 2 Phi(y) - E_z Phi(y + sqrt(w) z) undoes the
-smoothing of Phi by the noise to second order; for w < 0 (blur beyond noise) Phi* = E_z Phi(y + sqrt(-w) z). This is root
-finding: there is no loss to search along.
+smoothing of Phi by the noise to second order; for w < 0 (blur beyond noise) Phi* = E_z Phi(y + sqrt(-w) z). This is
+root finding: there is no loss to search along.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-
 from scipy.linalg import block_diag
 
 from colloid_cg.dynamics import Flow, FramePairs, OverdampedModel, closure_flow
@@ -28,7 +27,7 @@ _TRUST = 0.3
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ForceData:
-    """What the estimating equation runs over: series, pairs, rows with links both ways, fixed noise z, common step (um)."""
+    """What the estimating equation runs over: rows with links both ways, fixed noise z, the common step (um)."""
 
     series: StateSeries
     neighbours: FramePairs
@@ -113,7 +112,7 @@ def _deconvolved(
     here: np.ndarray, ahead: np.ndarray, back: np.ndarray, rows: np.ndarray, positive: np.ndarray
 ) -> np.ndarray:
     smoothed = 0.5 * (ahead[rows] + back[rows])
-    return np.where(positive, 2.0 * here[rows] - smoothed, smoothed)
+    return np.asarray(np.where(positive, 2.0 * here[rows] - smoothed, smoothed))
 
 
 def roughness(shape: tuple[int, int], information: np.ndarray) -> np.ndarray:
@@ -153,7 +152,8 @@ def solve_forces(
         )
     penalty = smoothness * roughness(start.coefficients.shape, np.maximum(np.diag(equation.slope), 0.0))
     penalty += 1e-12 * information * np.eye(start.coefficients.size)
-    for done in range(1, iterations + 1):
+    while done < iterations and not converged:
+        done += 1
         stiffness = equation.slope + penalty
         gradient = equation.rows.sum(axis=0) - penalty @ model.coefficients.ravel()
         change = np.linalg.solve(stiffness, gradient)
@@ -168,8 +168,6 @@ def solve_forces(
             break
         model, equation = trial, fresh
         converged = bool((np.abs(change) < _SETTLED * error).all())
-        if converged:
-            break
     return ForceFit(
         model=model,
         equation=equation,
