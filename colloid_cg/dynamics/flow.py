@@ -8,6 +8,7 @@ particles alone is left out. The plain deterministic flow (Q = 0) misses the cur
 anharmonic forces by some 15 %. Valid while the spread over one frame is small against the knot distance.
 """
 
+# mypy: disable-error-code="untyped-decorator, no-untyped-def, no-untyped-call"
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -61,15 +62,16 @@ def closure_flow(
     out[1][:] = 2.0 * dt * diffusion[:, None]
     if model.n_knots:
         _flow(
-            tuple(range(d)), np.ascontiguousarray(positions, dtype=float), species, diffusion, frame_offsets, neighbours.pairs, neighbours.offsets, model.pair_index,
-            model.spline, model.lower, model.width, model.n_knots, dt, jacobian, *out,
+            tuple(range(d)), np.ascontiguousarray(positions, dtype=float), species, diffusion, frame_offsets,
+            neighbours.pairs, neighbours.offsets, model.pair_index, model.spline, model.lower, model.width,
+            model.n_knots, dt, jacobian, *out,
         )  # fmt: skip
     return Flow(displacement=out[0], variance=out[1], gain=out[2], leak=out[3], sensitivity=out[4])
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})
 def _flow(axes, y, species, diffusion, frame_offsets, pairs, offsets, pair_index, spline, lower, width, n_knots, dt,
-          jacobian, displacement, variance, gain, leak, sensitivity):  # type: ignore[no-untyped-def]  # fmt: skip
+          jacobian, displacement, variance, gain, leak, sensitivity):  # fmt: skip
     d, k = len(axes), sensitivity.shape[2]  # a tuple's length is known to the compiler
     weights = np.array([1.0, 2.0, 2.0, 1.0]) / 6.0 * dt
     ahead = np.array([0.0, 0.5, 0.5, 1.0]) * dt
@@ -137,9 +139,9 @@ def _flow(axes, y, species, diffusion, frame_offsets, pairs, offsets, pair_index
                         leak[start + local[p, side], a] += x_sum[p, side, a, b] ** 2
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})
 def _drift(axes, m, q, c, kinds, mobility, pairs, pair_index, spline, lower, width, n_knots,
-           dm, ds, block, hessian, active):  # type: ignore[no-untyped-def]  # fmt: skip
+           dm, ds, block, hessian, active):  # fmt: skip
     """Fill dm/dtau, the direct part of d(dm/dc)/dtau, and the gradients of the drift: own blocks and one per pair."""
     d, k = len(axes), ds.shape[2]
     dm[:], ds[:], block[:], active[:] = 0.0, 0.0, 0.0, False
@@ -195,8 +197,8 @@ def _drift(axes, m, q, c, kinds, mobility, pairs, pair_index, spline, lower, wid
                     ds[j, a, column] -= mobility[j] * drift[a]
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})  # type: ignore[untyped-decorator]
-def _curved(axes, f, f1, f2, r, e, qe, trace, along, out):  # type: ignore[no-untyped-def]
+@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})
+def _curved(axes, f, f1, f2, r, e, qe, trace, along, out):
     """Pair force averaged over a spread Q: f e + (1/2) Q : grad grad (f e)."""
     a1 = f1 / r - f / (r * r)
     a2 = f2 / r - 2.0 * f1 / (r * r) + 2.0 * f / (r * r * r)
@@ -205,9 +207,9 @@ def _curved(axes, f, f1, f2, r, e, qe, trace, along, out):  # type: ignore[no-un
         out[a] = radial * e[a] + a1 * qe[a]
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})  # type: ignore[untyped-decorator]
-def _spread(axes, q, c, mobility, pairs, block, hessian, active, dq, dc):  # type: ignore[no-untyped-def]
-    """Fill dQ/dtau for own blocks and pair blocks; the gradient of b_i with respect to r_j is -D_i times ``hessian``."""
+@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})
+def _spread(axes, q, c, mobility, pairs, block, hessian, active, dq, dc):
+    """Fill dQ/dtau for own and pair blocks; the gradient of b_i with respect to r_j is -D_i times ``hessian``."""
     n, d = q.shape[0], len(axes)
     dc[:] = 0.0
     for i in range(n):
@@ -236,8 +238,8 @@ def _spread(axes, q, c, mobility, pairs, block, hessian, active, dq, dc):  # typ
                 dq[j, a, b] -= mobility[j] * of_j
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})  # type: ignore[untyped-decorator]
-def _jacobian(axes, jac, cross, mobility, pairs, block, hessian, active, dj, dx):  # type: ignore[no-untyped-def]
+@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})
+def _jacobian(axes, jac, cross, mobility, pairs, block, hessian, active, dj, dx):
     """Fill dJ/dtau for own blocks, and for pairs dm_i/dy_j (side 0) and dm_j/dy_i (side 1)."""
     n, d = jac.shape[0], len(axes)
     dx[:] = 0.0
@@ -263,8 +265,8 @@ def _jacobian(axes, jac, cross, mobility, pairs, block, hessian, active, dj, dx)
                     dj[i, a, b] -= mobility[i] * back
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})  # type: ignore[untyped-decorator]
-def _own_coupling(axes, block, sens, ds):  # type: ignore[no-untyped-def]
+@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})
+def _own_coupling(axes, block, sens, ds):
     """Add what the particle's own displacement does to its sensitivity (neighbours' left out: a slope, not a mean)."""
     n, d, k = sens.shape[0], len(axes), sens.shape[2]
     for i in range(n):

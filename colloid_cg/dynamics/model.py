@@ -21,7 +21,7 @@ class OverdampedModel:
     diffusion : array, shape (n_species,)
         um2/s.
     coefficients : array, shape (n_species_pairs, n_knots)
-        Force spline in k_B T0/um, positive repulsive; pairs ordered 00, 01, .., 11, ..; n_knots = 0 means free particles.
+        Force spline in k_B T0/um, positive repulsive; pairs ordered 00, 01, .., 11, ..; no knots: free particles.
     lower, cutoff : float
         First knot and cutoff in um; below ``lower`` the force goes on as a straight line.
     """

@@ -1,5 +1,6 @@
 """Cubic B-spline of a radial force: uniform knots, smooth end at the cutoff, straight line below the first knot."""
 
+# mypy: disable-error-code="untyped-decorator, no-untyped-def, no-untyped-call"
 from __future__ import annotations
 
 import numpy as np
@@ -9,8 +10,8 @@ TAIL = 3
 """Basis functions held at zero, so that force, slope and curvature vanish at the cutoff."""
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def active_basis(distance: float, lower: float, width: float, n_intervals: int, value, slope, curvature):  # type: ignore[no-untyped-def]
+@njit(cache=True)
+def active_basis(distance: float, lower: float, width: float, n_intervals: int, value, slope, curvature):
     """Fill the four non-zero cubic B-splines at ``distance`` with first and second derivatives.
 
     Returns
@@ -41,8 +42,8 @@ def active_basis(distance: float, lower: float, width: float, n_intervals: int, 
     return interval
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _fill_design(distances, lower, width, n_intervals, design):  # type: ignore[no-untyped-def]
+@njit(cache=True)
+def _fill_design(distances, lower, width, n_intervals, design):
     value, slope, curvature = np.zeros(4), np.zeros(4), np.zeros(4)
     for row in range(distances.size):
         first = active_basis(distances[row], lower, width, n_intervals, value, slope, curvature)
@@ -76,8 +77,8 @@ def interval_energies(coefficients: np.ndarray, width: float) -> np.ndarray:
     return energy
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def pair_energy(distance: float, lower: float, width: float, n_intervals: int, coefficients, knot_energy):  # type: ignore[no-untyped-def]
+@njit(cache=True)
+def pair_energy(distance: float, lower: float, width: float, n_intervals: int, coefficients, knot_energy):
     """Return the potential at ``distance``: exact integral of the spline, parabola below the first knot."""
     position = (distance - lower) / width
     if position >= n_intervals:

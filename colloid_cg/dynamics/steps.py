@@ -1,13 +1,16 @@
 """Time steps of the overdamped model, and the Metropolis sampler they are checked against."""
 
+# mypy: disable-error-code="untyped-decorator, no-untyped-def, no-untyped-call"
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numba import njit
 
 from colloid_cg.dynamics.model import OverdampedModel
 from colloid_cg.dynamics.pairs import close_pairs
+from colloid_cg.dynamics.spline import pair_energy
 from colloid_cg.dynamics.terms import forces_and_energy, potential_energy
 from colloid_cg.records import State
 
@@ -33,8 +36,8 @@ def overdamped_step(
     """Advance by ``dt`` (s) with the stochastic Heun step (additive noise).
 
     r~ = r + D F(r) dt + xi,  r' = r + D [F(r) + F(r~)] dt / 2 + xi,  xi ~ N(0, 2 D dt): weak order 2, so that averages
-    at equilibrium err by O((D F' dt)^2) (Platen's order-2 weak scheme for additive noise; Kloeden and Platen 1992, ch. 15,
-    doi:10.1007/978-3-662-12616-5).
+    at equilibrium err by O((D F' dt)^2) (Platen's order-2 weak scheme for additive noise; Kloeden and Platen 1992,
+    ch. 15, doi:10.1007/978-3-662-12616-5).
 
     Parameters
     ----------
@@ -71,27 +74,39 @@ def metropolis_sweep(
 
     Returns the new state and the accepted fraction. Metropolis et al. 1953, doi:10.1063/1.1699114.
     """
-    positions, accepted = state.positions.copy(), 0
-    for i in range(len(positions)):
-        trial = positions[i] + step * rng.uniform(-1.0, 1.0, positions.shape[1])
-        change = _particle_energy(model, state, positions, i, trial) - _particle_energy(
-            model, state, positions, i, positions[i]
-        )
-        if change <= 0 or rng.random() < np.exp(-change):
-            positions[i] = trial
-            accepted += 1
+    positions = state.positions.copy()
+    moves, chances = step * rng.uniform(-1.0, 1.0, positions.shape), rng.random(len(positions))
+    period = np.where(state.box.periodic, state.box.lengths, 0.0)
+    accepted = _sweep(
+        positions, moves, chances, state.species, period, model.pair_index, model.spline, model.knot_energy,
+        model.lower, model.width, model.n_knots,
+    )  # fmt: skip
     return replace(state, positions=positions), accepted / max(len(positions), 1)
 
 
-def _particle_energy(
-    model: OverdampedModel, state: State, positions: np.ndarray, index: int, place: np.ndarray
-) -> float:
-    distance = np.linalg.norm(state.box.shortest(positions - place), axis=1)
-    near = np.flatnonzero((distance < model.cutoff) & (np.arange(len(positions)) != index))
-    local = np.concatenate([place[None], positions[near]])
-    cluster = State(positions=local, species=state.species[np.append(index, near)], box=state.box)
-    pairs = np.stack([np.zeros(len(near), dtype=np.int64), np.arange(1, len(near) + 1)], axis=1)
-    return potential_energy(model, cluster, pairs=pairs)
+@njit(cache=True)
+def _sweep(positions, moves, chances, species, period, pair_index, spline, knot_energy, lower, width, n_knots):
+    accepted = 0
+    place = np.empty(positions.shape[1])
+    for i in range(positions.shape[0]):
+        change = 0.0
+        for j in range(positions.shape[0]):
+            if j == i or n_knots == 0:
+                continue
+            row = pair_index[species[i], species[j]]
+            for sign in (1, -1):
+                place[:] = positions[i] + moves[i] if sign == 1 else positions[i]
+                square = 0.0
+                for axis in range(place.size):
+                    difference = place[axis] - positions[j, axis]
+                    if period[axis] > 0:
+                        difference -= period[axis] * np.round(difference / period[axis])
+                    square += difference * difference
+                change += sign * pair_energy(np.sqrt(square), lower, width, n_knots, spline[row], knot_energy[row])
+        if change <= 0 or chances[i] < np.exp(-change):
+            positions[i] += moves[i]
+            accepted += 1
+    return accepted
 
 
 def _half_cell(state: State) -> float:

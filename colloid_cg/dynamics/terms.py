@@ -1,5 +1,6 @@
 """The terms of the overdamped equations, one function per term."""
 
+# mypy: disable-error-code="untyped-decorator, no-untyped-def, no-untyped-call"
 from __future__ import annotations
 
 import numpy as np
@@ -44,8 +45,8 @@ def forces_and_energy(
     return force, float(energy)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _sum_pairs(positions, species, pairs, period, pair_index, spline, knot_energy, lower, width, n_knots, force):  # type: ignore[no-untyped-def]
+@njit(cache=True)
+def _sum_pairs(positions, species, pairs, period, pair_index, spline, knot_energy, lower, width, n_knots, force):
     dimension = positions.shape[1]
     value, slope, curvature, vector = np.zeros(4), np.zeros(4), np.zeros(4), np.zeros(dimension)
     total = 0.0

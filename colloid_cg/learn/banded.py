@@ -2,9 +2,10 @@
 
 r_t = y_{t+1} - y_t - Phi(y_t) has Cov(r_t, r_t) = V_t + w (1 + J_t^2 + leak_t) and Cov(r_t, r_{t-1}) = -J_t w,
 w = s2 - 2 R D dt, which blur can make negative (Berglund 2010, doi:10.1103/PhysRevE.82.011917; Vestergaard, Blainey and
-Flyvbjerg 2014, doi:10.1103/PhysRevE.89.022726). The tridiagonal covariance is factorised by recursion, restarted at gaps.
+Flyvbjerg 2014, doi:10.1103/PhysRevE.89.022726). The tridiagonal covariance is factorised by recursion, afresh at gaps.
 """
 
+# mypy: disable-error-code="untyped-decorator, no-untyped-def, no-untyped-call"
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ def residuals(
     targets: np.ndarray,
     drift: np.ndarray | float = 0.0,
 ) -> Residuals:
-    """Return the residuals of every linked row in ``targets`` (bool, one per row); ``drift`` is the common step in um."""
+    """Return the residuals of every linked row in ``targets`` (one bool per row); ``drift``: common step, um."""
     order = links.order
     used = targets[order] & (series.following[order] >= 0)
     joined = links.joined.copy()
@@ -81,8 +82,8 @@ def innovations(
     return rows, white
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _recursion(value, unit_variance, gain, leak, joined, species, diffusion, noise, rows, white):  # type: ignore[no-untyped-def]
+@njit(cache=True)
+def _recursion(value, unit_variance, gain, leak, joined, species, diffusion, noise, rows, white):
     d = value.shape[1]
     constant = np.log(2.0 * np.pi)
     pivot, carried = np.ones(d), np.zeros(d)

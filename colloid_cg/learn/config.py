@@ -23,7 +23,7 @@ class FitConfig(Settings):
     stride : int or None
         Train on every n-th frame; None: 1, or more where steps of adjacent frames are correlated beyond noise.
     smoothness : float
-        Weight of the squared second differences of the force coefficients, as a fraction of the mean information.
+        Weight of the squared second differences of the force coefficients, as a share of the local information.
     time_blocks : int
         Blocks of the movie over which standard errors are clustered.
     maximum_detections : int
@@ -38,7 +38,7 @@ class FitConfig(Settings):
     knots: tuple[int, ...] = (0, 4, 6, 9, 13)
     regime: Literal["auto", "overdamped"] = "auto"
     stride: int | None = Field(default=None, ge=1, le=100)
-    smoothness: float = Field(default=1e-5, ge=0)
+    smoothness: float = Field(default=0.01, ge=0)
     time_blocks: int = Field(default=20, ge=4, le=200)
     maximum_detections: int = Field(default=500_000, ge=100)
     iterations: int = Field(default=12, ge=1, le=100)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from colloid_cg.errors import DataError
 from colloid_cg.learn.banded import innovations
 from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.problem import Block, Candidate, prepare
@@ -59,7 +60,10 @@ def half_rate(block: Block, candidate: Candidate, config: FitConfig, drift: np.n
     data = thinned.residuals(candidate.model)
     if data.joined.sum() < 50:
         return {"value": None, "low90": None, "high90": None, "note": "too few frames to thin"}
-    noise = thinned.noise(data, scores=True)
+    try:
+        noise = thinned.noise(data, scores=True)
+    except DataError as error:
+        return {"value": None, "low90": None, "high90": None, "note": f"no fit at half the rate: {error}"}
     half = intervals(noise, series, data.row, config.time_blocks)
     value, width = float(noise.diffusion[0]), float(half[0])
     full = float(candidate.noise.diffusion[0])

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from colloid_cg.dynamics import OverdampedModel, force_design
+from colloid_cg.dynamics import OverdampedModel
 from colloid_cg.errors import DataError
 from colloid_cg.learn import diagnostics as check
 from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.metrics import fit_metrics, pair_force_table
 from colloid_cg.learn.problem import Block, Candidate, fit_free, prepare
-from colloid_cg.learn.regime import Regime, decide_regime
+from colloid_cg.learn.regime import Regime, decide_regime, displacements
+from colloid_cg.learn.sandwich import mean_interval
 from colloid_cg.learn.selection import Selection, choose_knots, first_knot, joint_influence
-from colloid_cg.learn.series import chains, every_nth_frame, first_rows
-from colloid_cg.learn.stride import Stride, as_json, choose_stride, influence_by_cluster
+from colloid_cg.learn.series import chains, every_nth_frame, first_rows, time_blocks
+from colloid_cg.learn.stride import Stride, as_json, choose_stride
 from colloid_cg.learn.structure_range import ForceRange, force_range
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import ModelBundle, StateSeries, Trajectories
@@ -53,6 +53,7 @@ def fit(
     full = first_rows(from_trajectories(train), config.maximum_detections)
     later = first_rows(from_trajectories(select), config.maximum_detections)
     drift = _usable(full)
+    _moving(full, config)
     regime = _accepted(decide_regime(full, chains(full), wanted_blocks=config.time_blocks), config)
     n_species = int(max(full.species.max(), later.species.max())) + 1
     stride = choose_stride(
@@ -113,6 +114,20 @@ def _usable(series: StateSeries) -> np.ndarray:
     return np.asarray(steps.mean(axis=0) / series.frame_interval)
 
 
+def _moving(series: StateSeries, config: FitConfig) -> None:
+    """Refuse data whose displacements are all localisation noise: 2 D dt = C_0 + 2 C_1 not above zero."""
+    steps, joined, rows = displacements(series, chains(series))
+    pairs = np.flatnonzero(joined)
+    motion = (steps[pairs] ** 2 + 2.0 * steps[pairs] * steps[pairs - 1]).mean(axis=1)
+    mean, half = mean_interval(motion, time_blocks(series, config.time_blocks)[rows[pairs]])
+    if not mean > half:
+        raise DataError(
+            f"displacements of which {mean:.2g}({half:.1g}) um2 per frame is motion and the rest localisation noise",
+            expected="motion beyond the noise",
+            action="record at a lower frame rate or with more light",
+        )
+
+
 def _accepted(regime: Regime, config: FitConfig) -> Regime:
     if regime.name == "underdamped" and config.regime == "auto":
         raise DataError(
@@ -129,7 +144,12 @@ def _select(
     enough = all(int(block.residuals(free.model).joined.sum()) >= 50 for block in blocks)
     if not enough:
         return Selection(
-            free=free, best=None, scores=[{"knots": 0, "log_likelihood": None}], gain=0.0, gain_half_width=0.0
+            free=free,
+            best=None,
+            scores=[{"knots": 0, "log_likelihood": None}],
+            gain=0.0,
+            gain_half_width=0.0,
+            candidates=config.knots,
         )
     return choose_knots(blocks[0], blocks[1], config, cutoff=cutoff, seed=seed, progress=progress)
 

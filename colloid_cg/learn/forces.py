@@ -3,8 +3,8 @@
 Solved for the spline coefficients c:  sum_t W H(y_{t-1})^T r*_t = lambda P c,  r*_t = y_{t+1} - y_t - Phi*(y_t).
 H = dPhi/dc one frame earlier knows nothing of the noise in y_t, so the equation has the right root whatever the noise;
 regression on y_t itself overestimates forces (x 2 at s2 = 2 D dt). Phi* = 2 Phi(y) - E_z Phi(y + sqrt(w) z) undoes the
-smoothing of Phi by the noise to second order; for w < 0 (blur beyond noise) Phi* = E_z Phi(y + sqrt(-w) z). This is root
-finding: there is no loss to search along.
+smoothing of Phi by the noise to second order; for w < 0 (blur beyond noise) Phi* = E_z Phi(y + sqrt(-w) z). This is
+root finding: there is no loss to search along.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from colloid_cg.dynamics import Flow, FramePairs, OverdampedModel, closure_flow
 from colloid_cg.errors import DataError
@@ -20,13 +21,13 @@ from colloid_cg.records import StateSeries
 
 _SETTLED = 0.02
 """Gauss-Newton stops when a step moves every coefficient by less than this many standard errors."""
-_TRUST = 0.1
+_TRUST = 0.3
 """Largest change of a displacement over one frame in one iteration, in units of the first knot's distance."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ForceData:
-    """What the estimating equation runs over: series, pairs, rows with links both ways, fixed noise z, common step (um)."""
+    """What the estimating equation runs over: rows with links both ways, fixed noise z, the common step (um)."""
 
     series: StateSeries
     neighbours: FramePairs
@@ -111,13 +112,23 @@ def _deconvolved(
     here: np.ndarray, ahead: np.ndarray, back: np.ndarray, rows: np.ndarray, positive: np.ndarray
 ) -> np.ndarray:
     smoothed = 0.5 * (ahead[rows] + back[rows])
-    return np.where(positive, 2.0 * here[rows] - smoothed, smoothed)
+    return np.asarray(np.where(positive, 2.0 * here[rows] - smoothed, smoothed))
 
 
-def roughness(n_species_pairs: int, n_knots: int) -> np.ndarray:
-    """Return P with c P c = sum of squared second differences, the zeros beyond the cutoff included."""
-    difference = np.diff(np.eye(n_knots + 2), n=2, axis=0)[:, :n_knots]
-    return np.kron(np.eye(n_species_pairs), difference.T @ difference)
+def roughness(shape: tuple[int, int], information: np.ndarray) -> np.ndarray:
+    """Return P with c P c = sum_k I_k (second difference of c at k)^2, the zeros beyond the cutoff included.
+
+    Weighted by the information I_k on each coefficient, the penalty is the same small share of what the data know at
+    every distance: it stops neighbouring coefficients from swinging against each other and hardly bends a steep core.
+    """
+    n_pairs, n_knots = shape
+    weight = np.maximum(information, 1e-6 * information.mean()).reshape(shape)
+    blocks = []
+    for row in weight:
+        difference = np.diff(np.eye(n_knots + 2), n=2, axis=0)[:, :n_knots]
+        local = np.append(row[1:], row[-1])
+        blocks.append(difference.T @ (local[:, None] * difference))
+    return np.asarray(block_diag(*blocks)) if n_pairs else np.zeros((0, 0))
 
 
 def solve_forces(
@@ -131,20 +142,20 @@ def solve_forces(
         If no pair ever comes within the cutoff.
     """
     model, converged, done = start, False, 0
-    penalty = roughness(*start.coefficients.shape)
     equation = estimating_equation(model, data, localisation_variance=localisation_variance)
-    information = float(np.trace(equation.slope)) / len(penalty)
+    information = float(np.trace(equation.slope)) / start.coefficients.size
     if not information > 0:
         raise DataError(
             f"no particle pairs closer than {start.cutoff:.3g} um away from the edge of the view",
             expected="interacting pairs",
             action="use a larger fit.cutoff, or knots = [0] for free diffusion",
         )
-    weight = smoothness * information
-    floor = 1e-12 * information * np.eye(len(penalty))
-    for done in range(1, iterations + 1):
-        stiffness = equation.slope + weight * penalty + floor
-        gradient = equation.rows.sum(axis=0) - weight * penalty @ model.coefficients.ravel()
+    penalty = smoothness * roughness(start.coefficients.shape, np.maximum(np.diag(equation.slope), 0.0))
+    penalty += 1e-12 * information * np.eye(start.coefficients.size)
+    while done < iterations and not converged:
+        done += 1
+        stiffness = equation.slope + penalty
+        gradient = equation.rows.sum(axis=0) - penalty @ model.coefficients.ravel()
         change = np.linalg.solve(stiffness, gradient)
         step = float(model.diffusion.max() * data.series.frame_interval * np.abs(change).max())
         change *= min(1.0, _TRUST * start.lower / max(step, 1e-300))
@@ -157,12 +168,10 @@ def solve_forces(
             break
         model, equation = trial, fresh
         converged = bool((np.abs(change) < _SETTLED * error).all())
-        if converged:
-            break
     return ForceFit(
         model=model,
         equation=equation,
-        stiffness=equation.slope + weight * penalty + floor,
+        stiffness=equation.slope + penalty,
         iterations=done,
         converged=converged,
     )

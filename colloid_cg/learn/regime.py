@@ -6,7 +6,8 @@ Gaussian laws of short track segments, with a constant random drift per segment:
 
 overdamped   C_0 = 2 D dt + 2 w + v^2,   C_1 = -w + v^2,   C_l = v^2 (l >= 2)
 underdamped  the same with 2 D dt replaced by an integrated Ornstein-Uhlenbeck velocity of relaxation rate gamma,
-             C_0 = 2 D dt (theta - 1 + e^-theta)/theta,  C_l = D dt e^{-theta (l-1)} (1 - e^-theta)^2 / theta,  theta = gamma dt
+             C_0 = 2 D dt (theta - 1 + e^-theta)/theta,  C_l = D dt e^{-theta (l-1)} (1 - e^-theta)^2 / theta,
+             theta = gamma dt
 
 persistent   white diffusion and such a velocity side by side: slow flow, activity, or a recording whose compression
              or noise filter mixes frames. An inertial particle has no white part, which tells the two apart.
@@ -95,7 +96,7 @@ def _tail(covariance: np.ndarray, error: np.ndarray) -> str:
 
 
 def _verdict(wins: bool, share: float, beaten: bool, white: float, gain: float, margin: float) -> str:
-    won = f"an inertial law gains {gain:.1f} in log-likelihood over an overdamped one with slow drift (needed {margin:.1f})"
+    won = f"an inertial law gains {gain:.1f} nats over an overdamped one with slow drift (needed {margin:.1f})"
     if not wins:
         return f"{won}: no support for inertia"
     if share <= _MATERIAL:

@@ -17,7 +17,7 @@ from colloid_cg.learn.series import time_blocks
 from colloid_cg.learn.stride import influence_by_cluster
 from colloid_cg.progress import Progress
 
-_FIRST_PAIRS = 5e-4
+_FIRST_PAIRS = 1e-3
 _LEAST_PAIRS = 20
 
 
@@ -30,11 +30,17 @@ class Selection:
     scores: list[dict[str, Any]]
     gain: float
     gain_half_width: float
+    candidates: tuple[int, ...]
 
     @property
     def force_used(self) -> bool:
-        """Whether the pair force improves the prediction of unseen frames beyond its 90 % interval."""
-        return self.best is not None and self.gain > self.gain_half_width
+        """Whether the pair force improves the prediction of unseen frames beyond its 90 % interval.
+
+        Candidates without 0 ask for a force in any case, candidates without another number for none.
+        """
+        if self.best is None or not any(self.candidates):
+            return False
+        return 0 not in self.candidates or self.gain > self.gain_half_width
 
 
 def first_knot(block: Block, cutoff: float) -> tuple[float, np.ndarray]:
@@ -64,7 +70,7 @@ def choose_knots(
     base, rows = held_out(select, free)
     scores: list[dict[str, Any]] = [{"knots": 0, "log_likelihood": float(base.mean()) if len(base) else 0.0}]
     if len(distances) < 5 * _LEAST_PAIRS or len(rows) < _LEAST_PAIRS:
-        return Selection(free=free, best=None, scores=scores, gain=0.0, gain_half_width=0.0)
+        return Selection(free=free, best=None, scores=scores, gain=0.0, gain_half_width=0.0, candidates=config.knots)
     spread = float(np.sqrt(4.0 * free.noise.diffusion.max() * train.series.frame_interval))
     counts = allowed_knots(config, lower=lower, cutoff=cutoff, spread=spread)
     fitted, best_score, previous = [], -np.inf, free
@@ -88,11 +94,11 @@ def choose_knots(
         best_score, previous = max(best_score, float(likelihood.mean())), candidate
         progress(step + 1, len(counts))
     if not fitted:
-        return Selection(free=free, best=None, scores=scores, gain=0.0, gain_half_width=0.0)
+        return Selection(free=free, best=None, scores=scores, gain=0.0, gain_half_width=0.0, candidates=config.knots)
     best, likelihood = next(pair for pair in fitted if float(pair[1].mean()) == best_score)
     blocks = time_blocks(select.series, config.time_blocks)[rows]
     gain, half = mean_interval(likelihood - base, blocks)
-    return Selection(free=free, best=best, scores=scores, gain=gain, gain_half_width=half)
+    return Selection(free=free, best=best, scores=scores, gain=gain, gain_half_width=half, candidates=config.knots)
 
 
 def joint_influence(block: Block, candidate: Candidate, config: FitConfig, *, seed: int) -> list[np.ndarray]:

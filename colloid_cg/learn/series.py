@@ -83,7 +83,7 @@ def first_rows(series: StateSeries, limit: int) -> StateSeries:
 
 
 def blur_coefficient(series: StateSeries) -> float:
-    """Return R = exposure / (6 frame interval), 0 if the exposure is unknown (Berglund 2010, 10.1103/PhysRevE.82.011917)."""
+    """Return R = exposure / (6 dt), 0 if the exposure is unknown (Berglund 2010, doi:10.1103/PhysRevE.82.011917)."""
     return 0.0 if series.exposure is None else min(series.exposure / series.frame_interval, 1.0) / 6.0
 
 
