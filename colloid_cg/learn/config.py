@@ -16,6 +16,10 @@ class FitConfig(Settings):
     ----------
     cutoff : float or None
         Range of the pair force in um; None: from where the structure of g(r) ends.
+    resolution : float or None
+        Distance in um below which the tracking cannot tell two particles apart; None: ``separation`` of the tracking
+        settings that came with the trajectories, else 0. Particles nearer to a neighbour than that and three relative
+        steps are sources of force, never targets: a close pair that merges drops out, and what is left looks repelled.
     knots : tuple of int
         Candidate numbers of free spline coefficients per species pair; 0 is free diffusion.
     regime : "auto" or "overdamped"
@@ -35,6 +39,7 @@ class FitConfig(Settings):
     table: ClassVar[str] = "fit"
 
     cutoff: float | None = Field(default=None, gt=0)
+    resolution: float | None = Field(default=None, ge=0)
     knots: tuple[int, ...] = (0, 4, 6, 9, 13)
     regime: Literal["auto", "overdamped"] = "auto"
     stride: int | None = Field(default=None, ge=1, le=100)

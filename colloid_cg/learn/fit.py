@@ -17,7 +17,7 @@ from colloid_cg.learn.sandwich import mean_interval
 from colloid_cg.learn.selection import Selection, choose_knots, first_knot, joint_influence
 from colloid_cg.learn.series import chains, every_nth_frame, first_rows, time_blocks
 from colloid_cg.learn.stride import Stride, as_json, choose_stride
-from colloid_cg.learn.structure_range import ForceRange, force_range
+from colloid_cg.learn.structure_range import ForceRange, force_range, resolved_distance
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import ModelBundle, StateSeries, Trajectories
 from colloid_cg.states import from_trajectories
@@ -63,13 +63,16 @@ def fit(
     whole = prepare(series, n_species=n_species, drift_velocity=drift)
     free = fit_free(whole)
     reach = force_range(series, config.cutoff)
+    fastest = float(free.noise.diffusion.max())
+    resolution = resolved_distance(train, config.resolution, diffusion=fastest, frame_interval=series.frame_interval)
     blocks = [
         prepare(
             part,
             n_species=n_species,
             drift_velocity=drift,
             cutoff=reach.cutoff,
-            diffusion=float(free.noise.diffusion.max()),
+            diffusion=fastest,
+            resolution=resolution,
         )
         for part in (series, held)
     ]

@@ -83,14 +83,18 @@ def _gain_note(selection: Selection) -> str:
 
 
 def pair_force_table(candidate: Candidate | None, influences: list[np.ndarray], distances: np.ndarray) -> pd.DataFrame:
-    """Return force and 90 % band on 100 points of the observed range, one part per species pair."""
+    """Return force and 90 % band on 100 points from the first knot to the cutoff, one part per species pair.
+
+    Below the first knot too few pairs were seen: the force there is an extrapolation and is not listed. That it
+    vanishes at the cutoff is an assumption, not a measurement, so the band does not shrink over the last two knots.
+    """
     if candidate is None or not candidate.model.n_knots:
         empty = {
             name: pd.Series(dtype="int64" if name.startswith("species") else "float64") for name in PAIR_FORCE_COLUMNS
         }
         return pd.DataFrame(empty)
     model = candidate.model
-    r = np.linspace(max(float(distances[0]), 0.5 * model.lower), model.cutoff, _POINTS)
+    r = np.linspace(max(float(distances[0]), model.lower), model.cutoff, _POINTS)
     design = force_design(r, lower=model.lower, cutoff=model.cutoff, n_knots=model.n_knots)
     first = model.n_species + 1
     parts = []
@@ -98,6 +102,8 @@ def pair_force_table(candidate: Candidate | None, influences: list[np.ndarray], 
         direction = np.zeros((_POINTS, influences[0].shape[1]))
         direction[:, first + pair * model.n_knots : first + (pair + 1) * model.n_knots] = design
         half = half_width(influences, direction)
+        constrained = r > model.cutoff - 2.0 * model.width
+        half[constrained] = np.maximum(half[constrained], half[~constrained][-1] if (~constrained).any() else 0.0)
         force = design @ model.coefficients[pair]
         parts.append(
             pd.DataFrame(

@@ -87,8 +87,12 @@ def prepare(
     drift_velocity: np.ndarray,
     cutoff: float | None = None,
     diffusion: float = 1.0,
+    resolution: float = 0.0,
 ) -> Block:
-    """Return a block; without a cutoff every row is a target and no pairs are listed. Drift in um/s."""
+    """Return a block; without a cutoff every row is a target and no pairs are listed. Drift in um/s.
+
+    Targets are at least a cutoff away from the edge of the view, and from every neighbour at least ``resolution`` (um).
+    """
     pairs = FramePairs(pairs=np.zeros((0, 2), dtype=np.int64), offsets=np.zeros(series.n_frames + 1, dtype=np.int64))
     targets = np.ones(len(series.positions), dtype=bool)
     if cutoff is not None:
@@ -96,6 +100,7 @@ def prepare(
         found, offsets = series_pairs(series, reach)
         pairs = FramePairs(pairs=found, offsets=offsets)
         targets = series.box.edge_distance(series.positions) > cutoff
+        targets[found[_distances(series, found) < resolution].ravel()] = False
     return Block(
         series=series,
         links=chains(series),
@@ -104,6 +109,11 @@ def prepare(
         n_species=n_species,
         drift=drift_velocity * series.frame_interval,
     )
+
+
+def _distances(series: StateSeries, pairs: np.ndarray) -> np.ndarray:
+    difference = series.positions[pairs[:, 1]] - series.positions[pairs[:, 0]]
+    return np.asarray(np.linalg.norm(series.box.shortest(difference), axis=1))
 
 
 def fit_free(block: Block, *, scores: bool = False) -> Candidate:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from colloid_cg.records import StateSeries
+from colloid_cg.records import StateSeries, Trajectories
 
 _FRAMES = 60
 _BINS_PER_SPACING = 12
@@ -48,6 +48,19 @@ def force_range(series: StateSeries, wanted: float | None) -> ForceRange:
         "structure of g(r) ends" if cutoff == 1.1 * end else "limited to two mean spacings or a quarter of the view"
     )
     return ForceRange(cutoff=cutoff, spacing=spacing, reason=f"{reason} (structure seen up to {end:.3g} um)")
+
+
+def resolved_distance(tracks: Trajectories, wanted: float | None, *, diffusion: float, frame_interval: float) -> float:
+    """Return the distance in um from which on a pair stays resolved over one frame: resolution + three relative steps.
+
+    A pair that comes closer merges into one detection and leaves the data. Which pairs stay then depends on what they
+    did next, and a fit sees a repulsion that is not there. 0 where the resolution is not known.
+    """
+    settings = tracks.metadata.get("settings") or {}
+    resolution = wanted
+    if resolution is None:
+        resolution = float(settings.get("separation") or 0.0) * tracks.pixel_size
+    return resolution + 3.0 * float(np.sqrt(4.0 * diffusion * frame_interval)) if resolution > 0 else 0.0
 
 
 def _spacing(series: StateSeries) -> float:
