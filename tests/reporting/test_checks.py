@@ -90,7 +90,11 @@ def test_diffusion_that_bends_with_lag_is_seen(last, expected):
         "low90": [v - 1e-3 for v in value],
         "high90": [v + 1e-3 for v in value],
     }
-    assert flat_check(changed(diffusion_against_lag=curve)).verdict == expected
+    bent = changed(diffusion_against_lag=curve)
+    free = replace(bent, config=bent.config | {"pair_force_used": False})
+    assert flat_check(free).verdict == expected
+    pushed = flat_check(replace(bent, config=bent.config | {"pair_force_used": True}))
+    assert pushed.verdict == (LOOK if expected == BAD else expected)
 
 
 @pytest.mark.parametrize(("stated", "expected"), [(1.0, GOOD), (1.8**2, LOOK), (0.2**2, BAD), (None, LOOK)])
