@@ -82,8 +82,8 @@ def choose_stride(
     usable = [frames for frames in found if 2 * frames in found]
     for frames in usable:
         rise = found[2 * frames]["diffusion"] - found[frames]["diffusion"]
-        error = _SIGNIFICANT * _difference(found[frames]["half_width"], found[2 * frames]["half_width"])
-        if rise < max(_MATERIAL * found[frames]["diffusion"], error):
+        margin = _SIGNIFICANT * _difference(found[frames]["half_width"], found[2 * frames]["half_width"])
+        if rise < max(_MATERIAL * found[frames]["diffusion"], margin):
             reason = "steps are Brownian" if frames == 1 else "the shortest interval at which D no longer rises"
             return Stride(frames=frames, scan=scan, reason=reason)
     last = usable[-1] if usable else min(found, default=1)
