@@ -55,6 +55,7 @@ def choose_stride(
     a longer interval.
     """
     scan: list[dict[str, float]] = []
+    problem: DataError | None = None
     for frames in STRIDES:
         thinned = every_nth_frame(series, frames)
         block = prepare(thinned, n_species=n_species, drift_velocity=drift_velocity)
@@ -65,26 +66,27 @@ def choose_stride(
             break
         try:
             noise = fit_free(block, scores=True).noise
-        except DataError:
-            if frames == 1:
-                raise
-            break
+        except DataError as error:  # steps too smooth for diffusion at this interval
+            problem = error
+            continue
         half = intervals(noise, thinned, data.row, wanted_blocks)
         mean = float(np.average(noise.diffusion, weights=np.bincount(data.species, minlength=n_species)))
         scan.append(
             {"frames": frames, "lag_s": thinned.frame_interval, "diffusion": mean, "half_width": float(half[0])}
         )
+    if not scan and problem is not None:
+        raise problem
     if wanted is not None:
         return Stride(frames=wanted, scan=scan, reason="given")
     found = {int(entry["frames"]): entry for entry in scan}
     usable = [frames for frames in found if 2 * frames in found]
     for frames in usable:
         rise = found[2 * frames]["diffusion"] - found[frames]["diffusion"]
-        error = _SIGNIFICANT * _difference(found[frames]["half_width"], found[2 * frames]["half_width"])
-        if rise < max(_MATERIAL * found[frames]["diffusion"], error):
+        margin = _SIGNIFICANT * _difference(found[frames]["half_width"], found[2 * frames]["half_width"])
+        if rise < max(_MATERIAL * found[frames]["diffusion"], margin):
             reason = "steps are Brownian" if frames == 1 else "the shortest interval at which D no longer rises"
             return Stride(frames=frames, scan=scan, reason=reason)
-    last = usable[-1] if usable else 1
+    last = usable[-1] if usable else min(found, default=1)
     return Stride(frames=last, scan=scan, reason="D still rises with the interval; the longest one tested")
 
 
