@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 GOOD, LOOK, BAD, UNDECIDED = "good", "look", "bad", "not run"
 
 LOOK_FACTOR = 2.0
+LARGEST_TOLERANCE = 0.15
 INSIGNIFICANT = 2.0
+STATIONARY_Z = 3.0
 
 
 def rrmse(found: np.ndarray, expected: np.ndarray) -> float | None:
@@ -39,17 +43,24 @@ def root_mean_square(values: np.ndarray) -> float | None:
     return float(np.sqrt(np.mean(np.square(known)))) if len(known) else None
 
 
-def tolerance(reference: float | None, *, floor: float, factor: float) -> float:
-    """Return the RRMSE that counts as agreement: max(floor, factor x the experiment against itself)."""
-    return max(floor, factor * (reference or 0.0))
+def tolerance(halves: float | None, *, floor: float, factor: float) -> float:
+    """Return the RRMSE that counts as agreement: max(floor, factor x the experiment against itself), at most 15 %.
+
+    ``halves`` compares the two halves of a block; two whole blocks would differ by sqrt(2) less, and that is what a
+    model is held to (P8 of the design: 1.5 x reference against reference).
+    """
+    return max(floor, min(factor * (halves or 0.0) / math.sqrt(2.0), LARGEST_TOLERANCE))
 
 
-def verdict(error: float | None, *, allowed: float, rms_z: float | None) -> str:
-    """Judge an RRMSE: good within ``allowed``; look if within twice that, or if errors hide it; else bad."""
+def verdict(error: float | None, *, allowed: float, rms_z: float | None, stationary: bool = True) -> str:
+    """Judge an RRMSE: good within ``allowed``; look if within twice that, or if errors hide it; else bad.
+
+    Nothing is good where the experiment is not stationary: it then cannot say how well a model should do.
+    """
     if error is None:
         return UNDECIDED
     if error <= allowed:
-        return GOOD
+        return GOOD if stationary else LOOK
     if error <= LOOK_FACTOR * allowed or (rms_z is not None and rms_z <= INSIGNIFICANT):
         return LOOK
     return BAD

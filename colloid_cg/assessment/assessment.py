@@ -37,7 +37,7 @@ def assess(
 
     Experiment and rollouts go through the same functions; rollouts are the observed ones, with the blur, the noise
     and the view of the camera. Only lags up to a tenth of the shorter series are used, where averages still mean
-    something.
+    something (but at least ``minimum_lags``).
 
     Parameters
     ----------
@@ -80,6 +80,7 @@ def assess(
         "ledger": ledger_summary(rollout),
         "extrapolation": extrapolation(rollout, bundle, frames=config.rdf_frames),
         "frames": {"experiment": block, "rollout": rollout.positions.shape[1], "replicas": rollout.n_replicas},
+        "noise_is_negative": _noise_is_negative(bundle),
         "settings": config.as_dict(),
     }
     density = len(test) / max(test.table["frame"].nunique(), 1) / test.box.volume
@@ -109,6 +110,10 @@ def _van_hove(series: Series, lags: np.ndarray, config: AssessConfig) -> dict[st
     worst = max(curves, key=lambda curve: (order.index(curve["verdict"]), curve["rrmse"] or 0.0))
     names = ("rrmse", "reference_rrmse", "allowed_rrmse", "rms_z", "verdict", "lag_s")
     return {"lags": curves} | {name: worst[name] for name in names}
+
+
+def _noise_is_negative(bundle: ModelBundle) -> bool:
+    return any(float(entry["value"]) < 0.0 for entry in bundle.metrics.get("localisation_variance", []))
 
 
 def _span(tracks: Trajectories) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from colloid_cg.assessment.agreement import root_mean_square, rrmse, tolerance, verdict, z_scores
+from colloid_cg.assessment.agreement import STATIONARY_Z, root_mean_square, rrmse, tolerance, verdict, z_scores
 from colloid_cg.assessment.settings import AssessConfig
 from colloid_cg.observables import Curve, msd, rdf, van_hove
 from colloid_cg.records import Trajectories
@@ -38,7 +38,7 @@ def compare(series: Series, observable: Observable, config: AssessConfig) -> dic
     """Compute one observable of experiment and rollouts with the same function, and judge their agreement.
 
     The model's value is the mean over replicas (see :func:`mean_of` for its error). ``reference_rrmse`` compares the
-    halves of the experiment with each other; as each has half the data, a perfect model does a little better.
+    halves of the experiment with each other; :func:`tolerance` allows for each having half the data only.
     Where the halves differ by more than their errors say (structure that lives longer than the blocks behind the
     errors), the errors of the experiment are enlarged by ``error_scale`` so that the halves agree;
     ``reference_rms_z`` is their difference before that.
@@ -68,7 +68,7 @@ def compare(series: Series, observable: Observable, config: AssessConfig) -> dic
         "reference_rrmse": reference,
         "reference_rms_z": own,
         "allowed_rrmse": allowed,
-        "verdict": verdict(error, allowed=allowed, rms_z=rms_z),
+        "verdict": verdict(error, allowed=allowed, rms_z=rms_z, stationary=(own or 0.0) <= STATIONARY_Z),
     }
 
 

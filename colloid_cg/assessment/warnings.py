@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from colloid_cg.assessment.agreement import STATIONARY_Z
 from colloid_cg.records import Trajectories
 
-STATIONARY_Z = 3.0
 EXTRAPOLATED = 0.01
 RESIDUAL_PER_PARTICLE = 1e-9
 
@@ -49,6 +49,11 @@ def _of_rollout(result: dict[str, Any]) -> list[str]:
         sentences.append(
             f"{100 * extrapolated:.2g} % of the pair distances in rollouts are shorter than any seen in training: "
             "the force there is an extrapolation."
+        )
+    if result["noise_is_negative"]:
+        sentences.append(
+            "The fitted localisation variance is negative (blur or correlated frames exceed the noise): rollouts were "
+            "observed without blur and without noise, so that their displacements at short lags come out too large."
         )
     residual = result["ledger"]["first_law_residual_per_particle"]
     if not residual <= RESIDUAL_PER_PARTICLE:

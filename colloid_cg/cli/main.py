@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from colloid_cg.cli import options as o
 from colloid_cg.cli.display import bar, note, show, show_error, show_json
-from colloid_cg.errors import ColloidError
+from colloid_cg.errors import ColloidError, ConfigError
 
 app = typer.Typer(
     name="colloid-cg",
@@ -23,8 +24,23 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; what typer says of wrong usage becomes one sentence of three parts too."""
+    if len(sys.argv) == 1:
+        app(["--help"])
+    try:
+        code = app(standalone_mode=False)
+    except Exception as error:
+        explain = getattr(error, "format_message", None)
+        if explain is None:
+            raise
+        shown = ConfigError(
+            f"a command that does not fit ({str(explain()).rstrip('.')})",
+            expected="a verb with its arguments and options",
+            action="see 'colloid-cg --help' or 'colloid-cg VERB --help'",
+        )
+        show_error(shown, as_json="--json" in sys.argv)
+        sys.exit(shown.exit_code)
+    sys.exit(code or 0)
 
 
 @contextmanager
@@ -184,10 +200,11 @@ def import_(
 def _one_stage(name: str, run: Path, config: Path | None, seed: int | None, as_json: bool) -> None:
     with _reported(as_json):
         from colloid_cg.pipeline.run import run_stage
+        from colloid_cg.pipeline.study import read_settings
         from colloid_cg.store import RunFolder
 
-        study = None if config is None and seed is None else _study(config, seed)
-        result = run_stage(name, RunFolder(run), study, progress=bar, announce=announce)
+        changes = read_settings(config) | ({} if seed is None else {"seed": seed})
+        result = run_stage(name, RunFolder(run), changes, progress=bar, announce=announce)
         _finish(result, run, as_json=as_json)
 
 

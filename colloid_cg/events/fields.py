@@ -96,6 +96,7 @@ def _d2min_fields(
 def _d2min_rows(tracks: Trajectories, config: EventConfig, used: Scales) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return D2min per bond (um2), neighbours and c of every detection, NaN where it cannot be told."""
     positions, frame = tracks.positions, tracks.table["frame"].to_numpy()
+    edge = tracks.edge_distance
     particle, offsets, box = tracks.table["particle"].to_numpy(), tracks.frame_offsets(), tracks.box
     value, count, shared = (np.full(len(frame), np.nan) for _ in range(3))
     back = (used.lag + 1) // 2
@@ -112,7 +113,7 @@ def _d2min_rows(tracks: Trajectories, config: EventConfig, used: Scales) -> tupl
         n, c = bond_statistics(before, local, box=box)
         amount = d2min(before, after, local, box=box)
         sound = (n >= config.min_neighbors) & (n >= config.min_share * degree)
-        sound &= (box.edge_distance(before) >= reach[kept - offsets[t]]) & np.isfinite(c)
+        sound &= (edge[kept] >= reach[kept - offsets[t]]) & np.isfinite(c)
         middle = slice(offsets[t + back], offsets[t + back + 1])
         ids = particle[middle]
         place = np.minimum(np.searchsorted(ids, particle[kept]), max(len(ids) - 1, 0))

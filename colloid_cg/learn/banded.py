@@ -32,6 +32,13 @@ class Residuals:
     leak: np.ndarray
     joined: np.ndarray
     species: np.ndarray
+    clamped: int = 0
+    """Rows whose closure left the range in which it means anything; they are held at its border."""
+
+
+_LEAST_SHARE = 0.05
+"""Smallest closure variance that is believed, as a share of 2 D dt."""
+_LARGEST_GAIN = 3.0
 
 
 def residuals(
@@ -51,14 +58,19 @@ def residuals(
     row = order[used]
     step = series.positions[series.following[row]] - series.positions[row]
     species = series.species[row]
+    # A noisy pair on a steep flank can send the moment closure out of bounds: one such row must not decide a fit.
+    variance, gain, leak = flow.variance[row] / diffusion[species][:, None], flow.gain[row], flow.leak[row]
+    least, largest_leak = 2.0 * _LEAST_SHARE * series.frame_interval, _LARGEST_GAIN**2
+    outside = (variance < least) | (np.abs(gain) > _LARGEST_GAIN) | (leak > largest_leak)
     return Residuals(
         row=row,
         value=step - drift - flow.displacement[row],
-        unit_variance=flow.variance[row] / diffusion[species][:, None],
-        gain=flow.gain[row],
-        leak=flow.leak[row],
+        unit_variance=np.maximum(variance, least),
+        gain=np.clip(gain, -_LARGEST_GAIN, _LARGEST_GAIN),
+        leak=np.minimum(leak, largest_leak),
         joined=joined[used],
         species=species,
+        clamped=int(outside.any(axis=1).sum()),
     )
 
 

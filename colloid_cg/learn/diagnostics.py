@@ -9,7 +9,7 @@ import numpy as np
 from colloid_cg.errors import DataError
 from colloid_cg.learn.banded import innovations
 from colloid_cg.learn.config import FitConfig
-from colloid_cg.learn.problem import Block, Candidate, prepare
+from colloid_cg.learn.problem import Block, Candidate, edge_margin, prepare
 from colloid_cg.learn.sandwich import mean_interval
 from colloid_cg.learn.series import every_nth_frame, time_blocks
 from colloid_cg.learn.stride import intervals
@@ -28,22 +28,28 @@ NOT_MODELLED = [
 
 
 def diffusion_against_lag(
-    series: StateSeries, candidate: Candidate, config: FitConfig, drift: np.ndarray
+    series: StateSeries, candidate: Candidate, config: FitConfig, drift: np.ndarray, *, noise_half_width: float
 ) -> dict[str, Any]:
-    """Return (MSD(lag) - 2 d w) / (2 d lag): flat for free diffusion, falling in confinement, rising with flow."""
+    """Return (MSD(lag) - 2 d w) / (2 d lag): flat for free diffusion, falling in confinement, rising with flow.
+
+    Only displacements that start so far from the edge of the view that they cannot end outside are used. The
+    uncertainty of the fitted noise (its 90 % half width in um2) is added in quadrature.
+    """
     blocks = time_blocks(series, config.time_blocks)
     noise = candidate.noise.effective_noise.mean()
+    unsure = float(noise_half_width)
     result: dict[str, Any] = {"lag_s": [], "value": [], "low90": [], "high90": []}
     later = np.arange(len(series.positions))
     for lag in range(1, _LAGS + 1):
         later = np.where(later >= 0, series.following[later], -1)
-        rows = np.flatnonzero(later >= 0)
+        rows = np.flatnonzero((later >= 0) & (series.edge_distance > edge_margin(series, lag)))
         if len(rows) < 20:
             break
         time = lag * series.frame_interval
         square = ((series.positions[later[rows]] - series.positions[rows] - drift * time) ** 2).mean(axis=1)
         mean, half = mean_interval(square, blocks[rows])
         value = (mean - 2.0 * noise) / (2.0 * time)
+        half = float(np.hypot(half, 2.0 * unsure))
         result["lag_s"].append(time)
         result["value"].append(value)
         result["low90"].append(value - half / (2.0 * time))

@@ -10,6 +10,7 @@ from colloid_cg.dynamics import OverdampedModel
 from colloid_cg.errors import DataError
 from colloid_cg.learn import diagnostics as check
 from colloid_cg.learn.config import FitConfig
+from colloid_cg.learn.drift_share import corrected, kept_share
 from colloid_cg.learn.metrics import fit_metrics, pair_force_table
 from colloid_cg.learn.problem import Block, Candidate, fit_free, prepare
 from colloid_cg.learn.regime import Regime, decide_regime, displacements
@@ -79,9 +80,10 @@ def fit(
     selection = _select(blocks, config, free, cutoff=reach.cutoff, seed=seed, progress=progress)
     final, block = _final(selection, blocks[0], free, whole)
     influences = joint_influence(block, final, config, seed=seed)
-    return _bundle(
+    bundle = _bundle(
         config, series, block, final, free, selection, blocks[0], influences, regime, stride, reach, drift, seed
     )
+    return corrected(bundle, kept_share(train))
 
 
 def model_from_bundle(bundle: ModelBundle) -> OverdampedModel:
@@ -189,10 +191,13 @@ def _bundle(
         "fit": config.as_dict(),
         "seed": seed,
     }
+    metrics = fit_metrics(series, final, influences, selection, regime, stride)
+    noise = metrics["localisation_variance"][0]
+    half_noise = (noise["high90"] - noise["low90"]) / 2.0
     curves: dict[str, Any] = {
         "regime": regime.evidence,
         "stride": as_json(stride),
-        "diffusion_against_lag": check.diffusion_against_lag(series, final, config, drift),
+        "diffusion_against_lag": check.diffusion_against_lag(series, final, config, drift, noise_half_width=half_noise),
         "half_rate": check.half_rate(block, final, config, drift),
         "innovations": check.innovation_autocorrelation(block, final),
         "selection": selection.scores,
@@ -202,6 +207,7 @@ def _bundle(
             "n_pairs": len(distances),
         },
         "stated_sigma": check.stated_sigma(series, final.noise.localisation_variance),
+        "clamped_rows": block.residuals(final.model).clamped,
         "drift_velocity_um_per_s": drift.tolist(),
         "not_modelled": check.NOT_MODELLED,
     }
@@ -213,7 +219,7 @@ def _bundle(
     return ModelBundle(
         config=settings,
         weights=weights,
-        metrics=fit_metrics(series, final, influences, selection, regime, stride),
+        metrics=metrics,
         pair_force=pair_force_table(shown, shown_influence, distances),
         diagnostics=curves,
     )

@@ -77,9 +77,13 @@ def fit_metrics(
 
 def _gain_note(selection: Selection) -> str:
     if selection.best is None:
+        failed = [entry["note"] for entry in selection.scores if entry.get("note")]
+        if failed:
+            return f"no pair force could be fitted, rollouts run without one: {failed[0]}"
         return "no pair force could be fitted: too few pairs away from the edge of the view"
     used = "used" if selection.force_used else "not supported, rollouts run without it"
-    return f"pair force with {selection.best.n_knots} knots over free diffusion, selection block; the force is {used}"
+    where = "selection block, on which the number of knots was chosen too"
+    return f"pair force with {selection.best.n_knots} knots over free diffusion, {where}; the force is {used}"
 
 
 def pair_force_table(candidate: Candidate | None, influences: list[np.ndarray], distances: np.ndarray) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from colloid_cg.learn.noise import NoiseFit, fit_noise
 from colloid_cg.learn.series import Chains, blur_coefficient, chains
 from colloid_cg.records import StateSeries
 
+_EDGE_STEPS = 5.0
 _SKIN = 2.0
 """Pairs are listed up to the cutoff plus this many rms relative displacements of one frame."""
 
@@ -89,17 +90,18 @@ def prepare(
     diffusion: float = 1.0,
     resolution: float = 0.0,
 ) -> Block:
-    """Return a block; without a cutoff every row is a target and no pairs are listed. Drift in um/s.
+    """Return a block; without a cutoff no pairs are listed. Drift in um/s.
 
-    Targets are at least a cutoff away from the edge of the view, and from every neighbour at least ``resolution`` (um).
+    Targets are at least a cutoff and :func:`edge_margin` away from the edge of the view, and from every neighbour
+    at least ``resolution`` (um).
     """
     pairs = FramePairs(pairs=np.zeros((0, 2), dtype=np.int64), offsets=np.zeros(series.n_frames + 1, dtype=np.int64))
-    targets = np.ones(len(series.positions), dtype=bool)
+    targets = series.edge_distance > edge_margin(series)
     if cutoff is not None:
         reach = cutoff + min(_SKIN * np.sqrt(4.0 * diffusion * series.frame_interval), 0.3 * cutoff)
         found, offsets = series_pairs(series, reach)
         pairs = FramePairs(pairs=found, offsets=offsets)
-        targets = series.box.edge_distance(series.positions) > cutoff
+        targets &= series.edge_distance > cutoff
         targets[found[_distances(series, found) < resolution].ravel()] = False
     return Block(
         series=series,
@@ -109,6 +111,20 @@ def prepare(
         n_species=n_species,
         drift=drift_velocity * series.frame_interval,
     )
+
+
+def edge_margin(series: StateSeries, lag: int = 1) -> float:
+    """Return five rms steps (um): particles that near to an open edge may leave the view, and only their short steps
+    are seen. At most a quarter of the shortest side of the view.
+    """
+    later = np.arange(len(series.positions))
+    for _ in range(lag):
+        later = np.where(later >= 0, series.following[later], -1)
+    rows = np.flatnonzero(later >= 0)
+    if not len(rows):
+        return 0.0
+    step = series.positions[later[rows]] - series.positions[rows]
+    return min(_EDGE_STEPS * float(np.sqrt((step**2).mean())), 0.25 * float(series.box.lengths.min()))
 
 
 def _distances(series: StateSeries, pairs: np.ndarray) -> np.ndarray:

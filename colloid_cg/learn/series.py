@@ -58,6 +58,7 @@ def every_nth_frame(series: StateSeries, stride: int) -> StateSeries:
         offsets=np.concatenate([[0], np.cumsum(counts)]),
         previous=previous,
         following=following,
+        edge_distance=series.edge_distance[keep],
         times=series.times[::stride],
         frame_interval=stride * series.frame_interval,
     )

@@ -74,8 +74,9 @@ def _pair_counts(series: StateSeries, edges: np.ndarray) -> tuple[np.ndarray, np
     unit = np.pi if series.dimension == 2 else 4.0 / 3.0 * np.pi
     shells = unit * np.diff(edges**series.dimension)
     for frame in np.unique(np.linspace(0, series.n_frames - 1, _FRAMES).astype(int)):
-        positions = series.positions[series.rows(int(frame))]
-        inner = positions[series.box.edge_distance(positions) > edges[-1]] if len(positions) else positions
+        rows = series.rows(int(frame))
+        positions = series.positions[rows]
+        inner = positions[series.edge_distance[rows] > edges[-1]]
         if len(inner) == 0 or len(positions) < 2:
             continue
         within = cKDTree(inner).count_neighbors(cKDTree(positions), edges)

@@ -50,7 +50,8 @@ def msd(tracks: Trajectories, lags: Sequence[int] | None = None) -> Curve:
     """Return the mean square displacement summed over axes, in um2 against s.
 
     The mean runs over all pairs of detections exactly ``lag`` frames apart. Localisation noise and blur are
-    contained: for Brownian motion in 2-D the curve is 4 D t + 4 sigma^2 - 8 R D dt.
+    contained: for Brownian motion in 2-D the curve is 4 D t + 4 sigma^2 - 8 R D dt, at lags whose
+    displacements are small against the view: particles that leave it take the longest displacements with them.
 
     The standard error is the larger of two: tracks as independent groups, and blocks of time at least two lags
     long as independent groups (so that motion common to all particles counts once); NaN where neither has four

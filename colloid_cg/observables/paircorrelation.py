@@ -24,7 +24,7 @@ def rdf(
     """Return the radial distribution function g(r) in the plane (or in 3-D), r in um.
 
     g = (pairs counted) / (pairs expected at the same density without correlation). The expectation is exact for
-    a homogeneous system seen through a rectangular window W: for N particles
+    an ideal gas seen through a rectangular window W (for a fluid it errs by a share of order 1/N): for N particles
     N (N - 1) / |W|^2 int_bin gamma_W(r) dV(r), with the set covariance gamma_W averaged over directions (see
     ``expected_pairs``), so the ideal gas gives 1 at every r up to the shorter side and no particle near the edge
     is thrown away. A density gradient across the view shows as g > 1 at large r.

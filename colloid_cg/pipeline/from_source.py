@@ -11,9 +11,10 @@ import pandas as pd
 from colloid_cg import tracking
 from colloid_cg.errors import StorageError
 from colloid_cg.pipeline.stage import Job, Stage, forget_part
+from colloid_cg.pipeline.study import Study
 from colloid_cg.progress import Progress
 from colloid_cg.provenance import code_version, sha256_of_json
-from colloid_cg.records import FrameStack
+from colloid_cg.records import FrameStack, Trajectories
 from colloid_cg.store import read_json, read_table, write_json, write_table, write_trajectories
 from colloid_cg.store.atomic import atomic_path
 from colloid_cg.store.tables import read_foreign_table
@@ -83,14 +84,27 @@ def _locate_resumable(job: Job, video: FrameStack, config: TrackConfig, progress
     return pd.concat(parts, ignore_index=True)
 
 
+def read_tracks(source: Path, study: Study) -> tuple[dict[str, Any], Trajectories]:
+    """Read and check a foreign table; returns what it is and its trajectories.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or holds no usable trajectories.
+    """
+    table, info = read_foreign_table(source)
+    return info, tracking.import_table(table, study.section(ImportConfig), name=source.name)
+
+
 def _import(job: Job) -> dict[str, Any]:
+    tracks = job.imported
+    if tracks is None:
+        raise StorageError("no table for a stage that reads one", expected="the path of the table", action="give TABLE")
     with job.progress("import") as progress:
         progress(0, 1)
-        table, info = read_foreign_table(Path(job.source["path"]))
-        tracks = tracking.import_table(table, job.study.section(ImportConfig), name=job.source["name"])
+        write_trajectories(job.folder.path / "trajectories.parquet", tracks)
         progress(1, 1)
-    write_trajectories(job.folder.path / "trajectories.parquet", tracks)
-    return {"tracks": tracks.n_particles, "rows": len(tracks), "frames": tracks.n_frames, "table": info}
+    return {"tracks": tracks.n_particles, "rows": len(tracks), "frames": tracks.n_frames}
 
 
 INSPECT = Stage(

@@ -9,7 +9,7 @@ import pandas as pd
 from colloid_cg.assessment import AssessConfig, assess
 from colloid_cg.events import EventConfig, detect_events, event_fields
 from colloid_cg.learn import FitConfig, fit
-from colloid_cg.pipeline.stage import Job, Stage
+from colloid_cg.pipeline.stage import Job, Stage, out_of_date
 from colloid_cg.records import Trajectories
 from colloid_cg.simulation import SimulateConfig, simulate
 from colloid_cg.states import split_by_time
@@ -28,7 +28,7 @@ from colloid_cg.store import (
 from colloid_cg.store.arrays import write_structure
 from colloid_cg.structure import StructureConfig, encode, fit_structure
 
-FIELD_PARTS = ("cache/fields-structure.parquet", "cache/fields-events.parquet")
+FIELD_PARTS = ("fields/structure.parquet", "fields/events.parquet")
 
 
 def _tracks(job: Job) -> Trajectories:
@@ -39,11 +39,13 @@ def _blocks(job: Job) -> tuple[Trajectories, Trajectories, Trajectories]:
     return split_by_time(_tracks(job), job.study.fractions)
 
 
-def assemble_fields(folder: RunFolder) -> None:
-    """Join what the stages say about each detection into fields.parquet."""
-    parts = [read_table(folder.path / name)[0] for name in FIELD_PARTS if (folder.path / name).is_file()]
-    if not parts:
-        return
+def assemble_fields(folder: RunFolder, *, fresh: str) -> None:
+    """Join what the stages say about each detection of the present trajectories into fields.parquet.
+
+    ``fresh`` is the part that was just written; others are used if they still belong to the trajectories.
+    """
+    current = [name for name in FIELD_PARTS if name == fresh or not out_of_date(name, folder)]
+    parts = [read_table(folder.path / name)[0] for name in current if (folder.path / name).is_file()]
     fields = parts[0]
     for part in parts[1:]:
         fields = fields.merge(part, on=["frame", "particle"], how="outer")
@@ -59,7 +61,7 @@ def _structure(job: Job) -> dict[str, Any]:
         fields = encode(model, _tracks(job))
     write_structure(job.folder.path / "structure", *model.to_arrays())
     write_table(job.folder.path / FIELD_PARTS[0], fields)
-    assemble_fields(job.folder)
+    assemble_fields(job.folder, fresh=FIELD_PARTS[0])
     return {
         "metadata": model.metadata,
         "columns": [name for name in fields.columns if name not in ("frame", "particle")],
@@ -95,7 +97,7 @@ def _events(job: Job) -> dict[str, Any]:
         progress(2, 2)
     write_table(job.folder.path / FIELD_PARTS[1], fields)
     write_events(job.folder.path / "events.parquet", events)
-    assemble_fields(job.folder)
+    assemble_fields(job.folder, fresh=FIELD_PARTS[1])
     return {"events": len(events), "metadata": events.metadata}
 
 
@@ -115,6 +117,7 @@ TRACKS = "trajectories.parquet"
 STRUCTURE = Stage(
     name="structure",
     products=("structure", FIELD_PARTS[0]),
+    also=("fields.parquet",),
     work=_structure,
     sections=(StructureConfig,),
     inputs=(TRACKS,),
@@ -124,7 +127,12 @@ SIMULATE = Stage(
     name="simulate", products=("rollout.zarr",), work=_simulate, sections=(SimulateConfig,), inputs=(TRACKS, "model")
 )
 EVENTS = Stage(
-    name="events", products=("events.parquet", FIELD_PARTS[1]), work=_events, sections=(EventConfig,), inputs=(TRACKS,)
+    name="events",
+    products=("events.parquet", FIELD_PARTS[1]),
+    also=("fields.parquet",),
+    work=_events,
+    sections=(EventConfig,),
+    inputs=(TRACKS,),
 )
 ASSESS = Stage(
     name="assess",

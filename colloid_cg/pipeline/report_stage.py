@@ -24,7 +24,7 @@ def _current(folder: RunFolder, product: str, read: Callable[[Any], T]) -> T | N
 
 def _preview(folder: RunFolder) -> tuple[tuple[int, np.ndarray], ...]:
     path = folder.cache / "preview.npz"
-    if not path.is_file():
+    if not path.is_file() or out_of_date("cache/preview.npz", folder):
         return ()
     with np.load(path, allow_pickle=False) as content:
         return tuple((int(index), frame) for index, frame in zip(content["index"], content["frames"], strict=True))
@@ -59,10 +59,24 @@ def _report(job: Job) -> dict[str, Any]:
     return {"report": "report.html"}
 
 
+def _state(job: Job) -> Any:
+    """What the page says beside the products: the input, and status, settings and failures of every other stage."""
+    manifest = job.folder.manifest()
+    told = ("status", "key", "settings", "seed", "failed", "summary")
+    stages = {
+        name: {word: record.get(word) for word in told}
+        for name, record in manifest["stages"].items()
+        if name != "report"
+    }
+    preview = not out_of_date("cache/preview.npz", job.folder) and (job.folder.cache / "preview.npz").is_file()
+    return {"stages": stages, "input": manifest.get("input"), "preview": preview}
+
+
 REPORT = Stage(
     name="report",
     products=("report.html",),
     work=_report,
+    depends=_state,
     inputs=(TRACKS,),
     optional=(
         "inspect.json",

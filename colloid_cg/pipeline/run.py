@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from colloid_cg.errors import DataError
-from colloid_cg.pipeline.from_source import IMPORT, INSPECT, TRACK
+from colloid_cg.pipeline.from_source import IMPORT, INSPECT, TRACK, read_tracks
 from colloid_cg.pipeline.from_tracks import ASSESS, EVENTS, FIT, SIMULATE, STRUCTURE
 from colloid_cg.pipeline.report_stage import REPORT
 from colloid_cg.pipeline.source import describe, open_source
 from colloid_cg.pipeline.stage import Job, Outcome, ProgressFactory, Stage, execute, no_progress
-from colloid_cg.pipeline.study import Study, study_from_dict
+from colloid_cg.pipeline.study import Study, overlaid
 from colloid_cg.store import RunFolder
 from colloid_cg.tracking import TrackConfig, check_against
 
@@ -57,8 +58,7 @@ def run_video(
     """
     job = prepare(source, folder, study, progress=progress)
     with folder.locked():
-        start(job)
-        outcomes = [_announced(stage, job, announce) for stage in (INSPECT, TRACK)]
+        outcomes = _from_source((INSPECT, TRACK), job, announce)
         outcomes += _analyse(job, announce)
     return RunResult(tuple(outcomes))
 
@@ -74,8 +74,7 @@ def track_video(
     """Do the stages inspect and track."""
     job = prepare(source, folder, study, progress=progress)
     with folder.locked():
-        start(job)
-        return RunResult(tuple(_announced(stage, job, announce) for stage in (INSPECT, TRACK)))
+        return RunResult(tuple(_from_source((INSPECT, TRACK), job, announce)))
 
 
 def import_tracks(
@@ -87,26 +86,35 @@ def import_tracks(
     announce: Announce = _ignore,
 ) -> RunResult:
     """Bring a foreign table of trajectories into a run folder."""
-    job = Job(folder=folder, study=study, source=describe(source), progress=progress)
+    if folder.exists():
+        folder.manifest()
+    table, tracks = read_tracks(source, study)
+    job = Job(
+        folder=folder, study=study, source=describe(source) | {"table": table}, progress=progress, imported=tracks
+    )
     with folder.locked():
-        start(job)
-        return RunResult((_announced(IMPORT, job, announce),))
+        return RunResult(tuple(_from_source((IMPORT,), job, announce)))
 
 
 def run_stage(
     name: str,
     folder: RunFolder,
-    study: Study | None = None,
+    changes: dict[str, Any] | None = None,
     *,
     progress: ProgressFactory = no_progress,
     announce: Announce = _ignore,
 ) -> RunResult:
-    """Do one stage of an existing run folder; without a study, with the settings the folder was made with."""
-    stored = study_from_dict(folder.manifest().get("study", {}))
-    job = Job(folder=folder, study=study or stored, progress=progress, source=folder.manifest().get("input", {}))
+    """Do one stage of an existing run folder with the settings the folder was made with.
+
+    ``changes`` (the content of a TOML file) replaces the settings it names, for this and later stages.
+    """
+    manifest = folder.manifest()
+    study = overlaid(manifest.get("study", {}), changes or {})
+    job = Job(folder=folder, study=study, progress=progress, source=manifest.get("input", {}))
     with folder.locked():
-        folder.update(study=job.study.as_dict())
-        return RunResult((_announced(STAGES[name], job, announce),))
+        outcome = _announced(STAGES[name], job, announce)
+        folder.update(study=study.as_dict())
+        return RunResult((outcome,))
 
 
 def prepare(source: Path, folder: RunFolder, study: Study, *, progress: ProgressFactory) -> Job:
@@ -118,9 +126,10 @@ def prepare(source: Path, folder: RunFolder, study: Study, *, progress: Progress
     return Job(folder=folder, study=study, video=video, source=describe(source, video), progress=progress)
 
 
-def start(job: Job) -> None:
-    """Make the folder and record what goes in."""
+def _from_source(stages: tuple[Stage, ...], job: Job, announce: Announce) -> list[Outcome]:
+    """Do the stages that read the movie or table; what went in is recorded once its trajectories are there."""
     job.folder.create()
+    outcomes = [_announced(stage, job, announce) for stage in stages]
     calibration = {
         "length": "um",
         "time": "s",
@@ -130,6 +139,7 @@ def start(job: Job) -> None:
         "frame_interval_s": job.source.get("frame_interval_s"),
     }
     job.folder.update(units=calibration, input=job.source, study=job.study.as_dict())
+    return outcomes
 
 
 def _announced(stage: Stage, job: Job, announce: Announce) -> Outcome:

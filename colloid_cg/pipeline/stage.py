@@ -16,7 +16,7 @@ from colloid_cg.errors import ColloidError, DataError, StorageError
 from colloid_cg.pipeline.study import Study
 from colloid_cg.progress import Progress, silent
 from colloid_cg.provenance import code_version, library_versions, sha256_of_json, sha256_of_tree
-from colloid_cg.records import FrameStack
+from colloid_cg.records import FrameStack, Trajectories
 from colloid_cg.seeding import generator
 from colloid_cg.settings import Settings
 from colloid_cg.store import RunFolder
@@ -38,6 +38,7 @@ class Job:
     video: FrameStack | None = None
     source: dict[str, Any] = field(default_factory=dict)
     progress: ProgressFactory = no_progress
+    imported: Trajectories | None = None
 
     def rng(self, stage: str) -> np.random.Generator:
         """Return the stage's own random stream."""
@@ -66,6 +67,10 @@ class Stage:
         Whether it reads the movie or the imported table.
     replaces : tuple of str
         Stages whose record it removes because it makes the same product.
+    also : tuple of str
+        Files other stages share in making; without them the stage is not complete.
+    depends : callable or None
+        Returns a JSON-able value the result depends on beside settings and inputs.
     """
 
     name: str
@@ -76,6 +81,8 @@ class Stage:
     optional: tuple[str, ...] = ()
     uses_source: bool = False
     replaces: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    depends: Callable[[Job], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ def execute(stage: Stage, job: Job) -> Outcome:
     record = folder.manifest()["stages"].get(stage.name, {})
     if record.get("status") == "complete":
         intact = _products_intact(stage, folder, record)
-        if record["key"] == key and intact:
+        if record["key"] == key and intact and all((folder.path / name).exists() for name in stage.also):
             return Outcome(stage.name, record["summary"], cached=True, seconds=0.0)
     entry = {
         "status": "running",
@@ -113,6 +120,7 @@ def execute(stage: Stage, job: Job) -> Outcome:
         "settings": {kind.table: job.study.section(kind).as_dict() for kind in stage.sections},
         "fractions": list(job.study.fractions),
         "makes": list(stage.products),
+        "optional": list(stage.optional),
     }
     folder.record_stage(stage.name, entry, drop=stage.replaces)
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
@@ -160,18 +168,27 @@ def _digests_of_inputs(stage: Stage, folder: RunFolder) -> dict[str, str]:
 
 def out_of_date(product: str, folder: RunFolder) -> str:
     """Return why a product does not belong to the present state of the folder, or an empty text."""
-    for name, record in folder.manifest()["stages"].items():
-        if record["status"] == "failed" and product in record.get("makes", ()):
-            return f"could not be made again ({record['failed']})"
-        if record["status"] != "complete" or product not in record["products"]:
+    records = folder.manifest()["stages"]
+    maker = next((name for name, record in records.items() if product in record.get("makes", ())), None)
+    if maker is None:
+        return "was made by no recorded stage"
+    record = records[maker]
+    if record["status"] == "failed":
+        return f"'{maker}' could not make again"
+    if record["status"] != "complete":
+        return f"'{maker}' was making again when it stopped"
+    path = folder.path / product
+    if path.exists() and sha256_of_tree(path) != record["products"][product]:
+        return f"was changed since '{maker}' wrote it"
+    for source, digest in record["inputs"].items():
+        path = folder.path / source
+        if source in record.get("optional", ()):
             continue
-        for source, digest in record["inputs"].items():
-            path = folder.path / source
-            if not path.exists() or sha256_of_tree(path) != digest:
-                return f"'{name}' made from another {source}"
-            reason = out_of_date(source, folder)
-            if reason:
-                return f"depends on {source}, which {reason}"
+        if not path.exists() or sha256_of_tree(path) != digest:
+            return f"'{maker}' made from another {source}"
+        reason = out_of_date(source, folder)
+        if reason:
+            return f"depends on {source}, which {reason}"
     return ""
 
 
@@ -191,6 +208,7 @@ def _key(stage: Stage, job: Job, inputs: dict[str, str]) -> str:
             "fractions": list(job.study.fractions),
             "code": code_version(),
             "source": job.source.get("sha256") if stage.uses_source else None,
+            "depends": stage.depends(job) if stage.depends else None,
         }
     )
 

@@ -56,12 +56,18 @@ class Study:
         seed: int = 0,
         fractions: tuple[float, float, float] = (0.6, 0.2, 0.2),
     ) -> None:
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise ConfigError(f"seed = {seed!r}", expected="a whole number, zero or larger", action="correct the seed")
         self.tables = dict(tables or {})
         self.seed = seed
         self.fractions = fractions
         check_fractions(fractions)
         for name, table in self.tables.items():
-            if name not in SECTIONS or not isinstance(table, dict):
+            if name in SECTIONS and not isinstance(table, dict):
+                raise ConfigError(
+                    f"{name} = {table!r}", expected="a table of settings", action=f"write [{name}] above its settings"
+                )
+            if name not in SECTIONS:
                 raise unknown_key(name, [*SECTIONS, "seed", "fractions"])
             SECTIONS[name].parse(table)
 
@@ -94,8 +100,6 @@ def study_from_dict(content: dict[str, Any]) -> Study:
     tables = dict(content)
     seed = tables.pop("seed", 0)
     fractions = tables.pop("fractions", (0.6, 0.2, 0.2))
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise ConfigError(f"seed = {seed!r}", expected="a whole number, zero or larger", action="correct the seed")
     if not (isinstance(fractions, (list, tuple)) and all(isinstance(part, (int, float)) for part in fractions)):
         raise ConfigError(
             f"fractions = {fractions!r}", expected="three numbers", action="use for example [0.6, 0.2, 0.2]"
@@ -111,10 +115,15 @@ def load_study(path: Path | None) -> Study:
     InputError
         If the file is missing or no TOML.
     """
+    return study_from_dict(read_settings(path))
+
+
+def read_settings(path: Path | None) -> dict[str, Any]:
+    """Return the content of a TOML file as it stands, empty for None."""
     if path is None:
-        return Study()
+        return {}
     try:
-        return study_from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"no readable file {path}", expected="a TOML file", action="check the path") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -123,3 +132,12 @@ def load_study(path: Path | None) -> Study:
             expected="a TOML file with tables such as [track]",
             action="correct that line",
         ) from error
+
+
+def overlaid(stored: dict[str, Any], changes: dict[str, Any]) -> Study:
+    """Return the stored study with only the settings that ``changes`` names replaced."""
+    study_from_dict(changes)
+    merged = dict(stored)
+    for name, value in changes.items():
+        merged[name] = {**merged.get(name, {}), **value} if isinstance(value, dict) else value
+    return study_from_dict(merged)

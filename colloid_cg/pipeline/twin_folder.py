@@ -25,6 +25,11 @@ def write_twin(case: str, folder: Path, study: Study, *, progress: ProgressFacto
     ConfigError
         If the case is unknown.
     """
+    folder = folder.resolve()
+    if folder == Path.cwd():
+        raise StorageError(
+            "the current folder as the place of a twin", expected="a folder to make", action="name a new folder with -o"
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StorageError(
             f"{folder} that is not empty", expected="a new or empty folder", action="choose another folder with -o"

@@ -67,6 +67,8 @@ class StateSeries:
     offsets : int array, shape (T + 1,)
     previous, following : int arrays, shape (n,)
         Row of the same particle one frame before / after, -1 where it was not detected.
+    edge_distance : array, shape (n,)
+        Distance to the nearest open edge of the field of view, as the camera saw it, um.
     times : array, shape (T,)
         In s, equally spaced by ``frame_interval``.
     box : Box
@@ -82,6 +84,7 @@ class StateSeries:
     offsets: np.ndarray
     previous: np.ndarray
     following: np.ndarray
+    edge_distance: np.ndarray
     times: np.ndarray
     box: Box
     frame_interval: float
@@ -89,7 +92,7 @@ class StateSeries:
 
     def __post_init__(self) -> None:
         n, d = _shape_2d("positions", self.positions)
-        for name in ("species", "particle", "previous", "following"):
+        for name in ("species", "particle", "previous", "following", "edge_distance"):
             if getattr(self, name).shape != (n,):
                 raise _shape_error(name, getattr(self, name).shape, f"({n},)")
         if self.localisation_variance.shape != (n, d):

@@ -100,6 +100,25 @@ class Trajectories:
         return self.table[list(self.axes)].to_numpy(dtype=float) * self.pixel_size
 
     @property
+    def camera_positions(self) -> np.ndarray:
+        """Positions in um where the camera saw them, shape (n, d): a drift that was removed is put back.
+
+        Distances within a frame are the same; the edges of the field of view only mean something here.
+        """
+        positions = self.positions
+        drift = self.metadata.get("drift") or {}
+        if not drift.get("removed"):
+            return positions
+        shift = pd.DataFrame({"dx": drift["dx"], "dy": drift["dy"]}, index=drift["frame"])
+        positions[:, :2] += shift.reindex(self.table["frame"]).fillna(0.0).to_numpy() * self.pixel_size
+        return positions
+
+    @property
+    def edge_distance(self) -> np.ndarray:
+        """Distance of every detection to the nearest open edge of the field of view in um, shape (n,)."""
+        return self.box.edge_distance(self.camera_positions)
+
+    @property
     def box(self) -> Box:
         """Field of view in um."""
         return self.field_of_view.scaled(self.pixel_size)

@@ -47,7 +47,8 @@ def schedule(
             substeps = max(substeps, int(np.ceil(_EXPOSURE_PARTS * frame_interval / min(exposure, frame_interval))))
         substeps = min(substeps, _MOST_SUBSTEPS)
     share = min((exposure or 0.0) / frame_interval, 1.0)
-    return Schedule(dt=frame_interval / substeps, substeps=substeps, exposed=round(share * substeps))
+    exposed = max(round(share * substeps), 1) if share > 0 else 0
+    return Schedule(dt=frame_interval / substeps, substeps=substeps, exposed=exposed)
 
 
 def simulate(
@@ -100,6 +101,8 @@ def simulate(
         runs.append(_run(model, state, steps, frames=frames, rng=stream, advance=advance))
     positions, seen, energy, entropy = (np.stack(parts) for parts in zip(*runs, strict=True))
     observed = seen + noise * np.stack([stream.standard_normal(seen.shape[1:]) for stream in streams])
+    if (start.metadata.get("drift") or {}).get("removed"):
+        observed = _without_common_motion(observed)
     return Rollout(
         positions=positions,
         observed=observed,
@@ -110,6 +113,11 @@ def simulate(
         ledger=Ledger(energy=energy, work=np.zeros_like(energy), bath_entropy=entropy),
         metadata={"substeps": steps.substeps, "exposed_substeps": steps.exposed, "localisation_error_um": float(noise)},
     )
+
+
+def _without_common_motion(observed: np.ndarray) -> np.ndarray:
+    """Take off the mean displacement since the first frame, as the drift removal of the experiment did."""
+    return np.asarray(observed - (observed - observed[:, :1]).mean(axis=2, keepdims=True))
 
 
 def _run(

@@ -31,6 +31,7 @@ def from_trajectories(tracks: Trajectories) -> StateSeries:
         offsets=np.searchsorted(frame, np.arange(first, last + 2)),
         previous=previous,
         following=following,
+        edge_distance=tracks.edge_distance,
         times=np.arange(first, last + 1) * tracks.frame_interval,
         box=tracks.box,
         frame_interval=tracks.frame_interval,

@@ -29,6 +29,11 @@ def atomic_path(target: Path, *, folder: bool = False) -> Iterator[Path]:
     StorageError
         If the disk is full or the place may not be written; the target then is what it was before.
     """
+    target = target.absolute()
+    if target.is_dir() and not folder:
+        raise StorageError(
+            f"a folder at {target}", expected="the name of a file to write", action="choose another name"
+        )
     temporary = target.with_name(f".{target.name}{TEMPORARY}{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ def encode(model: StructureModel, tracks: Trajectories, *, progress: Progress = 
         If the tracks have another number of axes, or species the model has not seen.
     """
     _check(model, tracks)
-    neighbourhood, positions, box = model.neighbourhood, tracks.positions, tracks.box
+    neighbourhood, positions, box = model.neighbourhood, tracks.camera_positions, tracks.box
     species, offsets = tracks.table["species"].to_numpy(), tracks.frame_offsets()
     hidden = np.full((len(tracks), model.config.latents), np.nan)
     fields = {name: np.full(len(tracks), np.nan) for name in ("psi6", "voronoi_area", "local_density")}

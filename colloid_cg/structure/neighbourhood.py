@@ -100,7 +100,7 @@ def _check_cell(cutoff: float, box: Box) -> None:
 
 def _spacings(tracks: Trajectories) -> tuple[np.ndarray, np.ndarray]:
     """Return distances of the nearest and the sixth neighbour in some evenly spaced frames, in um."""
-    frame, positions, box = tracks.table["frame"].to_numpy(), tracks.positions, tracks.box
+    frame, positions, box = tracks.table["frame"].to_numpy(), tracks.camera_positions, tracks.box
     occupied, count = np.unique(frame, return_counts=True)
     usable = occupied[count >= _MINIMUM_PARTICLES]
     if len(usable) == 0:

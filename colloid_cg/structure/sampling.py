@@ -106,7 +106,7 @@ def described(
     progress: Progress = silent,
 ) -> dict[int, FrameRows]:
     """Return the valid rows of each frame; ``shifts`` (um, one per detection) moves the particles first."""
-    offsets, positions, box = tracks.frame_offsets(), tracks.positions, tracks.box
+    offsets, positions, box = tracks.frame_offsets(), tracks.camera_positions, tracks.box
     species, particle = tracks.table["species"].to_numpy(), tracks.table["particle"].to_numpy()
     moved = positions if shifts is None else positions + shifts
     wanted = sorted({int(frame) for frame in frames})

@@ -65,6 +65,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
 }
 """Names looked for, lower case: trackpy, TrackMate (POSITION_X, FRAME, TRACK_ID) and plain tables."""
 
+_SPARSEST = 100
 _REQUIRED = ("frame", "particle", "x", "y")
 _LENGTHS = ("x", "y", "size", "sigma_x", "sigma_y")
 
@@ -144,6 +145,8 @@ def _missing(keys: Sequence[str], found: str, columns: Any, name: str) -> InputE
 
 def _numbers(source: pd.DataFrame, columns: dict[str, str], name: str) -> pd.DataFrame:
     plain = source.reset_index(drop=True)
+    if not pd.api.types.is_numeric_dtype(plain[columns["particle"]]):
+        plain = plain.assign(**{columns["particle"]: _named_particles(plain[columns["particle"]])})
     table = pd.DataFrame({key: pd.to_numeric(plain[column], errors="coerce") for key, column in columns.items()})
     # TrackMate repeats long names and units in the three rows below the header: no number in any column there.
     header = table[list(_REQUIRED)].isna().all(axis=1) & (table.index < 4)
@@ -156,7 +159,23 @@ def _numbers(source: pd.DataFrame, columns: dict[str, str], name: str) -> pd.Dat
                 expected="a frame and a position in each row",
                 action="drop those rows: a missed detection is a missing row",
             )
+    for key in ("particle", "sigma_x", "sigma_y", "size"):
+        values = table[key].to_numpy(dtype=float) if key in table else np.empty(0)
+        if np.isinf(values).any() or (key != "particle" and (values < 0).any()):
+            raise InputError(
+                f"{values[np.isinf(values) | (values < 0)][0]:g} in column {columns[key]!r} of {name}",
+                expected="finite numbers, and none below zero among sizes and errors",
+                action="correct or drop those rows",
+            )
     return table
+
+
+def _named_particles(names: pd.Series) -> pd.Series:
+    """Return numbers for particles that are called by name; names that are numbers stay what they are."""
+    numbers = pd.to_numeric(names, errors="coerce")
+    if numbers.notna().any():
+        return pd.Series(numbers)
+    return pd.Series(pd.factorize(names)[0], index=names.index).where(names.notna()).astype(float)
 
 
 def _whole_frames(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -168,6 +187,12 @@ def _whole_frames(table: pd.DataFrame, name: str) -> pd.DataFrame:
             f"frame {frame[(frame != np.round(frame)) | (frame < 0)][0]:g} in {name}",
             expected="frame numbers 0, 1, 2, ...",
             action="set import.frame to the column of frame numbers (not of times)",
+        )
+    if frame.max() > _SPARSEST * len(np.unique(frame)) + _SPARSEST:
+        raise InputError(
+            f"frame numbers up to {frame.max():g} but only {len(np.unique(frame))} different ones in {name}",
+            expected="frame numbers that count 0, 1, 2, ...",
+            action="divide them by their spacing, or set import.frame to the column of frame numbers",
         )
     return table.assign(frame=frame.astype("int64"))
 

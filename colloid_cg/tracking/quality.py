@@ -47,12 +47,7 @@ def quality(tracks: Trajectories, *, bins: int = 20) -> dict[str, Any]:
 
 def camera_positions(tracks: Trajectories) -> np.ndarray:
     """Return x, y in px of the camera, shape (n, 2): the drift that was removed is put back."""
-    positions = tracks.table[["x", "y"]].to_numpy(dtype=float)
-    drift = tracks.metadata.get("drift", {})
-    if not drift.get("removed"):
-        return positions
-    shift = pd.DataFrame({"dx": drift["dx"], "dy": drift["dy"]}, index=drift["frame"])
-    return np.asarray(positions + shift.reindex(tracks.table["frame"]).fillna(0.0).to_numpy())
+    return tracks.camera_positions[:, :2] / tracks.pixel_size
 
 
 def _subpixel(positions: np.ndarray, bins: int) -> dict[str, Any]:

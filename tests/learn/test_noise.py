@@ -75,8 +75,7 @@ def test_intervals_cover_the_truth() -> None:
 
 
 def _rows(block: Block) -> np.ndarray:
-    order = block.links.order
-    return order[block.series.following[order] >= 0]
+    return block.residuals(free_model(1)).row
 
 
 def test_thinning_joins_only_unbroken_tracks() -> None:

@@ -113,7 +113,7 @@ def drift_check(quality: dict[str, Any]) -> Check:
         verdict = GOOD
     bias = drift.get("diffusion_bias")
     if removed and bias:
-        found += f"; this lowers D by {percent(abs(bias))}"
+        found += f"; this takes {percent(abs(bias))} of D, which the fit gives back"
         verdict = judged(abs(bias), good=0.05, look=0.1)
     return Check(
         question=question,

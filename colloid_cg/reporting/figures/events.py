@@ -97,5 +97,8 @@ def figure_p_values(fields: pd.DataFrame, columns: list[str]) -> Figure:
         axes.axhline(1.0, color=ORANGE, linewidth=1.2, label="chance alone")
         axes.set(xlabel="p-value", title=name.removesuffix("_p"), xticks=(0, 0.5, 1))
     figure.axes[0].set_ylabel("density")
-    figure.axes[0].legend()
+    for axes in figure.axes:
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend()
+            break
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from colloid_cg.reporting.content import ReportContent
@@ -21,7 +22,7 @@ __all__ = ["Picture", "Section", "Table", "all_sections"]
 
 def all_sections(content: ReportContent, quality: dict[str, Any] | None) -> list[Section]:
     """Return the sections in the order of the page."""
-    return [
+    sections = [
         movie_section(content),
         suggestion_section(content),
         tracking_section(content, quality),
@@ -32,3 +33,22 @@ def all_sections(content: ReportContent, quality: dict[str, Any] | None) -> list
         events_section(content),
         provenance_section(content),
     ]
+    return [replace(section, reason=failure_of(section, content)) for section in sections]
+
+
+_STAGES = {
+    "structure": ("structure",),
+    "dynamics": ("fit",),
+    "comparison": ("fit", "simulate", "assess"),
+    "ledger": ("fit", "simulate"),
+    "events": ("events",),
+}
+
+
+def failure_of(section: Section, content: ReportContent) -> str:
+    """Return why the stages behind an empty section gave no result, as run.json recorded it."""
+    stages = (content.run or {}).get("stages", {})
+    if not section.missing:
+        return ""
+    reasons = (stages.get(name, {}).get("failed") for name in _STAGES.get(section.anchor, ()))
+    return next((str(reason) for reason in reasons if reason), "")

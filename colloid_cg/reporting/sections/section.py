@@ -44,6 +44,8 @@ class Section:
         Paragraphs before the figures.
     missing : str
         Command that would fill the section, empty if there is something to show.
+    reason : str
+        Why the stage that should have filled it gave no result.
     """
 
     anchor: str
@@ -52,3 +54,4 @@ class Section:
     pictures: tuple[Picture, ...] = ()
     tables: tuple[Table, ...] = ()
     missing: str = ""
+    reason: str = ""
