@@ -25,8 +25,8 @@ from scipy.spatial import cKDTree
 from benchmarks.record import Record
 from colloid_cg.neighbors import within
 from colloid_cg.observables import d2min
-from colloid_cg.records import Box, Trajectories
-from colloid_cg.store import read_json, read_trajectories
+from colloid_cg.records import Box, ModelBundle, Trajectories
+from colloid_cg.store import read_json, read_model, read_trajectories
 from colloid_cg.tracking import TrackConfig, track
 from colloid_cg.video import VideoConfig, open_video
 
@@ -157,22 +157,30 @@ def twins(record: Record, scratch: Path) -> None:
 
 
 def deviations(case: Path, folder: Path) -> dict[str, float]:
-    """Return (fitted - true)/s.e. of D and s2, and that of the force at its worst of eight distances."""
-    truth, metrics = read_json(case / "parameters.json"), read_json(folder / "model" / "metrics.json")
-    tracks = read_trajectories(folder / "trajectories.parquet")
-    true = {
-        "diffusion_coefficient": truth["diffusion_coefficient"][0],
-        "localisation_variance": true_localisation_variance(pd.read_parquet(case / "truth.parquet"), tracks),
-    }
+    """Return (fitted - true)/s.e. of D, s2 and the pair force of a run on a twin's movie."""
+    truth = read_json(case / "parameters.json")
+    variance = true_localisation_variance(
+        pd.read_parquet(case / "truth.parquet"), read_trajectories(folder / "trajectories.parquet")
+    )
+    known = pd.read_csv(case / "pair_force.csv")
+    return scores_of(
+        read_model(folder / "model"), diffusion=truth["diffusion_coefficient"][0], variance=variance, force=known
+    )
+
+
+def scores_of(model: ModelBundle, *, diffusion: float, variance: float, force: pd.DataFrame) -> dict[str, float]:
+    """Return (fitted - true)/s.e. of D and s2, and that of the force at its worst of eight distances.
+
+    The distances run from the first knot to a tenth of a micrometre before the cutoff.
+    """
     result = {}
-    for label, name in (("D", "diffusion_coefficient"), ("s2", "localisation_variance")):
-        entry = metrics[name][0]
-        result[label] = (entry["value"] - true[name]) / ((entry["high90"] - entry["low90"]) / 3.29)
-    curve, known = pd.read_csv(folder / "model/pair_force.csv"), pd.read_csv(case / "pair_force.csv")
-    config = read_json(folder / "model/config.json")
-    distance = np.linspace(config["lower"], config["cutoff"] - 0.1, 8)
-    force, low, high = (np.interp(distance, curve["r"], curve[name]) for name in ("force", "low90", "high90"))
-    score = (force - np.interp(distance, known["r"], known["force"])) / ((high - low) / 3.29)
+    for label, name, true in (("D", "diffusion_coefficient", diffusion), ("s2", "localisation_variance", variance)):
+        entry = model.metrics[name][0]
+        result[label] = (entry["value"] - true) / ((entry["high90"] - entry["low90"]) / 3.29)
+    curve = model.pair_force
+    distance = np.linspace(model.config["lower"], model.config["cutoff"] - 0.1, 8)
+    found, low, high = (np.interp(distance, curve["r"], curve[name]) for name in ("force", "low90", "high90"))
+    score = (found - np.interp(distance, force["r"], force["force"])) / ((high - low) / 3.29)
     result["pair force"] = float(score[np.abs(score).argmax()])
     return result
 

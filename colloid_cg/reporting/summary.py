@@ -92,12 +92,12 @@ def _agreement_sentences(assessment: dict[str, Any] | None) -> list[Markup]:
     if not assessment:
         return []
     parts = [
-        f"{name} within {percent(assessment[key]['rrmse'])} (experiment against itself "
+        f"{name} off by {percent(assessment[key]['rrmse'])} (experiment against itself "
         f"{percent(assessment[key]['reference_rrmse'])})"
         for key, name in (("rdf", "g(r)"), ("msd", "mean squared displacement"))
         if assessment.get(key)
     ]
-    return [Markup("Rollouts of the model reproduce held-out frames: {}.").format("; ".join(parts))] if parts else []
+    return [Markup("Rollouts of the model against held-out frames: {}.").format("; ".join(parts))] if parts else []
 
 
 def _event_sentences(content: ReportContent) -> list[Markup]:
