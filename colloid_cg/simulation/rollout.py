@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from colloid_cg.dynamics import OverdampedModel, close_pairs, overdamped_step, potential_energy
+from colloid_cg.dynamics import OverdampedModel, close_pairs, overdamped_step, pair_force, potential_energy
 from colloid_cg.errors import DataError
 from colloid_cg.learn import model_from_bundle
 from colloid_cg.progress import Progress, silent
@@ -37,8 +38,6 @@ def schedule(
         stiffness = 0.0
         if model.n_knots:
             distance = np.linspace(model.lower, model.cutoff, 400)
-            from colloid_cg.dynamics import pair_force
-
             pairs = [(a, b) for a in range(model.n_species) for b in range(a, model.n_species)]
             slopes = [np.gradient(pair_force(model, distance, species=pair), distance) for pair in pairs]
             stiffness = float(model.diffusion.max() * np.abs(slopes).max())
@@ -127,7 +126,7 @@ def _run(
     *,
     frames: int,
     rng: np.random.Generator,
-    advance: Progress | object,
+    advance: Callable[[int], None],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return positions and exposure means, shape (frames, n, d), and Psi and bath entropy, shape (frames,)."""
     positions = np.empty((frames, *state.positions.shape))
@@ -142,7 +141,7 @@ def _run(
             if step <= steps.exposed:
                 total = total + (0.5 if step == steps.exposed else 1.0) * state.positions
         seen[frame] = total / max(steps.exposed, 1)
-        advance(frame + 1)  # type: ignore[operator, call-arg]
+        advance(frame + 1)
     return positions, seen, energy, entropy
 
 
