@@ -81,7 +81,8 @@ def test_what_drift_removal_took_is_given_back() -> None:
     force = pd.DataFrame({"r": [1.0], "force": [2.0], "low90": [1.0], "high90": [3.0], "species_a": 0, "species_b": 0})
     bundle = ModelBundle(
         config={}, pair_force=force,
-        weights={"diffusion": np.array([left]), "localisation_variance": np.zeros(1), "force_coefficients": np.ones((1, 4))},
+        weights={"diffusion": np.array([left]), "localisation_variance": np.zeros(1),
+                 "force_coefficients": np.ones((1, 4))},
         metrics={"diffusion_coefficient": [metric(float(left), low90=float(left), high90=float(left))]},
         diagnostics={"diffusion_against_lag": curve, "half_rate": curve, "stated_sigma": {"fitted_variance": 0.0}},
     )  # fmt: skip
