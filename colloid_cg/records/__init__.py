@@ -6,13 +6,22 @@ from colloid_cg.records.frames import FrameReader, FrameStack
 from colloid_cg.records.graph import NeighborGraph
 from colloid_cg.records.model import METRIC_KEYS, PAIR_FORCE_COLUMNS, ModelBundle, metric
 from colloid_cg.records.states import Ledger, Rollout, State, StateSeries
-from colloid_cg.records.trajectories import COLUMNS, FLAG_AFTER_GAP, FLAG_EDGE, Trajectories
+from colloid_cg.records.trajectories import (
+    COLUMNS,
+    FLAG_AFTER_GAP,
+    FLAG_EDGE,
+    FLAG_POOR_FIT,
+    FLAG_REFOUND,
+    Trajectories,
+)
 
 __all__ = [
     "COLUMNS",
     "EVENT_COLUMNS",
     "FLAG_AFTER_GAP",
     "FLAG_EDGE",
+    "FLAG_POOR_FIT",
+    "FLAG_REFOUND",
     "METRIC_KEYS",
     "PAIR_FORCE_COLUMNS",
     "Box",

@@ -19,6 +19,11 @@ FLAG_EDGE = 1
 FLAG_AFTER_GAP = 2
 """Bit of ``flags``: the particle was not detected in the frame before; a gap is explicit, never interpolated."""
 
+FLAG_REFOUND = 4
+"""Bit of ``flags``: found only on a second look, where a track had a gap."""
+FLAG_POOR_FIT = 8
+"""Bit of ``flags``: the fit did not converge, or its residuals exceed what the noise allows; do not trust sigma."""
+
 _DEFAULTS: dict[str, tuple[float | int, str]] = {
     "sigma_x": (np.nan, "float64"),
     "sigma_y": (np.nan, "float64"),

@@ -19,10 +19,19 @@ class TrackConfig(Settings):
 
     Attributes
     ----------
-    engine : "trackpy"
-        Program that locates and links.
+    engine : "native" or "trackpy"
+        Program that locates and links: this package, or trackpy as the reference.
+    shape : "spot", "ring" or None
+        Spots have one maximum and are located by filtering; rings (discs with a rim, hollow particles) by the
+        symmetry of their edges.
+    refine : "centroid", "likelihood", "joint" or None
+        Native engine only. Centroid of the filtered picture; maximum-likelihood fit of each particle alone; or of
+        all particles together, each freed of the light of its neighbours, with the widths of ``size_classes``
+        populations shared by the whole movie.
+    size_classes : int or None
+        Number of populations of different width for ``refine = "joint"``.
     precision : "full" or "trackpy"
-        "full": the filtered picture keeps 31 bits whatever the type of the pixels, so that 8-bit, 16-bit and
+        trackpy engine only. "full": the filtered picture keeps 31 bits whatever the type of the pixels, so that 8-bit, 16-bit and
         float versions of a picture give the same positions. "trackpy": trackpy's own path, which rounds the
         local background to whole grey levels and stretches the filtered picture to the type of the file
         (8 bits for 8-bit and for float movies); use it to reproduce numbers published with trackpy.
@@ -37,13 +46,29 @@ class TrackConfig(Settings):
     search_range, memory, adaptive_stop, adaptive_step
         As in ``trackpy.link``. Without ``adaptive_stop`` an oversized subnetwork is retried with a search range
         that shrinks down to a quarter.
+    gap_growth : float
+        Native engine: after a gap of g missed frames the search range is ``search_range * (1 + g)**gap_growth``; .5
+        is what diffusion asks for, 0 what trackpy does.
+    prediction : "none", "drift" or "velocity"
+        Native engine: where a particle is looked for in the next frame. Where it was; moved by the common motion
+        of the frame before; or by its own recent velocity.
+    close_gaps : int
+        Native engine: longest gap in frames that the second pass closes, after all frames are linked, by the best
+        pairing of track ends with track starts over the whole movie; 0 leaves it out.
+    refind : bool
+        Native engine: look again at the pixels where a particle is missing for a few frames between two detections.
     minimum_length : int or None
         Tracks with fewer detections are dropped; first of the filters after linking.
     minimum_mass_linked, max_size, max_eccentricity : float or None
         Detections that fail one of these are dropped after linking and after ``minimum_length``; where one drops
         out in the middle of a track the gap stays explicit.
-    drift : "translation" or "none"
-        Whether the common motion of all particles is removed.
+    drift : "none", "translation", "rigid" or "affine"
+        Which part of the common motion of all particles is removed: nothing, the translation of the stage, its
+        translation and rotation, or these and the uniform strain of the sample.
+    drift_smoothing : float
+        Standard deviation in frames of a Gaussian that smooths the drift before it is removed; 0 for none.
+    drift_images : bool
+        Whether the translation is also measured from the images and compared.
     drift_minimum_particles : int
         Fewest particles from which drift is estimated: removing the mean motion of n free particles lowers their
         apparent diffusion coefficient by a factor 1 - 1/n.
@@ -51,7 +76,10 @@ class TrackConfig(Settings):
 
     table: ClassVar[str] = "track"
 
-    engine: Literal["trackpy"] = "trackpy"
+    engine: Literal["native", "trackpy"] = "trackpy"
+    shape: Literal["spot", "ring"] | None = None
+    refine: Literal["centroid", "likelihood", "joint"] | None = None
+    size_classes: int | None = Field(default=None, ge=1, le=6)
     precision: Literal["full", "trackpy"] = "full"
     diameter: int | None = Field(default=None, ge=3)
     invert: bool | None = None
@@ -67,11 +95,17 @@ class TrackConfig(Settings):
     memory: int = Field(default=3, ge=0)
     adaptive_stop: float | None = Field(default=None, gt=0)
     adaptive_step: float = Field(default=0.95, gt=0, lt=1)
+    gap_growth: float = Field(default=0.5, ge=0, le=1)
+    prediction: Literal["none", "drift", "velocity"] = "drift"
+    close_gaps: int = Field(default=0, ge=0)
+    refind: bool = False
     minimum_length: int | None = Field(default=None, ge=1)
     minimum_mass_linked: float | None = Field(default=None, ge=0)
     max_size: float | None = Field(default=None, gt=0)
     max_eccentricity: float | None = Field(default=None, gt=0)
-    drift: Literal["translation", "none"] = "translation"
+    drift: Literal["none", "translation", "rigid", "affine"] = "translation"
+    drift_smoothing: float = Field(default=0.0, ge=0)
+    drift_images: bool = False
     drift_minimum_particles: int = Field(default=20, ge=2)
 
     @field_validator("diameter", "smoothing")
@@ -92,6 +126,9 @@ SUGGESTED = ("invert", "diameter", "separation", "threshold", "minmass", "search
 
 LOCATE_SETTINGS = (
     "engine",
+    "shape",
+    "refine",
+    "size_classes",
     "precision",
     "diameter",
     "invert",

@@ -9,10 +9,8 @@ from colloid_cg.errors import DataError
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import FLAG_EDGE, FrameStack
 from colloid_cg.tracking.config import TrackConfig, check_against, require_resolved
+from colloid_cg.tracking.detections import Detections, no_detections
 from colloid_cg.tracking.trackpy_engine import locate_frame
-
-DETECTION_COLUMNS = ("frame", "x", "y", "sigma_x", "sigma_y", "mass", "size", "ecc", "signal", "flags")
-"""Columns of a detection table, in order."""
 
 
 def locate(
@@ -59,7 +57,7 @@ def locate(
         if len(table):
             tables.append(table)
         progress(index - start + 1, stop - start)
-    return pd.concat(tables, ignore_index=True) if tables else _empty()
+    return pd.concat(tables, ignore_index=True) if tables else no_detections().table(0)
 
 
 def _located(stack: FrameStack, config: TrackConfig, index: int) -> pd.DataFrame:
@@ -71,14 +69,10 @@ def _located(stack: FrameStack, config: TrackConfig, index: int) -> pd.DataFrame
             action=f"raise track.minmass (now {config.minmass:g}) or track.diameter (now {config.diameter})",
         )
     if found.empty:
-        return _empty()
+        return no_detections().table(index)
     x, y = found["x"].to_numpy(), found["y"].to_numpy()
     edge = np.minimum.reduce([x + 0.5, y + 0.5, stack.width - 0.5 - x, stack.height - 0.5 - y])
-    flags = np.where(edge < (config.diameter or 0) / 2, FLAG_EDGE, 0).astype("int32")
-    table = found.assign(frame=np.int64(index), sigma_x=found["ep"], sigma_y=found["ep"], flags=flags)
-    return table[list(DETECTION_COLUMNS)]
-
-
-def _empty() -> pd.DataFrame:
-    kinds = dict.fromkeys(DETECTION_COLUMNS, "float64") | {"frame": "int64", "flags": "int32"}
-    return pd.DataFrame({name: pd.Series(dtype=kinds[name]) for name in DETECTION_COLUMNS})
+    flags = np.where(edge < (config.diameter or 0) / 2, FLAG_EDGE, 0)
+    known = {name: found[name].to_numpy() for name in ("mass", "size", "ecc", "signal")}
+    error = found["ep"].to_numpy()
+    return Detections.at(x, y, **known, sigma_x=error, sigma_y=error, flags=flags).table(index)

@@ -1,0 +1,106 @@
+"""What the pixels of a movie are made of: noise, bad pixels, background and the light of its particles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from colloid_cg.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpotClass:
+    """One population of particles that look alike.
+
+    Parameters
+    ----------
+    width : float
+        Standard deviation of the Gaussian spot in px (before integration over a pixel).
+    amplitude, amplitude_spread : float
+        Median and robust standard deviation of the peak height above the background in grey levels; positive
+        for bright particles, negative for dark ones.
+    share : float
+        Fraction of the detections.
+    profile : tuple of (radius, value) or None
+        Radial profile of a particle that is no Gaussian spot (ring, disc), at increasing radii in px, scaled so
+        that its largest absolute value is 1; None for a spot.
+    """
+
+    width: float
+    amplitude: float
+    amplitude_spread: float = 0.0
+    share: float = 1.0
+    profile: tuple[tuple[float, float], ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageModel:
+    """Estimated once from frames spread over the movie, then the same for every frame.
+
+    Parameters
+    ----------
+    noise_offset, noise_slope : float
+        The variance of a pixel of mean grey level g is ``noise_offset + noise_slope * g`` (grey levels^2): read
+        noise, black level and rounding in the first, photon noise in the second (photon transfer, Janesick 2007,
+        doi:10.1117/3.725073).
+    background : float
+        Median grey level between the particles.
+    classes : tuple of SpotClass
+        Ordered by width.
+    hot_pixels : tuple of (row, column)
+        Pixels that do not follow the picture; they are given no weight.
+    background_scale : float
+        Length in px over which the background varies; infinite where it is flat.
+    """
+
+    noise_offset: float
+    noise_slope: float
+    background: float
+    classes: tuple[SpotClass, ...] = ()
+    hot_pixels: tuple[tuple[int, int], ...] = ()
+    background_scale: float = float("inf")
+
+    def variance(self, level: np.ndarray) -> np.ndarray:
+        """Return the variance of pixels of mean grey level ``level``, never below a thousandth of the floor."""
+        floor = max(1e-3 * (self.noise_offset + self.noise_slope * self.background), 1e-12)
+        return np.maximum(self.noise_offset + self.noise_slope * np.asarray(level, dtype=float), floor)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary."""
+        content = asdict(self)
+        scale = content["background_scale"]
+        return content | {"background_scale": scale if np.isfinite(scale) else None}
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any]) -> ImageModel:
+        """Return the model written by :meth:`as_dict`.
+
+        Raises
+        ------
+        InputError
+            If a part is missing or unknown.
+        """
+        try:
+            classes = tuple(
+                SpotClass(**(dict(item) | {"profile": _pairs(item["profile"])})) for item in content["classes"]
+            )
+            scale = content["background_scale"]
+            changed = {
+                "classes": classes,
+                "hot_pixels": tuple((int(row), int(column)) for row, column in content["hot_pixels"]),
+                "background_scale": float("inf") if scale is None else float(scale),
+            }
+            return cls(**(dict(content) | changed))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"an image model that cannot be read ({error})",
+                expected="the content written by inspect",
+                action="run inspect or track again",
+            ) from error
+
+
+def _pairs(profile: Any) -> tuple[tuple[float, float], ...] | None:
+    return None if profile is None else tuple((float(radius), float(value)) for radius, value in profile)
