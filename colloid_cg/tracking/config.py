@@ -31,8 +31,8 @@ class TrackConfig(Settings):
     size_classes : int or None
         Number of populations of different width for ``refine = "joint"``.
     precision : "full" or "trackpy"
-        trackpy engine only. "full": the filtered picture keeps 31 bits whatever the type of the pixels, so that 8-bit, 16-bit and
-        float versions of a picture give the same positions. "trackpy": trackpy's own path, which rounds the
+        trackpy engine only. "full": the filtered picture keeps 31 bits whatever the type of the pixels, so that
+        8-bit, 16-bit and float versions of a picture give the same positions. "trackpy": trackpy's own path, which rounds the
         local background to whole grey levels and stretches the filtered picture to the type of the file
         (8 bits for 8-bit and for float movies); use it to reproduce numbers published with trackpy.
     diameter : odd int or None
