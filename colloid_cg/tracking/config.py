@@ -32,9 +32,9 @@ class TrackConfig(Settings):
         Number of populations of different width for ``refine = "joint"``.
     precision : "full" or "trackpy"
         trackpy engine only. "full": the filtered picture keeps 31 bits whatever the type of the pixels, so that
-        8-bit, 16-bit and float versions of a picture give the same positions. "trackpy": trackpy's own path, which rounds the
-        local background to whole grey levels and stretches the filtered picture to the type of the file
-        (8 bits for 8-bit and for float movies); use it to reproduce numbers published with trackpy.
+        8-bit, 16-bit and float versions of a picture give the same positions. "trackpy": its own path, which
+        rounds the local background to whole grey levels and stretches the filtered picture to the type of the
+        file (8 bits for 8-bit and for float movies); use it to reproduce numbers published with trackpy.
     diameter : odd int or None
         Size of the neighbourhood a particle is measured in.
     invert : bool or None
