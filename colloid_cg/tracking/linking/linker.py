@@ -10,13 +10,15 @@ from scipy.spatial import cKDTree
 from colloid_cg.errors import ConfigError, DataError, InputError
 from colloid_cg.tracking.config import TrackConfig
 from colloid_cg.tracking.linking.assignment import components
+from colloid_cg.tracking.linking.live import LiveTracks
 from colloid_cg.tracking.linking.marginals import marginals
 from colloid_cg.tracking.linking.matching import Matched, Rules, match
 from colloid_cg.tracking.linking.motion import SharedMotion
-from colloid_cg.tracking.linking.step_model import StepModel
+from colloid_cg.tracking.linking.step_model import StepModel, row_sums
 
-_FIRST_ROUNDS = 10  # of learning from the first frames, in which nothing is known yet
-_MEMORY_OF_VELOCITY = 0.5
+_FIRST_ROUNDS = 10  # of learning from the first frames, in which little is known yet
+_CONVERGED = 1e-3
+_SAMPLE = 500  # particles whose neighbours are looked for
 _LARGEST = 1e12  # px; beyond it a double no longer resolves a pixel well
 
 
@@ -36,52 +38,11 @@ class Links:
     confidence: np.ndarray
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Tracks:
-    """Tracks that may go on, every field an array with one row per track.
-
-    Parameters
-    ----------
-    particle, last_frame : int64, shape (m,)
-    last : float64, shape (m, d)
-        Last position in px.
-    carried : float64, shape (m, d)
-        The same, moved on with the motion predicted for the frames since then.
-    velocity : float64, shape (m, d)
-        Recent velocity in px per frame; NaN where the track has one detection.
-    young : bool, shape (m,)
-        Whether the track has one detection and began after the first frame: perhaps a false one.
-    """
-
-    particle: np.ndarray
-    last_frame: np.ndarray
-    last: np.ndarray
-    carried: np.ndarray
-    velocity: np.ndarray
-    young: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.particle)
-
-    def select(self, chosen: np.ndarray) -> Tracks:
-        """Return the tracks of a mask or of an index array."""
-        return Tracks(**{item.name: getattr(self, item.name)[chosen] for item in fields(self)})
-
-    def joined(self, other: Tracks) -> Tracks:
-        """Return these tracks, then others."""
-        return Tracks(
-            **{
-                item.name: np.concatenate([getattr(self, item.name), getattr(other, item.name)])
-                for item in fields(self)
-            }
-        )
-
-
 class Linker:
     """Join detections into tracks, one frame at a time.
 
-    Each frame is paired with the tracks before it at the least total cost (squared distance from where the track is expected;
-    search range squared for a track that is not continued), exactly and whatever the number of particles.
+    Each frame is paired with the tracks before it at the least total cost (squared distance from where the track is
+    expected; search range squared for a track that is not continued), exactly and whatever the number of particles.
 
     Parameters
     ----------
@@ -96,14 +57,14 @@ class Linker:
                 expected="the largest step a particle makes between two frames, in px",
                 action="call resolve(config, suggest(stack, config)) first, or give the value",
             )
-        self._config = config
+        self._memory = config.memory
         self._rules = Rules(
             search_range=config.search_range,
             gap_growth=config.gap_growth,
             prediction=config.prediction,
             minimum_particles=config.drift_minimum_particles,
         )
-        self._tracks: Tracks | None = None
+        self._tracks: LiveTracks | None = None
         self._model = StepModel.unknown(2, config.memory)
         self._motion = SharedMotion.none(2)
         self._frame = -1
@@ -129,7 +90,7 @@ class Linker:
 
     @property
     def spacing(self) -> float | None:
-        """Median distance of a particle to its nearest neighbour (px) in frames 1, 2, 4, 8, ...; None if unknown."""
+        """Median distance of a particle to its nearest neighbour (px) in frames 1, 4, 16, ...; None if unknown."""
         return float(np.median(self._spacings)) if len(self._spacings) else None
 
     @property
@@ -150,108 +111,101 @@ class Linker:
         Raises
         ------
         InputError
-            If frames come in the wrong order, or positions are not finite or have another shape.
+            If frames come in the wrong order, or positions have another shape.
+        DataError
+            If positions are not finite.
         """
-        positions = self._checked(frame, positions)
-        elapsed = frame - self._frame
-        self._model = self._model.including(positions)
-        if self._tracks is None:
-            self._model, self._motion = _for_dimension(positions, self._config.memory)
-            self._tracks = _begun(np.empty(0, np.int64), frame, positions[:0], young=False)
-        alive = self._tracks.select(frame - self._tracks.last_frame - 1 <= self._config.memory)
+        positions = _checked(frame, positions, after=self._frame)
         self._note_spacing(positions)
+        if self._tracks is None:
+            d = positions.shape[1]
+            self._model, self._motion = StepModel.unknown(d, self._memory), SharedMotion.none(d)
+            tracks = LiveTracks.begun(np.empty(0, np.int64), positions[:0], frame=frame, young=False)
+        else:
+            tracks = self._tracks.select(np.flatnonzero(frame - self._tracks.last_frame - 1 <= self._memory))
+        self._model = self._model.including(positions)
+        gap = frame - tracks.last_frame - 1
         matched = match(
-            alive.carried,
-            frame - alive.last_frame - 1,
-            alive.velocity,
+            tracks.carried,
+            gap,
+            tracks.velocity,
             positions,
-            elapsed=elapsed,
+            elapsed=frame - self._frame,
             motion=self._motion,
             surcharge=self._model.surcharge,
             rules=self._rules,
         )
-        confidence = self._learn(alive, frame - alive.last_frame - 1, matched, len(positions))
-        links = self._numbered(alive, matched, confidence, len(positions))
-        self._advance(alive, matched, links, frame, positions)
+        probability = self._learn(tracks, gap, matched, len(positions))
+        links = self._numbered(tracks, matched, probability, len(positions))
+        self._advance(tracks, matched, links, frame, positions)
         return links
-
-    def _checked(self, frame: int, positions: np.ndarray) -> np.ndarray:
-        positions = np.ascontiguousarray(positions, dtype=np.float64)
-        if frame <= self._frame:
-            raise InputError(
-                f"frame {frame} after frame {self._frame}", expected="frames in order", action="sort the detections"
-            )
-        if positions.ndim != 2 or positions.shape[1] not in (2, 3):
-            raise InputError(
-                f"positions of shape {positions.shape}",
-                expected="one row of two or three coordinates per particle",
-                action="pass an array of shape (n, 2) or (n, 3)",
-            )
-        if not (np.abs(positions) < _LARGEST).all():
-            raise DataError(
-                f"positions in frame {frame} that are not finite numbers of pixels",
-                expected="coordinates in px",
-                action="drop those rows: a missed detection is a missing row",
-            )
-        return positions
 
     def _note_spacing(self, positions: np.ndarray) -> None:
         self._n_frames += 1
-        if self._n_frames & (self._n_frames - 1) == 0 and len(positions) > 1:
-            nearest = cKDTree(positions).query(positions, k=2)[0][:, 1]
+        # frames 1, 4, 16, ...: a handful however long the movie
+        if self._n_frames.bit_count() == 1 and self._n_frames.bit_length() % 2 == 1 and len(positions) > 1:
+            sample = positions[:: max(1, len(positions) // _SAMPLE)]
+            nearest = cKDTree(positions).query(sample, k=2)[0][:, 1]
             self._spacings = np.append(self._spacings, np.median(nearest))
 
-    def _learn(self, tracks: Tracks, gap: np.ndarray, matched: Matched, n_detections: int) -> np.ndarray:
+    def _learn(self, tracks: LiveTracks, gap: np.ndarray, matched: Matched, n_detections: int) -> np.ndarray:
         # probability of every candidate pair from what was known before; then this frame is taken in
+        if len(tracks) == 0:
+            return np.empty(0)
         first, rows = components(matched.row_start, matched.column, n_detections)
-        if len(rows):
-            self._largest_group = max(self._largest_group, int(np.diff(first).max()))
-        n_candidates = np.diff(matched.row_start)
-        pair_gap, pair_young = np.repeat(gap, n_candidates), np.repeat(tracks.young, n_candidates)
-        margin = self._rules.search_range
+        self._largest_group = max(self._largest_group, int(np.diff(first).max(initial=0)))
+        pair_gap = np.repeat(gap, np.diff(matched.row_start))
         start = self._model
-        knowledge = start if np.isfinite(start.variance[0]) else _guess(start, matched, pair_gap, gap, n_detections)
-        probability = np.zeros(len(matched.column))
-        for _ in range(1 if start.settled else _FIRST_ROUNDS):
-            odds = knowledge.odds(matched.squared, pair_gap, pair_young, margin)
-            probability = marginals(matched.row_start, matched.column, odds, first, rows, n_detections)
-            total = np.concatenate([[0.0], np.cumsum(probability)])
-            seen = total[matched.row_start[1:]] - total[matched.row_start[:-1]]
-            knowledge = start.updated(
-                squared=matched.squared,
-                gap=pair_gap,
-                probability=probability,
-                seen=seen,
-                track_gap=gap,
-                track_young=tracks.young,
+        known = start
+        if not np.isfinite(start.variance[0]):
+            # before anything is known: the links that were made are taken for certain
+            made = np.zeros(len(matched.column))
+            made[matched.pair[matched.pair >= 0]] = 1.0
+            known = start.updated(
+                squared=np.maximum(matched.squared, 1e-6),  # steps of zero would leave no room for any other
+                pair_gap=pair_gap,
+                probability=made,
+                seen=row_sums(matched.row_start, made),
+                gap=gap,
+                young=tracks.young,
                 n_detections=n_detections,
             )
-        self._model = knowledge
+        for _ in range(1 if start.settled else _FIRST_ROUNDS):
+            odds = known.odds(matched.row_start, matched.squared, gap, tracks.young, self.search_range)
+            probability: np.ndarray = marginals(matched.row_start, matched.column, odds, first, rows, n_detections)
+            before = known.variance[0]
+            known = start.updated(
+                squared=matched.squared,
+                pair_gap=pair_gap,
+                probability=probability,
+                seen=row_sums(matched.row_start, probability),
+                gap=gap,
+                young=tracks.young,
+                n_detections=n_detections,
+            )
+            if abs(known.variance[0] - before) <= _CONVERGED * before:
+                break
+        self._model = known
         return probability
 
-    def _numbered(self, tracks: Tracks, matched: Matched, probability: np.ndarray, n: int) -> Links:
-        particle = np.full(n, -1, dtype=np.int64)
-        confidence = np.full(n, np.nan)
-        pair = matched.pair[matched.pair >= 0]
-        particle[matched.column[pair]] = tracks.particle[matched.pair >= 0]
+    def _numbered(self, tracks: LiveTracks, matched: Matched, probability: np.ndarray, n: int) -> Links:
+        particle, confidence = np.full(n, -1, dtype=np.int64), np.full(n, np.nan)
+        going = np.flatnonzero(matched.pair >= 0)
+        pair = matched.pair[going]
+        particle[matched.column[pair]] = tracks.particle[going]
         confidence[matched.column[pair]] = probability[pair]
-        new = particle < 0
-        n_new = int(new.sum())
-        particle[new] = np.arange(self._n_tracks, self._n_tracks + n_new)
-        self._n_tracks += n_new
+        new = np.flatnonzero(particle < 0)
+        particle[new] = np.arange(self._n_tracks, self._n_tracks + len(new))
+        self._n_tracks += len(new)
         return Links(particle=particle, confidence=confidence)
 
-    def _advance(self, tracks: Tracks, matched: Matched, links: Links, frame: int, positions: np.ndarray) -> None:
+    def _advance(self, tracks: LiveTracks, matched: Matched, links: Links, frame: int, positions: np.ndarray) -> None:
         going = matched.pair >= 0
-        current = _begun(links.particle, frame, positions, young=self._n_frames > 1)
-        old, at = tracks.select(going), matched.column[matched.pair[going]]
-        current.young[at] = False
-        step = (positions[at] - old.last) / (frame - old.last_frame)[:, np.newaxis]
-        blend = _MEMORY_OF_VELOCITY * old.velocity + (1.0 - _MEMORY_OF_VELOCITY) * step
-        current.velocity[at] = np.where(np.isnan(old.velocity), step, blend)
-        lost = replace(tracks, carried=matched.predicted).select(~going)
-        lost = lost.select(frame - lost.last_frame <= self._config.memory)
-        self._tracks = current.joined(lost)
+        current = LiveTracks.begun(links.particle, positions, frame=frame, young=self._n_frames > 1)
+        on = np.flatnonzero(going)
+        current = current.followed_by(tracks.select(on), matched.column[matched.pair[on]])
+        lost = np.flatnonzero(~going & (frame - tracks.last_frame <= self._memory))
+        self._tracks = current.joined(replace(tracks, carried=matched.predicted).select(lost))
         self._motion = matched.motion
         self._frame = frame
 
@@ -262,9 +216,9 @@ class Linker:
             "spacings": self._spacings.copy(),
             "motion": self._motion.as_array(),
         }
-        state |= {f"model_{item.name}": np.array(getattr(self._model, item.name)) for item in fields(StepModel)}
+        state |= {f"model_{item.name}": getattr(self._model, item.name).copy() for item in fields(StepModel)}
         if self._tracks is not None:
-            state |= {f"tracks_{item.name}": getattr(self._tracks, item.name).copy() for item in fields(Tracks)}
+            state |= {f"tracks_{name}": getattr(self._tracks, name).copy() for name in LiveTracks.names()}
         return state
 
     @classmethod
@@ -275,42 +229,26 @@ class Linker:
         linker._frame, linker._n_tracks, linker._n_frames, linker._largest_group = counters
         linker._spacings = np.array(state["spacings"])
         linker._motion = SharedMotion.from_array(np.array(state["motion"]))
-        values = {item.name: np.array(state[f"model_{item.name}"]) for item in fields(StepModel)}
-        numbers = {name: float(value) for name, value in values.items() if value.ndim == 0}
-        linker._model = StepModel(**(values | numbers))
+        linker._model = StepModel(**{item.name: np.array(state[f"model_{item.name}"]) for item in fields(StepModel)})
         if "tracks_particle" in state:
-            linker._tracks = Tracks(**{item.name: np.array(state[f"tracks_{item.name}"]) for item in fields(Tracks)})
+            linker._tracks = LiveTracks(**{name: np.array(state[f"tracks_{name}"]) for name in LiveTracks.names()})
         return linker
 
 
-def _for_dimension(positions: np.ndarray, memory: int) -> tuple[StepModel, SharedMotion]:
-    d = positions.shape[1]
-    return StepModel.unknown(d, memory).including(positions), SharedMotion.none(d)
-
-
-def _begun(particle: np.ndarray, frame: int, positions: np.ndarray, *, young: bool) -> Tracks:
-    return Tracks(
-        particle=particle,
-        last_frame=np.full(len(particle), frame, dtype=np.int64),
-        last=positions.copy(),
-        carried=positions.copy(),
-        velocity=np.full(positions.shape, np.nan),
-        young=np.full(len(particle), young),
-    )
-
-
-def _guess(model: StepModel, matched: Matched, pair_gap: np.ndarray, gap: np.ndarray, n_detections: int) -> StepModel:
-    # before anything is known: the links that were chosen are taken for certain
-    certain = np.zeros(len(matched.column))
-    certain[matched.pair[matched.pair >= 0]] = 1.0
-    # distances of zero alone would leave no room for any other
-    squared = np.maximum(matched.squared, 1e-6)
-    return model.updated(
-        squared=squared,
-        gap=pair_gap,
-        probability=certain,
-        seen=(matched.pair >= 0).astype(float),
-        track_gap=gap,
-        track_young=np.zeros(len(gap), dtype=bool),
-        n_detections=n_detections,
-    )
+def _checked(frame: int, positions: np.ndarray, *, after: int) -> np.ndarray:
+    positions = np.ascontiguousarray(positions, dtype=np.float64)
+    if frame <= after:
+        raise InputError(f"frame {frame} after frame {after}", expected="frames in order", action="sort the detections")
+    if positions.ndim != 2 or positions.shape[1] not in (2, 3):
+        raise InputError(
+            f"positions of shape {positions.shape}",
+            expected="one row of two or three coordinates per particle",
+            action="pass an array of shape (n, 2) or (n, 3)",
+        )
+    if not (np.abs(positions) < _LARGEST).all():
+        raise DataError(
+            f"positions in frame {frame} that are not finite numbers of pixels",
+            expected="coordinates in px",
+            action="drop those rows: a missed detection is a missing row",
+        )
+    return positions

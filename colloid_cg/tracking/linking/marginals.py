@@ -46,6 +46,9 @@ def marginals(
     message = np.zeros(len(weight))
     for c in range(len(first) - 1):
         group = rows[first[c] : first[c + 1]]
+        if len(group) == 1:
+            _one_against_many(row_start, weight, group, probability)
+            continue
         n_members = 0
         for i in group:
             for e in range(row_start[i], row_start[i + 1]):
@@ -53,7 +56,7 @@ def marginals(
                     local[column[e]] = n_members
                     members[n_members] = column[e]
                     n_members += 1
-        if len(group) == 1 or n_members == 1:
+        if n_members == 1:
             _one_against_many(row_start, weight, group, probability)
         elif n_members <= _EXACT:
             _exact_by_columns(row_start, column, weight, group, local, n_members, probability)

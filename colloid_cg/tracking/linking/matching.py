@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from numba import njit
 
 from colloid_cg.tracking.linking.assignment import assign
 from colloid_cg.tracking.linking.candidates import candidates
@@ -93,19 +95,17 @@ def match(
     ranges = reach * np.sqrt(growth[gap])
     fresh = gap <= elapsed - 1
     motion = _starting_motion(carried[fresh], detections, elapsed=elapsed, motion=motion, rules=rules)
-    for attempt in range(_ATTEMPTS[rules.prediction]):
+    for _ in range(_ATTEMPTS[rules.prediction]):
         predicted = carried + elapsed * _velocities(carried, velocity, motion, rules)
         row_start, column, squared = candidates(predicted, ranges, detections, reach)
-        pair_gap = np.repeat(gap, np.diff(row_start))
-        cost = squared / growth[pair_gap] * (1.0 - added[pair_gap] / reach**2) + added[pair_gap]
-        # within rounding of the search range a pair is as good as none, and is then made
-        pair = assign(row_start, column, np.minimum(cost, reach**2), reach**2, len(detections))
+        cost = _costs(row_start, squared, (1.0 - added / reach**2)[gap] / growth[gap], added[gap], reach**2)
+        pair = assign(row_start, column, cost, reach**2, len(detections))
         linked = np.flatnonzero((pair >= 0) & fresh)
         found = detections[column[pair[linked]]]
         new = _estimated(carried[linked], (found - carried[linked]) / elapsed, motion, rules)
-        change = elapsed * (new.at(carried) - motion.at(carried)) if len(carried) else np.zeros((1, 1))
+        change = elapsed * (new.at(carried) - motion.at(carried))
         motion = new
-        if np.sqrt((change**2).sum(axis=1).max()) <= _WORTH_REPEATING * reach:
+        if (change**2).sum(axis=1).max(initial=0.0) <= (_WORTH_REPEATING * reach) ** 2:
             break
     return Matched(row_start=row_start, column=column, squared=squared, pair=pair, predicted=predicted, motion=motion)
 
@@ -140,7 +140,17 @@ def _starting_motion(
     totals = []
     for guess in (sample, sample + moved):
         row_start, _, squared = candidates(guess, ranges, detections, reach)
-        totals.append(
-            sum(squared[a:b].min(initial=reach**2) for a, b in zip(row_start[:-1], row_start[1:], strict=True))
-        )
+        totals.append(sum(squared[a:b].min(initial=reach**2) for a, b in pairwise(row_start)))
     return motion if totals[1] <= totals[0] else SharedMotion.none(carried.shape[1])
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _costs(
+    row_start: np.ndarray, squared: np.ndarray, factor: np.ndarray, added: np.ndarray, unmatched: float
+) -> np.ndarray:
+    # within rounding of the search range a pair is as good as none, and is then made
+    cost = np.empty(len(squared))
+    for i in range(len(row_start) - 1):
+        for e in range(row_start[i], row_start[i + 1]):
+            cost[e] = min(factor[i] * squared[e] + added[i], unmatched)
+    return cost

@@ -1,13 +1,13 @@
 r"""What links look like in this movie, learnt while linking: lengths of steps, missed and false detections.
 
-A track that was seen g + 1 frames ago is seen again with probability :math:`q_g`, displaced by a Gaussian step of variance
-:math:`s_g^2` per axis; detections that belong to no track lie anywhere with density :math:`\lambda`. The odds of a pair at
-distance r against both being unpaired are
+A track that was seen g + 1 frames ago is seen again with probability :math:`q_g`, displaced by a Gaussian step of
+variance :math:`s_g^2` per axis; detections that belong to no track lie anywhere with density :math:`\lambda`. The odds
+of a pair at distance r against both being unpaired are
 
 .. math:: w = \frac{q_g}{1 - q_g}\,\frac{\exp(-r^2 / 2 s_g^2)}{\lambda\,(2 \pi s_g^2)^{d/2}} .
 
-All of :math:`q, s^2, \lambda` are running means in which every pair counts with its probability (expectation-maximisation, one
-step per frame; Cappe and Moulines, J. R. Stat. Soc. B 71, 593 (2009), doi:10.1111/j.1467-9868.2009.00698.x).
+All of :math:`q, s^2, \lambda` are running means in which every pair counts with its probability: expectation-maximisation,
+one step per frame (Cappe and Moulines, J. R. Stat. Soc. B 71, 593 (2009), doi:10.1111/j.1467-9868.2009.00698.x).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numba import njit
 
 FORGETTING = 1e5
 """Number of links after which older ones have lost most of their weight: the motion may change during a movie."""
@@ -37,7 +38,7 @@ class StepModel:
     seen, watched : arrays, shape (2, memory + 1)
         Expected number of tracks seen again, and number of tracks looked for; row 0 are tracks of one detection
         (often false ones), row 1 all others.
-    unpaired, frames : float
+    unpaired, frames : array, shape ()
         Expected number of detections of no track, in this number of frames.
     lower, upper : arrays, shape (d,)
         Corners of the field in which anything was detected (px).
@@ -47,8 +48,8 @@ class StepModel:
     squared: np.ndarray
     seen: np.ndarray
     watched: np.ndarray
-    unpaired: float
-    frames: float
+    unpaired: np.ndarray
+    frames: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
 
@@ -60,8 +61,8 @@ class StepModel:
             squared=np.zeros(memory + 1),
             seen=np.zeros((2, memory + 1)),
             watched=np.zeros((2, memory + 1)),
-            unpaired=0.0,
-            frames=0.0,
+            unpaired=np.zeros(()),
+            frames=np.zeros(()),
             lower=np.full(dimension, np.inf),
             upper=np.full(dimension, -np.inf),
         )
@@ -90,18 +91,22 @@ class StepModel:
     def density(self, margin: float) -> float:
         """Return how many detections of no track there are per frame and px^d; ``margin`` widens the field (px)."""
         field = float(np.prod(self.upper - self.lower + margin))
-        return (self.unpaired + 0.5) / ((self.frames + 0.5) * field)
+        return (float(self.unpaired) + 0.5) / ((float(self.frames) + 0.5) * field)
 
-    def odds(self, squared: np.ndarray, gap: np.ndarray, young: np.ndarray, margin: float) -> np.ndarray:
-        """Return the odds of pairs at the given squared distances against both being unpaired.
+    def odds(
+        self, row_start: np.ndarray, squared: np.ndarray, gap: np.ndarray, young: np.ndarray, margin: float
+    ) -> np.ndarray:
+        """Return the odds of pairs against both being unpaired, shape of ``squared``.
 
         Parameters
         ----------
-        squared : array, shape (n,)
+        row_start : int array, shape (m + 1,)
+            Where the pairs of each track begin.
+        squared : array, shape (number of pairs,)
             Squared distance from the predicted place, in px^2.
-        gap : int array, shape (n,)
+        gap : int array, shape (m,)
             Frames missed.
-        young : bool array, shape (n,)
+        young : bool array, shape (m,)
             Whether the track has one detection only.
         margin : float
             As in :meth:`density`.
@@ -109,7 +114,7 @@ class StepModel:
         variance, detection = self.variance, self.detection
         height = detection / (1.0 - detection) / (2.0 * np.pi * variance) ** (len(self.lower) / 2.0)
         height /= self.density(margin)
-        result: np.ndarray = height[np.where(young, 0, 1), gap] * np.exp(-0.5 * squared / variance[gap])
+        result: np.ndarray = _decayed(row_start, squared, height[np.where(young, 0, 1), gap], variance[gap])
         return result
 
     def surcharge(self, scale: np.ndarray) -> np.ndarray:
@@ -137,32 +142,51 @@ class StepModel:
         self,
         *,
         squared: np.ndarray,
-        gap: np.ndarray,
+        pair_gap: np.ndarray,
         probability: np.ndarray,
         seen: np.ndarray,
-        track_gap: np.ndarray,
-        track_young: np.ndarray,
+        gap: np.ndarray,
+        young: np.ndarray,
         n_detections: int,
     ) -> StepModel:
         """Return the model after one more frame.
 
         Parameters
         ----------
-        squared, gap, probability : arrays, shape (number of pairs,)
+        squared, pair_gap, probability : arrays, shape (number of pairs,)
             Squared distance, gap and probability of every candidate pair.
-        seen, track_gap, track_young : arrays, shape (number of tracks,)
+        seen, gap, young : arrays, shape (number of tracks,)
             Probability that the track was seen, its gap, and whether it has one detection only.
         n_detections : int
         """
         length = len(self.pairs)
         keep = FORGETTING / (FORGETTING + n_detections)
-        cell = np.where(track_young, 0, length) + track_gap
+        cell = np.where(young, 0, length) + gap
         return replace(
             self,
-            pairs=keep * self.pairs + np.bincount(gap, probability, length),
-            squared=keep * self.squared + np.bincount(gap, probability * squared, length),
+            pairs=keep * self.pairs + np.bincount(pair_gap, probability, length),
+            squared=keep * self.squared + np.bincount(pair_gap, probability * squared, length),
             seen=keep * self.seen + np.bincount(cell, seen, 2 * length).reshape(2, length),
             watched=keep * self.watched + np.bincount(cell, minlength=2 * length).reshape(2, length),
             unpaired=keep * self.unpaired + max(n_detections - float(seen.sum()), 0.0),
             frames=keep * self.frames + 1.0,
         )
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _decayed(row_start: np.ndarray, squared: np.ndarray, height: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    result = np.empty(len(squared))
+    for i in range(len(row_start) - 1):
+        for e in range(row_start[i], row_start[i + 1]):
+            result[e] = height[i] * np.exp(-0.5 * squared[e] / variance[i])
+    return result
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def row_sums(row_start: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the sum of the values of each row of a sparse matrix, shape (m,)."""
+    result = np.zeros(len(row_start) - 1)
+    for i in range(len(result)):
+        for e in range(row_start[i], row_start[i + 1]):
+            result[i] += values[e]
+    return result
