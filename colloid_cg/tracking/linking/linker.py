@@ -57,9 +57,9 @@ class Linker:
                 expected="the largest step a particle makes between two frames, in px",
                 action="call resolve(config, suggest(stack, config)) first, or give the value",
             )
-        self._memory = config.memory
         self._rules = Rules(
             search_range=config.search_range,
+            memory=config.memory,
             gap_growth=config.gap_growth,
             prediction=config.prediction,
             minimum_particles=config.drift_minimum_particles,
@@ -119,10 +119,10 @@ class Linker:
         self._note_spacing(positions)
         if self._tracks is None:
             d = positions.shape[1]
-            self._model, self._motion = StepModel.unknown(d, self._memory), SharedMotion.none(d)
+            self._model, self._motion = StepModel.unknown(d, self._rules.memory), SharedMotion.none(d)
             tracks = LiveTracks.begun(np.empty(0, np.int64), positions[:0], frame=frame, young=False)
         else:
-            tracks = self._tracks.select(np.flatnonzero(frame - self._tracks.last_frame - 1 <= self._memory))
+            tracks = self._tracks.select(np.flatnonzero(frame - self._tracks.last_frame - 1 <= self._rules.memory))
         self._model = self._model.including(positions)
         gap = frame - tracks.last_frame - 1
         matched = match(
@@ -204,7 +204,7 @@ class Linker:
         current = LiveTracks.begun(links.particle, positions, frame=frame, young=self._n_frames > 1)
         on = np.flatnonzero(going)
         current = current.followed_by(tracks.select(on), matched.column[matched.pair[on]])
-        lost = np.flatnonzero(~going & (frame - tracks.last_frame <= self._memory))
+        lost = np.flatnonzero(~going & (frame - tracks.last_frame <= self._rules.memory))
         self._tracks = current.joined(replace(tracks, carried=matched.predicted).select(lost))
         self._motion = matched.motion
         self._frame = frame

@@ -25,6 +25,7 @@ class Rules:
     """Settings of the pairing (see :class:`~colloid_cg.tracking.config.TrackConfig`)."""
 
     search_range: float
+    memory: int
     gap_growth: float
     prediction: str
     minimum_particles: int
@@ -88,7 +89,7 @@ def match(
     rules : Rules
     """
     reach = rules.search_range
-    growth = (1.0 + np.arange(gap.max(initial=0) + 1)) ** (2.0 * rules.gap_growth)
+    growth = (1.0 + np.arange(rules.memory + 1)) ** (2.0 * rules.gap_growth)
     added = np.zeros_like(growth)
     if rules.gap_growth > 0.0:
         added = np.minimum(surcharge(growth), _LARGEST_SURCHARGE * reach**2)

@@ -6,8 +6,8 @@ of a pair at distance r against both being unpaired are
 
 .. math:: w = \frac{q_g}{1 - q_g}\,\frac{\exp(-r^2 / 2 s_g^2)}{\lambda\,(2 \pi s_g^2)^{d/2}} .
 
-All of :math:`q, s^2, \lambda` are running means in which every pair counts with its probability: expectation-maximisation,
-one step per frame (Cappe and Moulines, J. R. Stat. Soc. B 71, 593 (2009), doi:10.1111/j.1467-9868.2009.00698.x).
+All of :math:`q, s^2, \lambda` are running means in which every pair counts with its probability:
+expectation-maximisation, one step per frame (Cappe and Moulines, J. R. Stat. Soc. B 71, 593 (2009), doi:10.1111/j.1467-9868.2009.00698.x).
 """
 
 from __future__ import annotations
