@@ -3,7 +3,13 @@
 from colloid_cg.tracking.assemble import assemble, track
 from colloid_cg.tracking.choices import Choice
 from colloid_cg.tracking.config import LOCATE_SETTINGS, TrackConfig, check_against
-from colloid_cg.tracking.drift import estimate_drift, remove_drift, subtract_drift
+from colloid_cg.tracking.drift import (
+    estimate_drift,
+    estimate_motion,
+    remove_common_motion,
+    remove_drift,
+    subtract_drift,
+)
 from colloid_cg.tracking.importing import ImportConfig, import_table
 from colloid_cg.tracking.linking import keep_good, keep_long, link
 from colloid_cg.tracking.locate import locate
@@ -20,12 +26,14 @@ __all__ = [
     "camera_positions",
     "check_against",
     "estimate_drift",
+    "estimate_motion",
     "import_table",
     "keep_good",
     "keep_long",
     "link",
     "locate",
     "quality",
+    "remove_common_motion",
     "remove_drift",
     "resolve",
     "subtract_drift",
