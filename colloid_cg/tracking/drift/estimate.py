@@ -60,9 +60,10 @@ def estimate_motion(
 class MotionEstimator:
     """Common motion of the frames added so far."""
 
-    def __init__(self, *, minimum_particles: int, edges: bool = True) -> None:
+    def __init__(self, *, minimum_particles: int) -> None:
         self.minimum = max(2, minimum_particles)
-        self.edges = edges
+        self.open_view = False
+        self.n_last = 0
         self.frame = -1
         self.first: int | None = None
         self.centre = np.zeros(2)
@@ -102,7 +103,6 @@ class MotionEstimator:
         else:
             for _ in range(self.frame + 1, frame):
                 self._take(np.empty(0, dtype=np.int64), np.empty((0, 2)))
-            self.frame = frame - 1
             self._welcome(particle)
             slot = np.searchsorted(self.ids, particle)
             linked = self.seen[slot] == frame - 1
@@ -113,6 +113,7 @@ class MotionEstimator:
         consecutive = (self.seen[slot] == frame - 1)[:, None]
         self.before[slot] = np.where(consecutive, self.last[slot], np.nan)
         self.last[slot], self.seen[slot] = positions, frame
+        self.n_last = len(slot)
         self.lower = np.minimum(self.lower, positions.min(axis=0))
         self.upper = np.maximum(self.upper, positions.max(axis=0))
         if frame % FORGET_AFTER == 0:
@@ -122,6 +123,7 @@ class MotionEstimator:
         """Take the step to the next frame with the particles that are in both."""
         n = len(slot)
         self.n_particles.append(n)
+        self.open_view |= n < self.n_last
         if n < self.minimum and self.thin is None:
             self.thin = self.path.copied()
         links = Links(
@@ -130,6 +132,7 @@ class MotionEstimator:
             before=self.before[slot] - self.centre,
             lower=self.lower - self.centre,
             upper=self.upper - self.centre,
+            open_view=self.open_view,
         )
         for path, minimum in ((self.path, self.minimum), (self.thin, 2)):
             if path is None:
@@ -137,7 +140,7 @@ class MotionEstimator:
             if n < minimum:
                 path.leave(n)
             else:
-                path.advance(fit_step(links, minimum_particles=minimum, edges=self.edges), slot, n)
+                path.advance(fit_step(links, minimum_particles=minimum), slot, n)
 
     def _welcome(self, particle: np.ndarray) -> None:
         slot = np.searchsorted(self.ids, particle)

@@ -1,8 +1,8 @@
 """The common motion summed over the frames, with an error that follows each particle through the movie.
 
 With the homogeneous step S_k = (1 + A_k | t_k) the map from the first frame is M_t = S_t M_{t-1}. An error dS_k in
-one step gives dM_t = S_t dM_{t-1} + dS_t M_{t-1}. Each particle i carries its own share psi_i of dM, so that its localisation
-error, which enters two steps with opposite signs, cancels; particles are independent of each other:
+one step gives dM_t = S_t dM_{t-1} + dS_t M_{t-1}. Each particle i carries its own share psi_i of dM, so that its
+localisation error, which enters two steps with opposite signs, cancels; particles are independent of each other:
 
     cov M_t = sum_i psi_i psi_i^T.
 """

@@ -22,7 +22,8 @@ class Links:
     """Particles seen in frames k - 1 and k: positions in k - 1 and displacements to k; where they were in k - 2.
 
     All (n, 2), in px, positions relative to the centre of the motion; ``before`` is NaN for particles that were not
-    seen in k - 2. ``lower, upper`` (2,) bound the region where particles have been seen so far.
+    seen in k - 2. ``lower, upper`` (2,) bound the region where particles have been seen so far; ``open_view`` says
+    that some were lost from one frame to the next.
     """
 
     position: np.ndarray
@@ -30,6 +31,7 @@ class Links:
     before: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
+    open_view: bool
 
     def __len__(self) -> int:
         return len(self.position)
@@ -71,7 +73,7 @@ class Step:
     n_left_out: int
 
 
-def fit_step(links: Links, *, minimum_particles: int, edges: bool = True) -> Step:
+def fit_step(links: Links, *, minimum_particles: int) -> Step:
     """Return the common motion of one step.
 
     Two effects would make a sample at rest seem to shrink, by a little in every step, and they add up:
@@ -79,19 +81,19 @@ def fit_step(links: Links, *, minimum_particles: int, edges: bool = True) -> Ste
     - The localisation error e of frame k - 1 enters the position and, with the other sign, the displacement: ordinary
       least squares gives A = -var e / var x. The position in frame k - 2, whose error is independent of both, is
       therefore the instrument: A = D^T Z (X^T Z)^-1 with rows (x, y, 1) of Z from k - 2 and of X from k - 1.
-    - Of the particles near the edge of the view those that step outwards are not seen again. Only particles that were
-      ``EDGE_MARGIN`` standard deviations of a step inside in frame k - 2 are used (a choice by x in k - 1 would again
-      depend on e).
+    - Of the particles near the edge of the view those that step outwards are not seen again. Where particles get lost
+      at all, only those that were ``EDGE_MARGIN`` standard deviations of a step inside in frame k - 2 are used (a
+      choice by x in k - 1 would again depend on e).
 
     The mean displacement, which neither affects, is that of all particles. Displacements more than ``OUTLIER_CUT``
     robust standard deviations off the motion are left out of both, and the fit is repeated once.
     """
     everything = np.ones(len(links), dtype=bool)
-    chosen = _for_gradient(links, everything, minimum_particles, edges)
+    chosen = _for_gradient(links, everything, minimum_particles)
     fit = _gradient(links, chosen)
     good = _not_jumping(links.displacement - _common(links, everything, fit))
     if not good.all():
-        fit = _gradient(links, _for_gradient(links, good, minimum_particles, edges))
+        fit = _gradient(links, _for_gradient(links, good, minimum_particles))
     n = int(good.sum())
     mean = links.displacement[good].mean(axis=0)
     about = np.where(good[:, None], links.displacement - mean, 0.0)
@@ -123,11 +125,11 @@ class _Gradient:
     covariance: np.ndarray  # (3, 3) of a column of the coefficients, for displacements of unit variance
 
 
-def _for_gradient(links: Links, good: np.ndarray, minimum: int, edges: bool) -> np.ndarray:
+def _for_gradient(links: Links, good: np.ndarray, minimum: int) -> np.ndarray:
     """Return the particles for the fit of A: with an instrument and inside, if these are at least half of all."""
     known = good & np.isfinite(links.before[:, 0])
     choices = [known, good]
-    if edges and known.any():
+    if links.open_view and known.any():
         centred = links.displacement - np.median(links.displacement, axis=0)
         step = _NORMAL * float(np.median(np.abs(centred)))
         margin = EDGE_MARGIN * step + 2.0 * np.abs(links.displacement.mean(axis=0))
