@@ -4,7 +4,13 @@ from colloid_cg.tracking.assemble import assemble, track
 from colloid_cg.tracking.choices import Choice
 from colloid_cg.tracking.config import LOCATE_SETTINGS, TrackConfig, check_against
 from colloid_cg.tracking.detections import Detections
-from colloid_cg.tracking.drift import estimate_drift, remove_drift, subtract_drift
+from colloid_cg.tracking.drift import (
+    estimate_drift,
+    estimate_motion,
+    remove_common_motion,
+    remove_drift,
+    subtract_drift,
+)
 from colloid_cg.tracking.image_model import ImageModel, SpotClass
 from colloid_cg.tracking.importing import ImportConfig, import_table
 from colloid_cg.tracking.linking import keep_good, keep_long, link
@@ -27,12 +33,14 @@ __all__ = [
     "check_against",
     "estimate_drift",
     "estimate_image_model",
+    "estimate_motion",
     "import_table",
     "keep_good",
     "keep_long",
     "link",
     "locate",
     "quality",
+    "remove_common_motion",
     "remove_drift",
     "resolve",
     "subtract_drift",
