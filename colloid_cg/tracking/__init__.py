@@ -8,14 +8,28 @@ from colloid_cg.tracking.importing import ImportConfig, import_table
 from colloid_cg.tracking.linking import keep_good, keep_long, link
 from colloid_cg.tracking.locate import locate
 from colloid_cg.tracking.quality import camera_positions, quality
+from colloid_cg.tracking.scores import (
+    DetectionScores,
+    LinkScores,
+    TrackScores,
+    links_by_step,
+    match_detections,
+    score_detections,
+    score_links,
+    score_links_of_rows,
+    score_tracks,
+)
 from colloid_cg.tracking.suggest import Suggestion, resolve, suggest
 
 __all__ = [
     "LOCATE_SETTINGS",
     "Choice",
+    "DetectionScores",
     "ImportConfig",
+    "LinkScores",
     "Suggestion",
     "TrackConfig",
+    "TrackScores",
     "assemble",
     "camera_positions",
     "check_against",
@@ -24,10 +38,16 @@ __all__ = [
     "keep_good",
     "keep_long",
     "link",
+    "links_by_step",
     "locate",
+    "match_detections",
     "quality",
     "remove_drift",
     "resolve",
+    "score_detections",
+    "score_links",
+    "score_links_of_rows",
+    "score_tracks",
     "subtract_drift",
     "suggest",
     "track",
