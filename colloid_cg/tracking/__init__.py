@@ -17,17 +17,31 @@ from colloid_cg.tracking.linking import keep_good, keep_long, link
 from colloid_cg.tracking.locate import locate
 from colloid_cg.tracking.noise_model import estimate_image_model
 from colloid_cg.tracking.quality import camera_positions, quality
+from colloid_cg.tracking.scores import (
+    DetectionScores,
+    LinkScores,
+    TrackScores,
+    links_by_step,
+    match_detections,
+    score_detections,
+    score_links,
+    score_links_of_rows,
+    score_tracks,
+)
 from colloid_cg.tracking.suggest import Suggestion, resolve, suggest
 
 __all__ = [
     "LOCATE_SETTINGS",
     "Choice",
+    "DetectionScores",
     "Detections",
     "ImageModel",
     "ImportConfig",
+    "LinkScores",
     "SpotClass",
     "Suggestion",
     "TrackConfig",
+    "TrackScores",
     "assemble",
     "camera_positions",
     "check_against",
@@ -38,11 +52,17 @@ __all__ = [
     "keep_good",
     "keep_long",
     "link",
+    "links_by_step",
     "locate",
+    "match_detections",
     "quality",
     "remove_common_motion",
     "remove_drift",
     "resolve",
+    "score_detections",
+    "score_links",
+    "score_links_of_rows",
+    "score_tracks",
     "subtract_drift",
     "suggest",
     "track",
