@@ -7,7 +7,15 @@ import math
 import numpy as np
 from numba import njit
 
-from colloid_cg.tracking.spot_kernels import FIT_REACH, LIGHT_REACH, add_spot, gaussian, span
+from colloid_cg.tracking.spot_kernels import (
+    FIT_REACH,
+    LIGHT_REACH,
+    add_spot,
+    gaussian,
+    score_and_fisher,
+    solve,
+    span,
+)
 
 
 @njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
@@ -117,3 +125,25 @@ def misfit(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray) -> np.nd
         if total > 0.0:
             excess[n] = math.sqrt(max(surplus, 0.0) / total) / peak
     return excess
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def width_information(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray) -> np.ndarray:
+    """Return score and information of the width of each particle, peak and position eliminated, shape (n, 2).
+
+    s_t - F_tq F_qq^-1 s_q and F_tt - F_tq F_qq^-1 F_qt: their ratio is the step to the best width, the inverse of the
+    second its variance.
+    """
+    result = np.zeros((len(spots), 2))
+    work = np.empty((9, int(2.0 * LIGHT_REACH * np.max(spots[:, 3])) + 8)) if len(spots) else np.empty((9, 1))
+    score, fisher, inner, column = np.empty(4), np.empty((4, 4)), np.empty((3, 3)), np.empty(3)
+    for n in range(len(spots)):
+        spot = (spots[n, 0], spots[n, 1], spots[n, 2], spots[n, 3])
+        score_and_fisher(residual, weight, spot, work, score, fisher)
+        inner[:, :] = fisher[:3, :3]
+        column[:] = fisher[:3, 3]
+        if not solve(inner, column, 3):
+            continue
+        result[n, 0] = score[3] - (column * score[:3]).sum()
+        result[n, 1] = max(fisher[3, 3] - (column * fisher[:3, 3]).sum(), 0.0)
+    return result
