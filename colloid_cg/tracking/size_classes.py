@@ -14,7 +14,7 @@ from colloid_cg.tracking.crowd import Crowd, begin
 from colloid_cg.tracking.detections import Detections
 from colloid_cg.tracking.image_model import ImageModel, SpotClass
 from colloid_cg.tracking.joint import include_hidden, with_first_class
-from colloid_cg.tracking.spot_evidence import background_sums, width_information
+from colloid_cg.tracking.spot_evidence import width_information
 from colloid_cg.tracking.spot_kernels import FIT_REACH, PIXEL_VARIANCE
 from colloid_cg.tracking.width_mixture import Mixture, choose_mixture, fit_mixture
 
@@ -183,9 +183,8 @@ def _refined(crowds: Sequence[Crowd], table: np.ndarray) -> np.ndarray:
             crowd.fit_background()
         crowd.weigh()
         sums = width_information(crowd.residual, crowd.weight, crowd.spots)
-        square = background_sums(crowd.residual, crowd.weight, crowd.spots)[:, 1]
-        evidence.append(np.column_stack([crowd.species, crowd.spots[:, 2], square, sums, _inside(crowd)]))
-    species, peak, square, score, information, inside = np.concatenate(evidence).T
+        evidence.append(np.column_stack([crowd.species, crowd.spots[:, 2], sums, _inside(crowd)]))
+    species, peak, score, information, square, inside = np.concatenate(evidence).T
     rows = []
     for k, (width, old_peak, old_spread, _) in enumerate(table):
         own = (species == k) & (inside > 0) & (information > 0)
