@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from scipy.spatial import KDTree
@@ -56,22 +58,29 @@ def refine_joint(frame: np.ndarray, found: Detections, config: TrackConfig, mode
         height of the spot before integration over a pixel, ``mass`` 2 pi size^2 signal; ``ecc`` is not measured.
         FLAG_POOR_FIT: the residual within two widths exceeds noise by 15 % of the peak (rms).
     """
-    model = model if model.classes else with_first_class(frame, found, config, model)
+    if not has_classes(model):
+        model = with_first_class(frame, found, config, model)
     crowd = begin(frame, found.x, found.y, model, invert=bool(config.invert))
     settle(crowd)
     covariance = drop_spurious(crowd)
     return _detections(crowd, covariance, config) if len(crowd.spots) else no_detections()
 
 
+def has_classes(model: ImageModel) -> bool:
+    """Return whether width and amplitude of the particles are known."""
+    return bool(model.classes) and all(np.isfinite([item.width, item.amplitude]).all() for item in model.classes)
+
+
 def with_first_class(frame: np.ndarray, found: Detections, config: TrackConfig, model: ImageModel) -> ImageModel:
-    """Return the model with one class of width diameter / 5 and the peaks at the places found.
+    """Return the model with one class: its width if known, else diameter / 5, and the peaks at the places found.
 
     Raises
     ------
     ConfigError
         If neither a class nor a diameter is known.
     """
-    if config.diameter is None:
+    width = model.classes[0].width if model.classes else (config.diameter or 0) / 5.0
+    if width == 0.0:
         raise ConfigError(
             "neither a spot width nor track.diameter",
             expected="the size of the particles",
@@ -81,8 +90,8 @@ def with_first_class(frame: np.ndarray, found: Detections, config: TrackConfig, 
     column = np.clip(np.round(found.x).astype(int), 0, frame.shape[1] - 1)
     heights = np.abs(np.asarray(frame, dtype=float)[row, column] - model.background)
     amplitude = float(np.median(heights)) if len(heights) else 1.0
-    first = SpotClass(width=config.diameter / 5.0, amplitude=amplitude, amplitude_spread=0.5 * amplitude)
-    return ImageModel(**(vars(model) | {"classes": (first,)}))
+    first = SpotClass(width=width, amplitude=amplitude, amplitude_spread=0.5 * amplitude)
+    return replace(model, classes=(first,))
 
 
 def settle(crowd: Crowd, *, sweeps: int = MOST_SWEEPS) -> None:
