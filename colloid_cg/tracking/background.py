@@ -29,7 +29,9 @@ class Mesh:
         return int(self.rows.shape[1] * self.columns.shape[1])
 
     def picture(self, coefficients: np.ndarray) -> np.ndarray:
-        """Return the background in grey levels, shape (height, width)."""
+        """Return the background in grey levels, shape (height, width), or (1, 1) where it is constant."""
+        if self.size == 1:
+            return coefficients.reshape(1, 1)
         return np.asarray(self.rows @ coefficients.reshape(self.rows.shape[1], -1) @ self.columns.T)
 
     def at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -75,7 +75,8 @@ class Crowd:
 
     def fit_background(self) -> None:
         """Fit the background with the peaks of all particles eliminated."""
-        light = self.picture - self.residual - self.functions.picture(self.coefficients)
+        light = self.picture - self.residual
+        light -= self.functions.picture(self.coefficients)
         sums = background_sums(self.residual, self.weight, light, self.spots)
         change, self.covariance = solve_background(self.functions, self.residual, self.weight, self.spots, sums)
         self.coefficients = self.coefficients + change

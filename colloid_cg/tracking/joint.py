@@ -18,8 +18,9 @@ from colloid_cg.tracking.joint_errors import covariances
 from colloid_cg.tracking.spot_evidence import misfit
 from colloid_cg.tracking.spot_kernels import PIXEL_VARIANCE
 
-MOST_SWEEPS = 12
-CLASS_SWEEPS = 3  # sweeps after which classes are still changed
+MOST_SWEEPS = 10  # once the classes are settled
+FREE_SWEEPS = 2  # with a width of each particle
+CLASS_SWEEPS = 2  # with a new choice of classes before each
 CONVERGED = 2e-3  # px: largest move of the last sweep
 SIGNIFICANT = 5.0  # standard errors of its peak a particle must hold; 4.5e-7 false ones for each independent place
 FAINTEST = 0.25  # of the peak of its class: fainter ones are out of focus, or a misfit
@@ -94,21 +95,29 @@ def with_first_class(frame: np.ndarray, found: Detections, config: TrackConfig, 
     return replace(model, classes=(first,))
 
 
-def settle(crowd: Crowd, *, sweeps: int = MOST_SWEEPS) -> None:
-    """Sweep until nothing moves: classes in the first sweeps, then hidden particles once, then positions alone."""
-    looked = False
-    for number in range(sweeps):
-        if 0 < number <= CLASS_SWEEPS and len(crowd.classes) > 1:
+def settle(crowd: Crowd) -> None:
+    """Sweep until nothing moves.
+
+    Where there are several classes, each particle first has a width of its own for a few sweeps: a class decided next
+    to neighbours of the wrong width can be wrong with great confidence, and hold the neighbours there. Then follow
+    the classes, hidden particles once, and positions alone.
+    """
+    several = len(crowd.classes) > 1
+    free = range(1, 1 + FREE_SWEEPS) if several else range(0)
+    classes = range(free.stop, free.stop + CLASS_SWEEPS) if several else range(0)
+    begun = max(classes.stop, 2)
+    for number in range(begun + MOST_SWEEPS):
+        if number in classes:
             crowd.classify()
-        moves = crowd.move()
-        crowd.fit_background()
-        if number <= CLASS_SWEEPS:
+        moves = crowd.move(free_widths=number in free)
+        if number <= begun:
+            crowd.fit_background()
             crowd.weigh()
-        if number >= 1 and not looked:
-            looked = True
+        if number == begun - 1:
             include_hidden(crowd)
-        elif number >= CLASS_SWEEPS and moves.max(initial=0.0) < CONVERGED:
+        elif number > begun and moves.max(initial=0.0) < CONVERGED:
             break
+    crowd.fit_background()
 
 
 def include_hidden(crowd: Crowd) -> None:
