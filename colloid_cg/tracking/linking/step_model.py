@@ -99,8 +99,8 @@ class StepModel:
         overall = np.array([[self.mean_variance]]) * _FIRST_VARIANCES
         single = (self.squared[:, :1] / d + overall) / (self.pairs[:, :1] + 1.0)
         prior = single * (1.0 + np.arange(self.pairs.shape[1]))
-        result: np.ndarray = (self.squared / d + _PRIOR * prior) / (self.pairs + _PRIOR)
-        return np.maximum(result, _SMALLEST)
+        result: np.ndarray = np.maximum((self.squared / d + _PRIOR * prior) / (self.pairs + _PRIOR), _SMALLEST)
+        return result
 
     @property
     def transition(self) -> np.ndarray:
@@ -119,8 +119,9 @@ class StepModel:
     @property
     def detection(self) -> np.ndarray:
         """Probability that a track is seen again, shape (2, memory + 1)."""
-        result: np.ndarray = (self.seen + 0.5 * _PRIOR_SEEN) / (self.watched + _PRIOR_SEEN)
-        return np.minimum(result, 1.0 - 1e-9)
+        seen = (self.seen + 0.5 * _PRIOR_SEEN) / (self.watched + _PRIOR_SEEN)
+        result: np.ndarray = np.minimum(seen, 1.0 - 1e-9)
+        return result
 
     def density(self, margin: float) -> float:
         """Return how many detections of no track there are per frame and px^d; ``margin`` widens the field (px)."""
