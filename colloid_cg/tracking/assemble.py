@@ -10,7 +10,7 @@ from colloid_cg.errors import DataError, InputError
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import Box, FrameStack, Trajectories
 from colloid_cg.tracking.config import SUGGESTED, TrackConfig, check_against
-from colloid_cg.tracking.drift import remove_common_motion
+from colloid_cg.tracking.drift import check_with_images, remove_common_motion
 from colloid_cg.tracking.linking import keep_good, keep_long, link_reported, mark_gaps, renumbered
 from colloid_cg.tracking.locate import locate
 from colloid_cg.tracking.suggest import Suggestion, resolve, suggest
@@ -69,6 +69,9 @@ def assemble(detections: pd.DataFrame, stack: FrameStack, config: TrackConfig) -
     table = mark_gaps(renumbered(keep_good(table, config)))
     counts |= {"n_tracks_kept": int(table["particle"].nunique()), "n_detections_kept": len(table)}
     table, motion = remove_common_motion(table, config)
+    drift = motion.as_dict()
+    if config.drift_images:
+        drift["check"] = check_with_images(stack, motion, diameter=float(config.diameter or 9))
     box = Box(lower=(-0.5, -0.5), upper=(stack.width - 0.5, stack.height - 0.5), periodic=(False, False))
     return Trajectories(
         table=table,
@@ -82,7 +85,7 @@ def assemble(detections: pd.DataFrame, stack: FrameStack, config: TrackConfig) -
             "engine": config.engine,
             "settings": config.as_dict(),
             "counts": counts,
-            "drift": motion.as_dict(),
+            "drift": drift,
         },
     )
 
