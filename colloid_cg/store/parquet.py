@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class TableWriter:
         if self._writer is None:
             extra = {_KEY: json.dumps(self._metadata, sort_keys=True).encode()}
             schema = arrow.schema.with_metadata({**(arrow.schema.metadata or {}), **extra})
-            self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
+            self._writer = pq.ParquetWriter(self._path, schema, compression="zstd", **_encodings(schema))
         self._waiting.append(arrow.cast(self._writer.schema))
         self._rows += len(arrow)
         if self._rows >= ROWS_PER_GROUP:
@@ -66,6 +66,16 @@ class TableWriter:
         if self._writer is not None and rows:
             self._writer.write_table(held.slice(0, rows), row_group_size=ROWS_PER_GROUP)
         self._waiting, self._rows = [held.slice(rows)], self._rows - rows
+
+
+def _encodings(schema: pa.Schema) -> dict[str, Any]:
+    """Return how columns are packed: measured numbers never repeat, counters differ by little from row to row."""
+    packing = {"double": "BYTE_STREAM_SPLIT", "int64": "DELTA_BINARY_PACKED"}
+    kinds = {name: str(schema.field(name).type) for name in schema.names}
+    return {
+        "use_dictionary": [name for name, kind in kinds.items() if kind not in packing],
+        "column_encoding": {name: packing[kind] for name, kind in kinds.items() if kind in packing},
+    }
 
 
 @contextmanager
@@ -125,6 +135,15 @@ def read_table(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     with readable(path):
         arrow = pq.read_table(path)
     return arrow.to_pandas(), metadata_of(arrow.schema)
+
+
+def read_columns(path: Path, columns: Sequence[str] | None, *, keep: Sequence[str] = ()) -> pd.DataFrame:
+    """Return those of the named columns that a table has, and those of ``keep``; None stands for all."""
+    with readable(path), pq.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        chosen = names if columns is None else [name for name in names if name in columns or name in keep]
+        table: pd.DataFrame = file.read(columns=chosen).to_pandas()
+    return table
 
 
 def write_events(path: Path, events: EventTable) -> None:

@@ -1,25 +1,34 @@
 """Localisation, linking, drift: from frames to trajectories, each step open to inspection."""
 
-from colloid_cg.tracking.assemble import assemble, track
+from colloid_cg.tracking.assemble import assemble, finish, require_detections, track
 from colloid_cg.tracking.choices import Choice
 from colloid_cg.tracking.config import LOCATE_SETTINGS, TrackConfig, check_against
 from colloid_cg.tracking.drift import estimate_drift, remove_drift, subtract_drift
+from colloid_cg.tracking.finishing import survey
 from colloid_cg.tracking.importing import ImportConfig, import_table
+from colloid_cg.tracking.link_parts import LINK_SETTINGS, LINKED_BY, Attempt, attempts, with_links
 from colloid_cg.tracking.linking import keep_good, keep_long, link
 from colloid_cg.tracking.locate import locate
 from colloid_cg.tracking.quality import camera_positions, quality
 from colloid_cg.tracking.suggest import Suggestion, resolve, suggest
+from colloid_cg.tracking.trackpy_engine import OversizedSubnet
 
 __all__ = [
+    "LINKED_BY",
+    "LINK_SETTINGS",
     "LOCATE_SETTINGS",
+    "Attempt",
     "Choice",
     "ImportConfig",
+    "OversizedSubnet",
     "Suggestion",
     "TrackConfig",
     "assemble",
+    "attempts",
     "camera_positions",
     "check_against",
     "estimate_drift",
+    "finish",
     "import_table",
     "keep_good",
     "keep_long",
@@ -27,8 +36,11 @@ __all__ = [
     "locate",
     "quality",
     "remove_drift",
+    "require_detections",
     "resolve",
     "subtract_drift",
     "suggest",
+    "survey",
     "track",
+    "with_links",
 ]
