@@ -49,9 +49,9 @@ class TrackConfig(Settings):
     gap_growth : float
         Native engine: after a gap of g missed frames the search range is ``search_range * (1 + g)**gap_growth``; .5
         is what diffusion asks for, 0 what trackpy does.
-    prediction : "none", "drift" or "velocity"
-        Native engine: where a particle is looked for in the next frame. Where it was; moved by the common motion
-        of the frame before; or by its own recent velocity.
+    prediction : "none", "drift", "velocity" or "affine"
+        Native engine: where a particle is looked for in the next frame. Where it was; moved by the common
+        translation of all particles; by its own recent velocity; or by the common translation, rotation and strain.
     close_gaps : int
         Native engine: longest gap in frames that the second pass closes, after all frames are linked, by the best
         pairing of track ends with track starts over the whole movie; 0 leaves it out.
@@ -96,7 +96,7 @@ class TrackConfig(Settings):
     adaptive_stop: float | None = Field(default=None, gt=0)
     adaptive_step: float = Field(default=0.95, gt=0, lt=1)
     gap_growth: float = Field(default=0.5, ge=0, le=1)
-    prediction: Literal["none", "drift", "velocity"] = "drift"
+    prediction: Literal["none", "drift", "velocity", "affine"] = "drift"
     close_gaps: int = Field(default=0, ge=0)
     refind: bool = False
     minimum_length: int | None = Field(default=None, ge=1)
