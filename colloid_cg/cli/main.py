@@ -79,6 +79,8 @@ def announce(outcome: Any) -> None:
         workers = outcome.summary.get("workers", 0)
         by = f", located by {workers} worker{'s' if workers > 1 else ''}" if workers else ""
         note(f"{outcome.stage:<10} {outcome.seconds:.1f} s{by}")
+        for warning in outcome.summary.get("warnings") or ():
+            note(f"check: {warning}")
 
 
 def _finish(result: Any, folder: Path, *, as_json: bool) -> None:

@@ -72,7 +72,7 @@ def _linked(located: Located, folder: Path, attempt: tracking.Attempt, progress:
             place = {"done": np.array(index + 1), "attempt": np.array(mark)}
             write_arrays(folder / "checkpoint.npz", place | kept)
         progress(index + 1, len(links))
-    return Linked(located=located.paths, links=links, counts={"adaptive_stop": attempt.adaptive_stop})
+    return Linked(located=located.paths, links=links, counts=linker.report())
 
 
 def _stored(path: Path, links: Sequence[Path], mark: float) -> tuple[int, dict[str, np.ndarray] | None]:
@@ -104,10 +104,12 @@ def write_finished(job: Job, linked: Linked, video: FrameStack, config: TrackCon
         for table in _told(assembly.tables(linked.parts), n_parts, progress):
             writer.append(table)
     counts = assembly.header.metadata["counts"]
+    warnings = [counts["warning"]] if counts.get("warning") else []
     return {
         "detections": counts["n_detections"],
         "tracks": counts["n_tracks_kept"],
         "rows": counts["n_detections_kept"],
+        "warnings": warnings,
     }
 
 

@@ -3,7 +3,13 @@
 from colloid_cg.tracking.assemble import assemble, finish, require_detections, track
 from colloid_cg.tracking.choices import Choice
 from colloid_cg.tracking.config import LOCATE_SETTINGS, TrackConfig, check_against
-from colloid_cg.tracking.drift import estimate_drift, remove_drift, subtract_drift
+from colloid_cg.tracking.drift import (
+    estimate_drift,
+    estimate_motion,
+    remove_common_motion,
+    remove_drift,
+    subtract_drift,
+)
 from colloid_cg.tracking.finishing import survey
 from colloid_cg.tracking.importing import ImportConfig, import_table
 from colloid_cg.tracking.link_parts import LINK_SETTINGS, LINKED_BY, Attempt, attempts, with_links
@@ -28,6 +34,7 @@ __all__ = [
     "camera_positions",
     "check_against",
     "estimate_drift",
+    "estimate_motion",
     "finish",
     "import_table",
     "keep_good",
@@ -35,6 +42,7 @@ __all__ = [
     "link",
     "locate",
     "quality",
+    "remove_common_motion",
     "remove_drift",
     "require_detections",
     "resolve",

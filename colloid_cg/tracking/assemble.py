@@ -11,9 +11,9 @@ import pandas as pd
 
 from colloid_cg.errors import DataError, InputError
 from colloid_cg.progress import Progress, silent
-from colloid_cg.records import Box, FrameStack, Trajectories
+from colloid_cg.records import Box, CommonMotion, FrameStack, Trajectories
 from colloid_cg.tracking.config import SUGGESTED, TrackConfig, check_against
-from colloid_cg.tracking.drift import remove_drift, subtract_drift
+from colloid_cg.tracking.drift import estimate_motion
 from colloid_cg.tracking.finishing import NEEDED, Finisher, Parts, Survey, survey
 from colloid_cg.tracking.link_parts import link_whole
 from colloid_cg.tracking.linking import renumbered
@@ -72,7 +72,7 @@ def assemble(detections: pd.DataFrame, stack: FrameStack, config: TrackConfig) -
         linked = renumbered(table)
     else:
         require_detections(len(table))
-        linked, counts["adaptive_stop"] = link_whole(table, config)
+        linked, counts = link_whole(table, config)
     tracks = survey([linked["particle"].to_numpy()])
 
     def parts(columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
@@ -114,7 +114,7 @@ def finish(parts: Parts, tracks: Survey, stack: FrameStack, config: TrackConfig,
         What linking counted; goes into the metadata with the counts of the filters.
     """
     finisher = Finisher(tracks, config)
-    drift = measured_drift((finisher.finish(part) for part in parts(NEEDED)), config)
+    motion = common_motion((finisher.finish(part) for part in parts(NEEDED)), config)
     finisher.require_some()
     counts = {
         "n_detections": tracks.n_detections,
@@ -128,7 +128,7 @@ def finish(parts: Parts, tracks: Survey, stack: FrameStack, config: TrackConfig,
     def tables(parts: Parts) -> Iterator[pd.DataFrame]:
         again = Finisher(tracks, config)
         for part in parts():
-            yield without_drift(again.finish(part), drift)
+            yield motion.remove(again.finish(part))
 
     box = Box(lower=(-0.5, -0.5), upper=(stack.width - 0.5, stack.height - 0.5), periodic=(False, False))
     header = Trajectories(
@@ -143,25 +143,21 @@ def finish(parts: Parts, tracks: Survey, stack: FrameStack, config: TrackConfig,
             "engine": config.engine,
             "settings": config.as_dict(),
             "counts": counts,
-            "drift": drift,
+            "drift": motion.as_dict(),
         },
     )
     return Assembly(header=header, tables=tables)
 
 
-def measured_drift(parts: Iterator[pd.DataFrame], config: TrackConfig) -> dict[str, Any]:
-    """Return the drift of finished parts, JSON-able; every part is gone through in any case."""
-    table = pd.concat([part[["frame", "particle", "x", "y"]] for part in parts], ignore_index=True)
-    if config.drift == "none" or table.empty:
-        return {"removed": False, "reason": "track.drift = 'none'"}
-    return remove_drift(table, minimum_particles=config.drift_minimum_particles)[1]
-
-
-def without_drift(table: pd.DataFrame, drift: dict[str, Any]) -> pd.DataFrame:
-    """Return a finished part with the drift taken off its positions."""
-    if not drift["removed"]:
-        return table
-    return subtract_drift(table, pd.DataFrame({name: drift[name] for name in ("frame", "dx", "dy")}))
+def common_motion(parts: Iterator[pd.DataFrame], config: TrackConfig) -> CommonMotion:
+    """Return the common motion of finished parts, of which ``config.drift`` is to be taken off."""
+    motion = estimate_motion(
+        parts,
+        kind=config.drift,
+        minimum_particles=config.drift_minimum_particles,
+        smoothing=config.drift_smoothing,
+    )
+    return motion.kept("track.drift = 'none'") if config.drift == "none" else motion
 
 
 def require_detections(count: int) -> None:

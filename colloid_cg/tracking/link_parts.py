@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from colloid_cg.errors import DataError
 from colloid_cg.tracking.config import TrackConfig, require_resolved
-from colloid_cg.tracking.linking import SMALLEST_SHARE
+from colloid_cg.tracking.linking import Linker, link_report
+from colloid_cg.tracking.linking.tables import SMALLEST_SHARE
 from colloid_cg.tracking.trackpy_engine import FrameLinker, OversizedSubnet
 
 LINK_SETTINGS = (
@@ -42,11 +43,16 @@ class StreamLinker(Protocol):
         """Return what another linker needs to go on from here, None if it cannot be said."""
         ...
 
+    def report(self) -> dict[str, Any]:
+        """Return how the links were made, JSON-able, with a ``warning`` where there is one."""
+        ...
+
 
 class _TrackpyParts:
     """trackpy's linker; its state cannot be stored, so after a kill linking begins again."""
 
     def __init__(self, config: TrackConfig, adaptive_stop: float | None) -> None:
+        self._adaptive_stop = adaptive_stop
         self._linker = FrameLinker(
             search_range=float(config.search_range or 0.0),
             memory=config.memory,
@@ -60,6 +66,36 @@ class _TrackpyParts:
 
     def state(self) -> None:
         return None
+
+    def report(self) -> dict[str, Any]:
+        return {"adaptive_stop": self._adaptive_stop}
+
+
+class _NativeParts:
+    """The linker of this package."""
+
+    def __init__(self, linker: Linker) -> None:
+        self._linker = linker
+
+    def add(self, part: pd.DataFrame) -> pd.DataFrame:
+        positions = part[["x", "y"]].to_numpy(dtype=float)
+        particle, confidence = np.empty(len(part), dtype=np.int64), np.empty(len(part))
+        for frame, rows in frames_of(part):
+            links = self._linker.add(frame, positions[rows])
+            particle[rows], confidence[rows] = links.particle, links.confidence
+        return pd.DataFrame({"particle": particle, "link_confidence": confidence})
+
+    def state(self) -> dict[str, np.ndarray]:
+        return self._linker.state()
+
+    def report(self) -> dict[str, Any]:
+        found = link_report(self._linker, 0)
+        return {
+            "adaptive_stop": None,
+            "largest_group": found.largest_group,
+            "spacing": found.spacing,
+            "warning": found.warning,
+        }
 
 
 @dataclass(frozen=True)
@@ -78,7 +114,9 @@ class Attempt:
 
     def start(self, state: dict[str, np.ndarray] | None = None) -> StreamLinker:
         """Return a linker at the beginning of the movie, or where ``state`` left off."""
-        return _TrackpyParts(self.config, self.adaptive_stop)
+        if self.config.engine == "trackpy":
+            return _TrackpyParts(self.config, self.adaptive_stop)
+        return _NativeParts(Linker(self.config) if state is None else Linker.restored(self.config, state))
 
 
 def attempts(config: TrackConfig) -> Iterator[Attempt]:
@@ -103,14 +141,14 @@ def attempts(config: TrackConfig) -> Iterator[Attempt]:
     )
 
 
-def link_whole(table: pd.DataFrame, config: TrackConfig) -> tuple[pd.DataFrame, float | None]:
-    """Link a table sorted by frame in one go; returns it with ``particle``, and the smallest search range."""
+def link_whole(table: pd.DataFrame, config: TrackConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Link a table sorted by frame in one go; returns it with ``particle``, and how the links were made."""
     for attempt in attempts(config):
+        linker = attempt.start()
         try:
-            links = attempt.start().add(table)
+            return with_links(table, linker.add(table)), linker.report()
         except OversizedSubnet:
             continue
-        return with_links(table, links), attempt.adaptive_stop
     raise RuntimeError("attempts() ended without an error")
 
 
