@@ -51,7 +51,7 @@ def _track(job: Job) -> dict[str, Any]:
     with job.progress("locate") as progress:
         located = locate_resumable(job, video, config, progress)
     linked = link_resumable(job, located, config)
-    counts = write_finished(job, linked, video, config)
+    counts = write_finished(folder.path / "trajectories.parquet", linked, video, config, progress=job.progress)
     return {**counts, "frames": video.n_frames, "workers": located.workers}
 
 

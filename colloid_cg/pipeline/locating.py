@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from colloid_cg.pipeline.study import Study
 from colloid_cg.progress import Progress
 from colloid_cg.provenance import code_version, sha256_of_json
 from colloid_cg.records import FrameStack
-from colloid_cg.store import write_table
+from colloid_cg.store import read_columns, write_table
 from colloid_cg.tracking import TrackConfig
 from colloid_cg.video import VideoConfig
 
@@ -48,6 +48,13 @@ class Located:
     paths: tuple[Path, ...]
     key: str
     workers: int
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, index: int, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return the detections of a part, or the named columns of them."""
+        return read_columns(self.paths[index], columns)
 
 
 def locate_part(movie: str, video: str, shape: tuple[int, ...], settings: str, start: int, stop: int) -> pd.DataFrame:
