@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numba import njit
 
 from colloid_cg.records import CommonMotion, Trajectories
 
@@ -101,9 +101,9 @@ class CountedQuality:
         self._next = int(frame[-1]) + 1
         self._per_frame.append(np.bincount(frame - start, minlength=self._next - start))
         self._reserve(int(particle.max()) + 1)
-        borders = np.flatnonzero(np.diff(frame, prepend=-1, append=frame[-1] + 1))
-        for low, high in pairwise(borders):
-            self._add_frame(int(frame[low]), particle[low:high], positions[low:high])
+        square, steps, links, gaps = _followed(frame, particle, positions, self._seen, self._place, self._length)
+        self._square += square
+        self._steps, self._links, self._gaps = self._steps + steps, self._links + links, self._gaps + gaps
 
     def _reserve(self, tracks: int) -> None:
         if tracks > len(self._length):
@@ -111,17 +111,6 @@ class CountedQuality:
             self._length = np.pad(self._length, (0, more))
             self._seen = np.pad(self._seen, (0, more), constant_values=-1)
             self._place = np.pad(self._place, ((0, more), (0, 0)))
-
-    def _add_frame(self, frame: int, particle: np.ndarray, positions: np.ndarray) -> None:
-        before = self._seen[particle]
-        follows = before == frame - 1
-        step = positions[follows] - self._place[particle[follows]]
-        self._square += float((step**2).sum())
-        self._steps += int(follows.sum())
-        self._links += int((before >= 0).sum())
-        self._gaps += int(((before >= 0) & ~follows).sum())
-        self._seen[particle], self._place[particle] = frame, positions
-        self._length[particle] += 1
 
     def result(self) -> dict[str, Any]:
         """Return the counts, JSON-able."""
@@ -137,6 +126,33 @@ class CountedQuality:
             "rms_step": float(np.sqrt(self._square / (2 * self._steps))) if self._steps else None,
             "after_gap_fraction": self._gaps / self._links if self._links else 0.0,
         }
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _followed(
+    frame: np.ndarray,
+    particle: np.ndarray,
+    positions: np.ndarray,
+    seen: np.ndarray,
+    place: np.ndarray,
+    length: np.ndarray,
+) -> tuple[float, int, int, int]:
+    """Take rows in frame order; return sum of squared steps of one frame, their number, links, links over a gap."""
+    square, steps, links, gaps = 0.0, 0, 0, 0
+    for row in range(len(frame)):
+        track = particle[row]
+        if seen[track] >= 0:
+            links += 1
+            if seen[track] == frame[row] - 1:
+                steps += 1
+                for axis in range(2):
+                    square += (positions[row, axis] - place[track, axis]) ** 2
+            else:
+                gaps += 1
+        seen[track] = frame[row]
+        place[track] = positions[row]
+        length[track] += 1
+    return square, steps, links, gaps
 
 
 def subpixel_histogram(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
