@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from colloid_cg.states import rollout_trajectories, split_by_time
     from colloid_cg.store import RunFolder, iterate_trajectories, read_trajectories
     from colloid_cg.structure import StructureConfig, encode, fit_structure
-    from colloid_cg.tracking import ImportConfig, TrackConfig, suggest, track
+    from colloid_cg.tracking import (
+        ImportConfig,
+        TrackConfig,
+        score_detections,
+        score_links,
+        score_tracks,
+        suggest,
+        track,
+    )
     from colloid_cg.twin import TwinConfig, make_twin
     from colloid_cg.video import VideoConfig, open_video, save_movie
 
@@ -38,7 +46,7 @@ _HOME = {
     "states": ("rollout_trajectories", "split_by_time"),
     "store": ("RunFolder", "iterate_trajectories", "read_trajectories"),
     "structure": ("StructureConfig", "encode", "fit_structure"),
-    "tracking": ("ImportConfig", "TrackConfig", "suggest", "track"),
+    "tracking": ("ImportConfig", "TrackConfig", "score_detections", "score_links", "score_tracks", "suggest", "track"),
     "twin": ("TwinConfig", "make_twin"),
     "video": ("VideoConfig", "open_video", "save_movie"),
 }
@@ -81,6 +89,9 @@ __all__ = [
     "rollout_trajectories",
     "run_video",
     "save_movie",
+    "score_detections",
+    "score_links",
+    "score_tracks",
     "simulate",
     "split_by_time",
     "suggest",

@@ -17,7 +17,7 @@ from colloid_cg.records import FrameStack, Trajectories
 from colloid_cg.store import read_json, write_json, write_trajectories
 from colloid_cg.store.atomic import atomic_path
 from colloid_cg.store.tables import read_foreign_table
-from colloid_cg.tracking import ImportConfig, TrackConfig
+from colloid_cg.tracking import ImageModel, ImportConfig, TrackConfig
 from colloid_cg.video import VideoConfig
 
 PREVIEW_FRAMES = 3
@@ -47,12 +47,19 @@ def _inspect(job: Job) -> dict[str, Any]:
 
 def _track(job: Job) -> dict[str, Any]:
     video, folder = _video(job), job.folder
-    config = TrackConfig.parse(read_json(folder.path / "inspect.json")["settings"])
+    inspected = read_json(folder.path / "inspect.json")
+    config = TrackConfig.parse(inspected["settings"])
+    model = _image_model(inspected["suggestion"])
     with job.progress("locate") as progress:
-        located = locate_resumable(job, video, config, progress)
+        located = locate_resumable(job, video, config, model, progress)
     linked = link_resumable(job, located, config)
     counts = write_finished(folder.path / "trajectories.parquet", linked, video, config, progress=job.progress)
     return {**counts, "frames": video.n_frames, "workers": located.workers}
+
+
+def _image_model(suggestion: dict[str, Any]) -> ImageModel | None:
+    content = suggestion.get("image_model")
+    return None if content is None else ImageModel.parse(content)
 
 
 def read_tracks(source: Path, study: Study) -> tuple[dict[str, Any], Trajectories]:

@@ -21,7 +21,7 @@ from colloid_cg.progress import Progress
 from colloid_cg.provenance import code_version, sha256_of_json
 from colloid_cg.records import FrameStack
 from colloid_cg.store import read_columns, write_table
-from colloid_cg.tracking import TrackConfig
+from colloid_cg.tracking import ImageModel, TrackConfig
 from colloid_cg.video import VideoConfig
 
 FRAMES_PER_PART = 25
@@ -57,7 +57,9 @@ class Located:
         return read_columns(self.paths[index], columns)
 
 
-def locate_part(movie: str, video: str, shape: tuple[int, ...], settings: str, start: int, stop: int) -> pd.DataFrame:
+def locate_part(
+    movie: str, video: str, shape: tuple[int, ...], settings: str, model: str | None, start: int, stop: int
+) -> pd.DataFrame:
     """Return the detections of frames ``start`` to ``stop - 1``; a pure function, for a worker on any machine.
 
     Parameters
@@ -68,6 +70,8 @@ def locate_part(movie: str, video: str, shape: tuple[int, ...], settings: str, s
         Settings of video and tracking as JSON.
     shape : tuple of int
         Frames, height and width that the movie must have here as well.
+    model : str or None
+        The image model as JSON.
     start, stop : int
     """
     stack = _opened(movie, video)
@@ -77,7 +81,8 @@ def locate_part(movie: str, video: str, shape: tuple[int, ...], settings: str, s
             expected=f"the same movie as here, {tuple(shape)}",
             action="make the movie visible under one path on every machine of the cluster",
         )
-    return tracking.locate(stack, TrackConfig.parse(json.loads(settings)), start=start, stop=stop)
+    known = None if model is None else ImageModel.parse(json.loads(model))
+    return tracking.locate(stack, TrackConfig.parse(json.loads(settings)), known, start=start, stop=stop)
 
 
 @lru_cache(maxsize=1)
@@ -85,7 +90,9 @@ def _opened(movie: str, video: str) -> FrameStack:
     return open_source(Path(movie), Study({VideoConfig.table: json.loads(video)}))
 
 
-def locate_resumable(job: Job, video: FrameStack, config: TrackConfig, progress: Progress) -> Located:
+def locate_resumable(
+    job: Job, video: FrameStack, config: TrackConfig, model: ImageModel | None, progress: Progress
+) -> Located:
     """Locate the parts that are not there yet, so that a killed run goes on.
 
     Parameters
@@ -94,10 +101,12 @@ def locate_resumable(job: Job, video: FrameStack, config: TrackConfig, progress:
     video : FrameStack
     config : TrackConfig
         Complete settings.
+    model : ImageModel or None
+        Estimated once, the same for every part.
     progress : callable
         Called with (done, total) frames.
     """
-    key = _key(job, config)
+    key = _key(job, config, model)
     forget_part(job, "locate-", keep=f"locate-{key}")
     folder = job.folder.cache / f"locate-{key}"
     starts = range(0, len(video), FRAMES_PER_PART)
@@ -106,7 +115,7 @@ def locate_resumable(job: Job, video: FrameStack, config: TrackConfig, progress:
     done = len(video) - sum(stop - start for start, stop in missing.values())
     most = 0
     progress(done, len(video))
-    for path, table, workers in _tables(job, video, config, missing):
+    for path, table, workers in _tables(job, video, config, model, missing):
         write_table(path, table)
         most = max(most, workers)
         done += missing[path][1] - missing[path][0]
@@ -114,11 +123,12 @@ def locate_resumable(job: Job, video: FrameStack, config: TrackConfig, progress:
     return Located(paths=tuple(spans), key=key, workers=most)
 
 
-def _key(job: Job, config: TrackConfig) -> str:
+def _key(job: Job, config: TrackConfig, model: ImageModel | None) -> str:
     settings = {name: value for name, value in config.as_dict().items() if name in tracking.LOCATE_SETTINGS}
     return sha256_of_json(
         {
             "settings": settings,
+            "image_model": model.as_dict() if model else None,
             "source": job.source,
             "video": job.study.section(VideoConfig).as_dict(),
             "frames_per_part": FRAMES_PER_PART,
@@ -128,13 +138,17 @@ def _key(job: Job, config: TrackConfig) -> str:
 
 
 def _tables(
-    job: Job, video: FrameStack, config: TrackConfig, missing: dict[Path, tuple[int, int]]
+    job: Job,
+    video: FrameStack,
+    config: TrackConfig,
+    model: ImageModel | None,
+    missing: dict[Path, tuple[int, int]],
 ) -> Iterator[tuple[Path, pd.DataFrame, int]]:
     """Yield path, detections and number of workers of each missing part, in order of completion."""
     left = list(missing)
 
     def here(path: Path) -> pd.DataFrame:
-        return tracking.locate(video, config, start=missing[path][0], stop=missing[path][1])
+        return tracking.locate(video, config, model, start=missing[path][0], stop=missing[path][1])
 
     workers = _workers(job.crew, len(left))
     if workers is None:
@@ -151,7 +165,7 @@ def _tables(
         for path in left:
             yield path, here(path), 1
     elif left:
-        yield from _shared_out(job, video, config, {path: missing[path] for path in left}, workers)
+        yield from _shared_out(job, video, config, model, {path: missing[path] for path in left}, workers)
 
 
 def _workers(crew: Crew, n_parts: int) -> int | None:
@@ -162,13 +176,19 @@ def _workers(crew: Crew, n_parts: int) -> int | None:
 
 
 def _shared_out(
-    job: Job, video: FrameStack, config: TrackConfig, missing: dict[Path, tuple[int, int]], workers: int
+    job: Job,
+    video: FrameStack,
+    config: TrackConfig,
+    model: ImageModel | None,
+    missing: dict[Path, tuple[int, int]],
+    workers: int,
 ) -> Iterator[tuple[Path, pd.DataFrame, int]]:
     common = (
         job.source["path"],
         json.dumps(job.study.section(VideoConfig).as_dict()),
         video.shape,
         json.dumps(config.as_dict()),
+        None if model is None else json.dumps(model.as_dict()),
     )
     paths = {f"frames {start} to {stop - 1}": path for path, (start, stop) in missing.items()}
     tasks = (Task(words, locate_part, (*common, *missing[path])) for words, path in paths.items())

@@ -3,6 +3,7 @@
 from colloid_cg.tracking.assemble import assemble, finish, require_detections, track
 from colloid_cg.tracking.choices import Choice
 from colloid_cg.tracking.config import LOCATE_SETTINGS, TrackConfig, check_against
+from colloid_cg.tracking.detections import Detections
 from colloid_cg.tracking.drift import (
     estimate_drift,
     estimate_motion,
@@ -11,11 +12,24 @@ from colloid_cg.tracking.drift import (
     subtract_drift,
 )
 from colloid_cg.tracking.finishing import survey
+from colloid_cg.tracking.image_model import ImageModel, SpotClass
 from colloid_cg.tracking.importing import ImportConfig, import_table
 from colloid_cg.tracking.link_parts import LINK_SETTINGS, LINKED_BY, Attempt, attempts, with_links
 from colloid_cg.tracking.linking import keep_good, keep_long, link
 from colloid_cg.tracking.locate import locate
+from colloid_cg.tracking.noise_model import estimate_image_model
 from colloid_cg.tracking.quality import camera_positions, quality
+from colloid_cg.tracking.scores import (
+    DetectionScores,
+    LinkScores,
+    TrackScores,
+    links_by_step,
+    match_detections,
+    score_detections,
+    score_links,
+    score_links_of_rows,
+    score_tracks,
+)
 from colloid_cg.tracking.suggest import Suggestion, resolve, suggest
 from colloid_cg.tracking.trackpy_engine import OversizedSubnet
 
@@ -25,27 +39,40 @@ __all__ = [
     "LOCATE_SETTINGS",
     "Attempt",
     "Choice",
+    "DetectionScores",
+    "Detections",
+    "ImageModel",
     "ImportConfig",
+    "LinkScores",
     "OversizedSubnet",
+    "SpotClass",
     "Suggestion",
     "TrackConfig",
+    "TrackScores",
     "assemble",
     "attempts",
     "camera_positions",
     "check_against",
     "estimate_drift",
+    "estimate_image_model",
     "estimate_motion",
     "finish",
     "import_table",
     "keep_good",
     "keep_long",
     "link",
+    "links_by_step",
     "locate",
+    "match_detections",
     "quality",
     "remove_common_motion",
     "remove_drift",
     "require_detections",
     "resolve",
+    "score_detections",
+    "score_links",
+    "score_links_of_rows",
+    "score_tracks",
     "subtract_drift",
     "suggest",
     "survey",

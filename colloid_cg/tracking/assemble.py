@@ -44,7 +44,7 @@ def track(stack: FrameStack, config: TrackConfig | None = None, *, progress: Pro
     if any(getattr(config, name) is None for name in SUGGESTED):
         suggestion = suggest(stack, config)
         config = resolve(config, suggestion)
-    detections = locate(stack, config, progress=progress)
+    detections = locate(stack, config, suggestion.image_model if suggestion else None, progress=progress)
     if detections.empty:
         raise _no_particles(stack, config)
     tracks = assemble(detections, stack, config)

@@ -40,7 +40,9 @@ class TrackConfig(Settings):
     invert : bool or None
         True for dark particles on a bright background.
     minmass, threshold, percentile, noise_size, smoothing, separation, preprocess
-        As in ``trackpy.locate`` (``smoothing`` is its ``smoothing_size``; ``None`` is the diameter).
+        As in ``trackpy.locate`` (``smoothing`` is its ``smoothing_size``; ``None`` is the diameter). The native
+        engine takes ``threshold`` as the least height of a maximum in the filtered picture and counts all its
+        positive pixels; ``percentile`` belongs to trackpy alone.
     max_per_frame : int
         More detections than this in one frame is an error: the settings then pick up noise.
     search_range, memory, adaptive_stop, adaptive_step
@@ -76,7 +78,7 @@ class TrackConfig(Settings):
 
     table: ClassVar[str] = "track"
 
-    engine: Literal["native", "trackpy"] = "trackpy"
+    engine: Literal["native", "trackpy"] = "native"
     shape: Literal["spot", "ring"] | None = None
     refine: Literal["centroid", "likelihood", "joint"] | None = None
     size_classes: int | None = Field(default=None, ge=1, le=6)
@@ -120,8 +122,21 @@ class TrackConfig(Settings):
         return value
 
 
-SUGGESTED = ("invert", "diameter", "separation", "threshold", "minmass", "search_range", "minimum_length")
+SUGGESTED = (
+    "invert",
+    "diameter",
+    "shape",
+    "refine",
+    "size_classes",
+    "separation",
+    "threshold",
+    "minmass",
+    "search_range",
+    "minimum_length",
+)
 """Settings that are decided from the movie where they are ``None``."""
+NATIVE_ONLY = ("shape", "refine", "size_classes")
+"""Those of them that the trackpy engine does not have; a direct call of :func:`locate` may leave them open."""
 
 
 LOCATE_SETTINGS = (
@@ -185,7 +200,7 @@ def require_resolved(config: TrackConfig) -> None:
     ConfigError
         If a setting that is decided from the movie is still ``None``.
     """
-    missing = [name for name in SUGGESTED if getattr(config, name) is None]
+    missing = [name for name in SUGGESTED if name not in NATIVE_ONLY and getattr(config, name) is None]
     if missing:
         raise ConfigError(
             f"no value for {', '.join(f'track.{name}' for name in missing)}",
