@@ -35,8 +35,8 @@ STOKES_EINSTEIN = 0.43
 PUBLISHED = {"tracks before": 13715, "tracks after": 1505, "n": 1.08024, "A": 1.602365}
 PUBLISHED_D2MIN = 45.17664958207952
 PUBLISHED_SETTINGS = TrackConfig(
-    precision="trackpy", diameter=11, minmass=20, invert=True, separation=12, threshold=1, search_range=5, memory=3,
-    minimum_length=25, max_size=2.6, max_eccentricity=0.3, minimum_mass_linked=50,
+    engine="trackpy", precision="trackpy", diameter=11, minmass=20, invert=True, separation=12, threshold=1,
+    search_range=5, memory=3, minimum_length=25, max_size=2.6, max_eccentricity=0.3, minimum_mass_linked=50,
 )  # fmt: skip
 MOVIES: dict[str, tuple[int, int, int] | None] = {
     "videos/hydrogel.mp4": (50, 720, 1280),

@@ -18,7 +18,7 @@ from colloid_cg.records import FrameStack, Trajectories
 from colloid_cg.store import read_json, read_table, write_json, write_table, write_trajectories
 from colloid_cg.store.atomic import atomic_path
 from colloid_cg.store.tables import read_foreign_table
-from colloid_cg.tracking import ImportConfig, TrackConfig
+from colloid_cg.tracking import ImageModel, ImportConfig, TrackConfig
 from colloid_cg.video import VideoConfig
 
 CHUNK = 25
@@ -50,9 +50,11 @@ def _inspect(job: Job) -> dict[str, Any]:
 
 def _track(job: Job) -> dict[str, Any]:
     video, folder = _video(job), job.folder
-    config = TrackConfig.parse(read_json(folder.path / "inspect.json")["settings"])
+    inspected = read_json(folder.path / "inspect.json")
+    config = TrackConfig.parse(inspected["settings"])
+    model = _image_model(inspected["suggestion"])
     with job.progress("locate") as progress:
-        detections = _locate_resumable(job, video, config, progress)
+        detections = _locate_resumable(job, video, config, model, progress)
     with job.progress("link") as progress:
         progress(0, 1)
         tracks = tracking.assemble(detections, video, config)
@@ -61,12 +63,20 @@ def _track(job: Job) -> dict[str, Any]:
     return {"detections": len(detections), "tracks": tracks.n_particles, "rows": len(tracks), "frames": tracks.n_frames}
 
 
-def _locate_resumable(job: Job, video: FrameStack, config: TrackConfig, progress: Progress) -> pd.DataFrame:
+def _image_model(suggestion: dict[str, Any]) -> ImageModel | None:
+    content = suggestion.get("image_model")
+    return None if content is None else ImageModel.parse(content)
+
+
+def _locate_resumable(
+    job: Job, video: FrameStack, config: TrackConfig, model: ImageModel | None, progress: Progress
+) -> pd.DataFrame:
     """Locate part by part, each part written as soon as it is there, so that a killed run goes on."""
     settings = {key: value for key, value in config.as_dict().items() if key in tracking.LOCATE_SETTINGS}
     key = sha256_of_json(
         {
             "settings": settings,
+            "image_model": model.as_dict() if model else None,
             "source": job.source,
             "video": job.study.section(VideoConfig).as_dict(),
             "code": code_version(),
@@ -78,7 +88,7 @@ def _locate_resumable(job: Job, video: FrameStack, config: TrackConfig, progress
         stop = min(start + CHUNK, len(video))
         path: Path = job.folder.cache / f"locate-{key}" / f"{start:08d}.parquet"
         if not path.is_file():
-            write_table(path, tracking.locate(video, config, start=start, stop=stop))
+            write_table(path, tracking.locate(video, config, model, start=start, stop=stop))
         parts.append(read_table(path)[0])
         progress(stop, len(video))
     return pd.concat(parts, ignore_index=True)

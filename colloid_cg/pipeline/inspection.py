@@ -33,7 +33,7 @@ def inspect_video(
         advance(1, 1)
     settings = tracking.resolve(config, suggestion)
     middle = len(video) // 2
-    detections = tracking.locate(video, settings, start=middle, stop=middle + 1)
+    detections = tracking.locate(video, settings, suggestion.image_model, start=middle, stop=middle + 1)
     content = suggestion.as_dict()
     picture = png_bytes(inspect_figure(content, video[middle], detections))
     with atomic_path(figure) as temporary:

@@ -5,6 +5,7 @@ from colloid_cg.records.events import EVENT_COLUMNS, EventTable
 from colloid_cg.records.frames import FrameReader, FrameStack
 from colloid_cg.records.graph import NeighborGraph
 from colloid_cg.records.model import METRIC_KEYS, PAIR_FORCE_COLUMNS, ModelBundle, metric
+from colloid_cg.records.motion import CommonMotion
 from colloid_cg.records.states import Ledger, Rollout, State, StateSeries
 from colloid_cg.records.trajectories import (
     COLUMNS,
@@ -25,6 +26,7 @@ __all__ = [
     "METRIC_KEYS",
     "PAIR_FORCE_COLUMNS",
     "Box",
+    "CommonMotion",
     "EventTable",
     "FrameReader",
     "FrameStack",

@@ -10,6 +10,7 @@ import pandas as pd
 
 from colloid_cg.errors import DataError, InputError
 from colloid_cg.records.box import Box
+from colloid_cg.records.motion import CommonMotion
 
 COLUMNS = ("frame", "particle", "x", "y", "z", "sigma_x", "sigma_y", "mass", "size", "flags", "species")
 """Columns of trajectories.parquet, in order; z only for three-dimensional data; further columns may follow."""
@@ -106,16 +107,15 @@ class Trajectories:
 
     @property
     def camera_positions(self) -> np.ndarray:
-        """Positions in um where the camera saw them, shape (n, d): a drift that was removed is put back.
+        """Positions in um where the camera saw them, shape (n, d): a common motion that was removed is put back.
 
-        Distances within a frame are the same; the edges of the field of view only mean something here.
+        The edges of the field of view only mean something here.
         """
+        motion = CommonMotion.parse(self.metadata.get("drift"))
         positions = self.positions
-        drift = self.metadata.get("drift") or {}
-        if not drift.get("removed"):
-            return positions
-        shift = pd.DataFrame({"dx": drift["dx"], "dy": drift["dy"]}, index=drift["frame"])
-        positions[:, :2] += shift.reindex(self.table["frame"]).fillna(0.0).to_numpy() * self.pixel_size
+        if motion.removed:
+            seen = motion.restored(self.table[["x", "y"]].to_numpy(dtype=float), self.table["frame"].to_numpy())
+            positions[:, :2] = seen * self.pixel_size
         return positions
 
     @property

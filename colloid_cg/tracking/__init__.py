@@ -3,10 +3,19 @@
 from colloid_cg.tracking.assemble import assemble, track
 from colloid_cg.tracking.choices import Choice
 from colloid_cg.tracking.config import LOCATE_SETTINGS, TrackConfig, check_against
-from colloid_cg.tracking.drift import estimate_drift, remove_drift, subtract_drift
+from colloid_cg.tracking.detections import Detections
+from colloid_cg.tracking.drift import (
+    estimate_drift,
+    estimate_motion,
+    remove_common_motion,
+    remove_drift,
+    subtract_drift,
+)
+from colloid_cg.tracking.image_model import ImageModel, SpotClass
 from colloid_cg.tracking.importing import ImportConfig, import_table
 from colloid_cg.tracking.linking import keep_good, keep_long, link
 from colloid_cg.tracking.locate import locate
+from colloid_cg.tracking.noise_model import estimate_image_model
 from colloid_cg.tracking.quality import camera_positions, quality
 from colloid_cg.tracking.scores import (
     DetectionScores,
@@ -25,8 +34,11 @@ __all__ = [
     "LOCATE_SETTINGS",
     "Choice",
     "DetectionScores",
+    "Detections",
+    "ImageModel",
     "ImportConfig",
     "LinkScores",
+    "SpotClass",
     "Suggestion",
     "TrackConfig",
     "TrackScores",
@@ -34,6 +46,8 @@ __all__ = [
     "camera_positions",
     "check_against",
     "estimate_drift",
+    "estimate_image_model",
+    "estimate_motion",
     "import_table",
     "keep_good",
     "keep_long",
@@ -42,6 +56,7 @@ __all__ = [
     "locate",
     "match_detections",
     "quality",
+    "remove_common_motion",
     "remove_drift",
     "resolve",
     "score_detections",

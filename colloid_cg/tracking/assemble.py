@@ -10,7 +10,7 @@ from colloid_cg.errors import DataError, InputError
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import Box, FrameStack, Trajectories
 from colloid_cg.tracking.config import SUGGESTED, TrackConfig, check_against
-from colloid_cg.tracking.drift import remove_drift
+from colloid_cg.tracking.drift import remove_common_motion
 from colloid_cg.tracking.linking import keep_good, keep_long, link_reported, mark_gaps, renumbered
 from colloid_cg.tracking.locate import locate
 from colloid_cg.tracking.suggest import Suggestion, resolve, suggest
@@ -39,7 +39,7 @@ def track(stack: FrameStack, config: TrackConfig | None = None, *, progress: Pro
     if any(getattr(config, name) is None for name in SUGGESTED):
         suggestion = suggest(stack, config)
         config = resolve(config, suggestion)
-    detections = locate(stack, config, progress=progress)
+    detections = locate(stack, config, suggestion.image_model if suggestion else None, progress=progress)
     if detections.empty:
         raise _no_particles(stack, config)
     tracks = assemble(detections, stack, config)
@@ -68,9 +68,7 @@ def assemble(detections: pd.DataFrame, stack: FrameStack, config: TrackConfig) -
     counts["n_tracks_after"] = int(table["particle"].nunique())
     table = mark_gaps(renumbered(keep_good(table, config)))
     counts |= {"n_tracks_kept": int(table["particle"].nunique()), "n_detections_kept": len(table)}
-    drift: dict[str, Any] = {"removed": False, "reason": "track.drift = 'none'"}
-    if config.drift == "translation":
-        table, drift = remove_drift(table, minimum_particles=config.drift_minimum_particles)
+    table, motion = remove_common_motion(table, config)
     box = Box(lower=(-0.5, -0.5), upper=(stack.width - 0.5, stack.height - 0.5), periodic=(False, False))
     return Trajectories(
         table=table,
@@ -84,7 +82,7 @@ def assemble(detections: pd.DataFrame, stack: FrameStack, config: TrackConfig) -
             "engine": config.engine,
             "settings": config.as_dict(),
             "counts": counts,
-            "drift": drift,
+            "drift": motion.as_dict(),
         },
     )
 

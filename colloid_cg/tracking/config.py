@@ -40,7 +40,9 @@ class TrackConfig(Settings):
     invert : bool or None
         True for dark particles on a bright background.
     minmass, threshold, percentile, noise_size, smoothing, separation, preprocess
-        As in ``trackpy.locate`` (``smoothing`` is its ``smoothing_size``; ``None`` is the diameter).
+        As in ``trackpy.locate`` (``smoothing`` is its ``smoothing_size``; ``None`` is the diameter). The native
+        engine takes ``threshold`` as the least height of a maximum in the filtered picture and counts all its
+        positive pixels; ``percentile`` belongs to trackpy alone.
     max_per_frame : int
         More detections than this in one frame is an error: the settings then pick up noise.
     search_range, memory, adaptive_stop, adaptive_step
@@ -49,9 +51,9 @@ class TrackConfig(Settings):
     gap_growth : float
         Native engine: after a gap of g missed frames the search range is ``search_range * (1 + g)**gap_growth``; .5
         is what diffusion asks for, 0 what trackpy does.
-    prediction : "none", "drift" or "velocity"
-        Native engine: where a particle is looked for in the next frame. Where it was; moved by the common motion
-        of the frame before; or by its own recent velocity.
+    prediction : "none", "drift", "velocity" or "affine"
+        Native engine: where a particle is looked for in the next frame. Where it was; moved by the common
+        translation of all particles; by its own recent velocity; or by the common translation, rotation and strain.
     close_gaps : int
         Native engine: longest gap in frames that the second pass closes, after all frames are linked, by the best
         pairing of track ends with track starts over the whole movie; 0 leaves it out.
@@ -76,7 +78,7 @@ class TrackConfig(Settings):
 
     table: ClassVar[str] = "track"
 
-    engine: Literal["native", "trackpy"] = "trackpy"
+    engine: Literal["native", "trackpy"] = "native"
     shape: Literal["spot", "ring"] | None = None
     refine: Literal["centroid", "likelihood", "joint"] | None = None
     size_classes: int | None = Field(default=None, ge=1, le=6)
@@ -96,7 +98,7 @@ class TrackConfig(Settings):
     adaptive_stop: float | None = Field(default=None, gt=0)
     adaptive_step: float = Field(default=0.95, gt=0, lt=1)
     gap_growth: float = Field(default=0.5, ge=0, le=1)
-    prediction: Literal["none", "drift", "velocity"] = "drift"
+    prediction: Literal["none", "drift", "velocity", "affine"] = "drift"
     close_gaps: int = Field(default=0, ge=0)
     refind: bool = False
     minimum_length: int | None = Field(default=None, ge=1)
@@ -120,8 +122,21 @@ class TrackConfig(Settings):
         return value
 
 
-SUGGESTED = ("invert", "diameter", "separation", "threshold", "minmass", "search_range", "minimum_length")
+SUGGESTED = (
+    "invert",
+    "diameter",
+    "shape",
+    "refine",
+    "size_classes",
+    "separation",
+    "threshold",
+    "minmass",
+    "search_range",
+    "minimum_length",
+)
 """Settings that are decided from the movie where they are ``None``."""
+NATIVE_ONLY = ("shape", "refine", "size_classes")
+"""Those of them that the trackpy engine does not have; a direct call of :func:`locate` may leave them open."""
 
 
 LOCATE_SETTINGS = (
@@ -185,7 +200,7 @@ def require_resolved(config: TrackConfig) -> None:
     ConfigError
         If a setting that is decided from the movie is still ``None``.
     """
-    missing = [name for name in SUGGESTED if getattr(config, name) is None]
+    missing = [name for name in SUGGESTED if name not in NATIVE_ONLY and getattr(config, name) is None]
     if missing:
         raise ConfigError(
             f"no value for {', '.join(f'track.{name}' for name in missing)}",

@@ -27,6 +27,8 @@ class SpotClass:
     profile : tuple of (radius, value) or None
         Radial profile of a particle that is no Gaussian spot (ring, disc), at increasing radii in px, scaled so
         that its largest absolute value is 1; None for a spot.
+    width_spread : float
+        Robust standard deviation of the width from particle to particle in px, what noise adds taken off.
     """
 
     width: float
@@ -34,6 +36,7 @@ class SpotClass:
     amplitude_spread: float = 0.0
     share: float = 1.0
     profile: tuple[tuple[float, float], ...] | None = None
+    width_spread: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,10 @@ class ImageModel:
         Pixels that do not follow the picture; they are given no weight.
     background_scale : float
         Length in px over which the background varies; infinite where it is flat.
+    saturation : float
+        Grey level at which pixels saturate; they are given no weight. Infinite where none does.
+    per_frame : int or None
+        Most detections in one of the frames looked at; a frame with ten times as many is refused.
     """
 
     noise_offset: float
@@ -62,6 +69,8 @@ class ImageModel:
     classes: tuple[SpotClass, ...] = ()
     hot_pixels: tuple[tuple[int, int], ...] = ()
     background_scale: float = float("inf")
+    saturation: float = float("inf")
+    per_frame: int | None = None
 
     def variance(self, level: np.ndarray) -> np.ndarray:
         """Return the variance of pixels of mean grey level ``level``, never below a thousandth of the floor."""
@@ -71,8 +80,7 @@ class ImageModel:
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-able dictionary."""
         content = asdict(self)
-        scale = content["background_scale"]
-        return content | {"background_scale": scale if np.isfinite(scale) else None}
+        return content | {name: _json(content[name]) for name in ("background_scale", "saturation")}
 
     @classmethod
     def parse(cls, content: Mapping[str, Any]) -> ImageModel:
@@ -87,11 +95,11 @@ class ImageModel:
             classes = tuple(
                 SpotClass(**(dict(item) | {"profile": _pairs(item["profile"])})) for item in content["classes"]
             )
-            scale = content["background_scale"]
             changed = {
                 "classes": classes,
                 "hot_pixels": tuple((int(row), int(column)) for row, column in content["hot_pixels"]),
-                "background_scale": float("inf") if scale is None else float(scale),
+                "background_scale": _parsed(content["background_scale"]),
+                "saturation": _parsed(content.get("saturation")),
             }
             return cls(**(dict(content) | changed))
         except (KeyError, TypeError, ValueError) as error:
@@ -100,6 +108,14 @@ class ImageModel:
                 expected="the content written by inspect",
                 action="run inspect or track again",
             ) from error
+
+
+def _json(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _parsed(value: Any) -> float:
+    return float("inf") if value is None else float(value)
 
 
 def _pairs(profile: Any) -> tuple[tuple[float, float], ...] | None:

@@ -10,20 +10,22 @@ import pandas as pd
 
 from colloid_cg.errors import DataError
 from colloid_cg.records import FrameStack
-from colloid_cg.seeding import generator
 from colloid_cg.tracking.choices import (
     Choice,
     choose_diameter,
     choose_minmass,
     choose_polarity,
+    choose_refinement,
     choose_search_range,
-    neighbour_distances,
+    choose_separation,
 )
-from colloid_cg.tracking.config import SUGGESTED, TrackConfig, check_against
-from colloid_cg.tracking.scale_space import coarse_noise, find_blobs, pixel_noise
-from colloid_cg.tracking.trackpy_engine import filtered_noise, locate_frame
+from colloid_cg.tracking.config import NATIVE_ONLY, SUGGESTED, TrackConfig, check_against
+from colloid_cg.tracking.detections import Detections
+from colloid_cg.tracking.image_model import ImageModel
+from colloid_cg.tracking.noise_model import sampled_starts, with_spots
+from colloid_cg.tracking.sampling import Sample, native_sample, trackpy_sample
+from colloid_cg.tracking.scale_space import find_blobs
 
-SAMPLED_FRAMES = 10
 SAMPLED_PIXELS = 3_000_000  # for the search over scales, the slowest part
 USUAL_LENGTH = 10
 
@@ -39,12 +41,15 @@ class Suggestion:
     frames : list of int
         Frames that were looked at.
     noise : float
-        Standard deviation of the pixel noise in grey levels.
+        Standard deviation of the pixel noise in grey levels, between the particles.
+    image_model : ImageModel or None
+        Noise and look of the particles for :func:`locate`; None for the trackpy engine.
     """
 
     choices: dict[str, Choice]
     frames: list[int] = field(default_factory=list)
     noise: float = 0.0
+    image_model: ImageModel | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name in SUGGESTED:
@@ -64,7 +69,8 @@ class Suggestion:
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-able dictionary: frames, noise, and value, reason and evidence for each setting."""
         choices = {name: choice.as_dict() for name, choice in self.choices.items()}
-        return {"frames": self.frames, "noise": self.noise, "choices": choices}
+        model = self.image_model.as_dict() if self.image_model else None
+        return {"frames": self.frames, "noise": self.noise, "image_model": model, "choices": choices}
 
 
 def resolve(config: TrackConfig, suggestion: Suggestion) -> TrackConfig:
@@ -74,7 +80,7 @@ def resolve(config: TrackConfig, suggestion: Suggestion) -> TrackConfig:
 
 
 def suggest(stack: FrameStack, config: TrackConfig | None = None) -> Suggestion:
-    """Suggest polarity, diameter, separation, threshold, minmass, search range and minimum length for a movie.
+    """Suggest every setting of ``SUGGESTED`` for a movie.
 
     Pairs of consecutive frames spread over the movie are looked at. Settings already given are respected and the
     others decided for them.
@@ -86,31 +92,35 @@ def suggest(stack: FrameStack, config: TrackConfig | None = None) -> Suggestion:
     """
     config = config or TrackConfig()
     check_against(config, stack)
-    starts = np.unique(np.linspace(0, stack.n_frames - 2, SAMPLED_FRAMES).astype(int)).tolist()
+    starts = sampled_starts(stack.n_frames)
     pictures = {index: stack[index] for index in sorted({*starts, *(start + 1 for start in starts)})}
-    noise = _noise(pictures, starts)
+    sample = (native_sample if config.engine == "native" else trackpy_sample)(pictures, starts, stack.source)
     choices: dict[str, Choice] = {name: _given(config, name) for name in SUGGESTED if getattr(config, name) is not None}
-    _suggest_shape(choices, pictures, starts, noise, source=stack.source)
-    config = _with(config, choices)
-    _suggest_detection(choices, config, pictures, starts, noise, source=stack.source)
+    if config.engine == "trackpy":
+        for name, value in zip(NATIVE_ONLY, ("spot", "centroid", 1), strict=True):
+            choices.setdefault(name, Choice(value=value, reason="all that the trackpy engine has"))
+    _suggest_size(choices, sample)
+    if "shape" not in choices:
+        choices["shape"] = Choice(value="spot", reason="each particle is one blob")
+    kept = _suggest_detection(choices, config, sample)
+    model = _suggest_refinement(choices, config, sample, kept)
     if "minimum_length" not in choices:
         value = max(2, min(USUAL_LENGTH, stack.n_frames // 2))
         choices["minimum_length"] = Choice(value=value, reason=f"a movie of {stack.n_frames} frames")
     ordered = {name: choices[name] for name in SUGGESTED}
-    return Suggestion(choices=ordered, frames=sorted(pictures), noise=noise)
+    return Suggestion(choices=ordered, frames=sorted(pictures), noise=sample.noise, image_model=model)
 
 
-def _suggest_shape(
-    choices: dict[str, Choice], pictures: dict[int, np.ndarray], starts: list[int], noise: float, *, source: str
-) -> None:
+def _suggest_size(choices: dict[str, Choice], sample: Sample) -> None:
     if {"invert", "diameter"} <= choices.keys():
         return
+    starts, pictures = sample.starts, sample.pictures
     few = max(1, min(len(starts), SAMPLED_PIXELS // pictures[0].size))
     chosen = [starts[k] for k in np.linspace(0, len(starts) - 1, few).astype(int)]
-    blobs = [find_blobs(pictures[start], noise) for start in chosen]
+    blobs = [find_blobs(pictures[start], sample.noise) for start in chosen]
     if not any(len(found.x) for found in blobs):
         raise DataError(
-            f"no blob that stands out of the noise in {source or 'the movie'}",
+            f"no blob that stands out of the noise in {sample.source or 'the movie'}",
             expected="particles brighter or darker than their surroundings",
             action="check the channel and the exposure, or give track.diameter, track.invert and track.minmass",
         )
@@ -120,73 +130,54 @@ def _suggest_shape(
         choices["diameter"], _ = choose_diameter(blobs, invert=choices["invert"].value)
 
 
-def _suggest_detection(
-    choices: dict[str, Choice],
-    config: TrackConfig,
-    pictures: dict[int, np.ndarray],
-    starts: list[int],
-    noise: float,
-    *,
-    source: str,
-) -> None:
-    threshold, false_masses = filtered_noise(config, noise, generator(0, "tracking noise"))
+def _suggest_detection(choices: dict[str, Choice], config: TrackConfig, sample: Sample) -> dict[int, Detections]:
+    """Decide what counts as a particle and how far it moves; return the particles of the frames looked at."""
+    config = _with(config, choices)
+    threshold, false_masses = sample.noise_response(config)
     if "threshold" not in choices:
-        choices["threshold"] = _threshold(config, pictures[0], threshold, noise)
+        choices["threshold"] = threshold
     open_config = _with(config, choices).model_copy(update={"minmass": 0.0})
+    diameter = config.diameter or 3
     if "separation" not in choices:
         # Dense first: a separation of the radius finds close neighbours, whose distance then sets the real one.
-        close = open_config.model_copy(update={"separation": 0.6 * (config.diameter or 3) + 1.0})
-        first = locate_frame(pictures[starts[0]], close, characterize=False)
-        choices["separation"] = _separation(first, false_masses, config.diameter or 3)
+        close = open_config.model_copy(update={"separation": 0.6 * diameter + 1.0})
+        first = sample.find(sample.starts[0], close)
+        choices["separation"] = choose_separation(first, false_masses, diameter)
     open_config = _with(open_config, choices).model_copy(update={"minmass": 0.0})
-    tables = {index: locate_frame(picture, open_config, characterize=False) for index, picture in pictures.items()}
+    found = {index: sample.find(index, open_config) for index in sample.pictures}
     if "minmass" not in choices:
-        masses = np.concatenate([table["mass"].to_numpy() for table in tables.values()])
-        choices["minmass"] = choose_minmass(masses, false_masses)
-    kept = {index: table[table["mass"] > choices["minmass"].value] for index, table in tables.items()}
-    if not any(len(table) for table in kept.values()):
+        choices["minmass"] = choose_minmass(np.concatenate([part.mass for part in found.values()]), false_masses)
+    least = choices["minmass"].value
+    kept = {index: part.select(part.mass > least) for index, part in found.items()}
+    if not any(len(part) for part in kept.values()):
         raise DataError(
-            f"no particle with a mass above {choices['minmass'].value:.4g} in the frames looked at of "
-            f"{source or 'the movie'}",
+            f"no particle with a mass above {least:.4g} in the frames looked at of {sample.source or 'the movie'}",
             expected="particles that stand out of the noise",
             action="lower track.minmass, or check track.invert and track.diameter",
         )
     if "search_range" not in choices:
-        choices["search_range"] = choose_search_range([(kept[start], kept[start + 1]) for start in starts])
+        pairs = [(_points(kept[start]), _points(kept[start + 1])) for start in sample.starts]
+        choices["search_range"] = choose_search_range(pairs)
+    return kept
 
 
-def _separation(first: pd.DataFrame, false_masses: np.ndarray, diameter: int) -> Choice:
-    strong = first[first["mass"] > max(1.5 * false_masses.max(initial=0.0), 0.3 * first["mass"].quantile(0.9))]
-    distances = neighbour_distances(strong[["x", "y"]].to_numpy(dtype=float))
-    usual = diameter + 1.0
-    near = float(np.quantile(distances, 0.1)) if len(distances) >= 10 else np.inf
-    evidence = {"near_px": near if np.isfinite(near) else None}
-    if near >= usual:
-        return Choice(value=usual, reason="one more than the diameter: neighbours are farther apart", evidence=evidence)
-    value = round(max(0.6 * diameter + 1.0, 0.9 * near), 1)
-    reason = f"one neighbour in ten is closer than {near:.1f} px, less than the diameter"
-    return Choice(value=value, reason=reason, evidence=evidence)
+def _suggest_refinement(
+    choices: dict[str, Choice], config: TrackConfig, sample: Sample, kept: dict[int, Detections]
+) -> ImageModel | None:
+    if sample.model is None:
+        return None
+    config = _with(config, choices)
+    model = with_spots(sample.model, sample.pictures, {start: kept[start] for start in sample.starts}, config)
+    if "refine" not in choices:
+        points = [np.column_stack([part.x, part.y]) for part in kept.values()]
+        choices["refine"] = choose_refinement(points, model.classes[0].width, config.diameter or 3)
+    if "size_classes" not in choices:
+        choices["size_classes"] = Choice(value=1, reason="one population of particles")
+    return model
 
 
-def _threshold(config: TrackConfig, picture: np.ndarray, threshold: float, noise: float) -> Choice:
-    if config.precision == "trackpy":
-        value = 1.0 if np.issubdtype(picture.dtype, np.integer) else 1.0 / 255.0
-        return Choice(value=value, reason="the default of trackpy")
-    reason = f"pixel noise of {noise:.3g} grey levels leaves {threshold:.3g} after the band-pass"
-    return Choice(value=threshold, reason=reason, evidence={"noise": noise})
-
-
-def _noise(pictures: dict[int, np.ndarray], starts: list[int]) -> float:
-    """Pixel noise in grey levels, from one frame; from frame differences where compression has smoothed the frames."""
-    measured = float(np.median([pixel_noise(pictures[start]) for start in starts]))
-    levels = np.unique(pictures[starts[0]]).astype(float)
-    step = float(np.diff(levels).min()) if len(levels) > 1 else 0.0
-    if measured > step:
-        return measured
-    # A compressed movie has no white noise left, yet its blocks fluctuate; motion must not pass for noise.
-    changes = [pictures[start + 1].astype(float) - pictures[start].astype(float) for start in starts]
-    fluctuation = float(np.median([coarse_noise(change) for change in changes])) / np.sqrt(2.0)
-    return float(np.clip(fluctuation, max(measured, step / np.sqrt(12.0)), max(measured, 2.0 * step)))
+def _points(found: Detections) -> pd.DataFrame:
+    return pd.DataFrame({"x": found.x, "y": found.y})
 
 
 def _given(config: TrackConfig, name: str) -> Choice:

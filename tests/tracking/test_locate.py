@@ -24,6 +24,8 @@ CONFIG = TrackConfig(
     search_range=4.0,
     minimum_length=2,
 )
+TRACKPY = CONFIG.model_copy(update={"engine": "trackpy"})
+ENGINES = pytest.mark.parametrize("config", [CONFIG, TRACKPY], ids=["native", "trackpy"])
 
 
 def errors(table: pd.DataFrame, truth: np.ndarray) -> np.ndarray:
@@ -40,11 +42,11 @@ def truth() -> np.ndarray:
 
 
 @pytest.mark.parametrize(("noise", "largest"), [(2.0, 1.25), (8.0, 1.25)])
-def test_error_is_close_to_the_cramer_rao_bound(truth: np.ndarray, noise: float, largest: float) -> None:
+def test_error_of_trackpy_is_close_to_the_cramer_rao_bound(truth: np.ndarray, noise: float, largest: float) -> None:
     # For a Gaussian spot of amplitude A on white noise the bound is noise / A * sqrt(2 / pi), for any width.
     rng = np.random.default_rng(6)
     frames = movie(rng, np.repeat(truth[None], 8, axis=0), edge=EDGE, noise=noise)
-    table = locate(stack_of(frames), CONFIG.model_copy(update={"threshold": noise * 0.27, "minmass": 300.0}))
+    table = locate(stack_of(frames), TRACKPY.model_copy(update={"threshold": noise * 0.27, "minmass": 300.0}))
     error = np.concatenate([errors(part, truth) for _, part in table.groupby("frame")])
     bound = noise / 80.0 * np.sqrt(2.0 / np.pi)
     rmse = np.sqrt(np.mean(error**2))
@@ -55,17 +57,19 @@ def test_error_is_close_to_the_cramer_rao_bound(truth: np.ndarray, noise: float,
     assert (table["sigma_x"] == table["sigma_y"]).all()
 
 
-def test_noiseless_positions_are_exact(truth: np.ndarray) -> None:
+@ENGINES
+def test_noiseless_positions_are_exact(config: TrackConfig, truth: np.ndarray) -> None:
     frames = np.stack([paint(truth, edge=EDGE)] * 2)
-    error = errors(locate(stack_of(frames), CONFIG, stop=1), truth)
+    error = errors(locate(stack_of(frames), config, stop=1), truth)
     assert np.abs(error).max() < 0.03  # what the tails of the neighbours and the finite window leave
 
 
-def test_pixel_type_does_not_matter(truth: np.ndarray) -> None:
+@ENGINES
+def test_pixel_type_does_not_matter(config: TrackConfig, truth: np.ndarray) -> None:
     rng = np.random.default_rng(7)
     picture = np.rint(movie(rng, truth[None], edge=EDGE, noise=3.0)).astype(np.uint8)
     frames = np.concatenate([picture, picture])
-    reference = locate(stack_of(frames), CONFIG)
+    reference = locate(stack_of(frames), config)
     versions = {
         "uint16": (frames.astype(np.uint16) * 200, 200.0),
         "float32": (frames.astype(np.float32) / 255, 1 / 255),
@@ -73,8 +77,8 @@ def test_pixel_type_does_not_matter(truth: np.ndarray) -> None:
         "int16": (frames.astype(np.int16) - 100, 1.0),
     }
     for name, (version, unit) in versions.items():
-        config = CONFIG.model_copy(update={"minmass": 100.0 * unit, "threshold": 1.0 * unit})
-        table = locate(stack_of(version), config)
+        scaled = config.model_copy(update={"minmass": 100.0 * unit, "threshold": 1.0 * unit})
+        table = locate(stack_of(version), scaled)
         assert len(table) == len(reference), name
         difference = (table[["x", "y", "size", "ecc"]] - reference[["x", "y", "size", "ecc"]]).abs().to_numpy()
         assert difference.max() < 1e-3, name
@@ -84,25 +88,27 @@ def test_pixel_type_does_not_matter(truth: np.ndarray) -> None:
 
 def test_the_trackpy_path_rounds_to_eight_bits_and_the_full_path_does_not(truth: np.ndarray) -> None:
     faint = np.stack([paint(truth, edge=EDGE, amplitude=12.0)] * 2)
-    full = errors(locate(stack_of(faint), CONFIG.model_copy(update={"threshold": 0.05}), stop=1), truth)
-    rounded = CONFIG.model_copy(update={"threshold": 0.05, "precision": "trackpy"})
+    full = errors(locate(stack_of(faint), TRACKPY.model_copy(update={"threshold": 0.05}), stop=1), truth)
+    rounded = TRACKPY.model_copy(update={"threshold": 0.05, "precision": "trackpy"})
     published = errors(locate(stack_of(faint), rounded, stop=1), truth)
     assert np.abs(full - published).max() > 1e-3
     assert np.sqrt((full**2).mean()) <= np.sqrt((published**2).mean()) + 1e-4
 
 
-def test_dark_particles_are_found_like_bright_ones(truth: np.ndarray) -> None:
+@ENGINES
+def test_dark_particles_are_found_like_bright_ones(config: TrackConfig, truth: np.ndarray) -> None:
     bright = np.rint(movie(np.random.default_rng(8), truth[None], edge=EDGE, noise=3.0)).astype(np.uint8)
     frames = np.concatenate([bright, bright])
-    dark = locate(stack_of(255 - frames), CONFIG.model_copy(update={"invert": True}))
-    pd.testing.assert_frame_equal(dark, locate(stack_of(frames), CONFIG), rtol=1e-6)
+    dark = locate(stack_of(255 - frames), config.model_copy(update={"invert": True}))
+    pd.testing.assert_frame_equal(dark, locate(stack_of(frames), config), rtol=1e-6)
 
 
-def test_chunks_give_the_same_bytes(truth: np.ndarray) -> None:
+@ENGINES
+def test_chunks_give_the_same_bytes(config: TrackConfig, truth: np.ndarray) -> None:
     frames = movie(np.random.default_rng(9), np.repeat(truth[None], 5, axis=0), edge=EDGE, noise=4.0)
     stack = stack_of(frames)
-    whole = locate(stack, CONFIG)
-    parts = [locate(stack, CONFIG, start=a, stop=b) for a, b in ((0, 1), (1, 4), (4, 99))]
+    whole = locate(stack, config)
+    parts = [locate(stack, config, start=a, stop=b) for a, b in ((0, 1), (1, 4), (4, 99))]
     joined = pd.concat(parts, ignore_index=True)
     assert list(joined.columns) == list(whole.columns)
     for name in whole.columns:

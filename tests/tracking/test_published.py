@@ -17,6 +17,7 @@ from tests.tracking.pictures import stack_of
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 PUBLISHED = TrackConfig(
+    engine="trackpy",
     precision="trackpy",
     diameter=11,
     invert=True,

@@ -10,6 +10,7 @@ import pandas as pd
 from colloid_cg.errors import DataError
 from colloid_cg.records import FLAG_AFTER_GAP
 from colloid_cg.tracking.config import TrackConfig, require_resolved
+from colloid_cg.tracking.linking.linker import Linker
 from colloid_cg.tracking.trackpy_engine import OversizedSubnet, link_points
 
 SMALLEST_SHARE = 0.25
@@ -18,11 +19,27 @@ SMALLEST_SHARE = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class LinkReport:
-    """How the links were made: detections, tracks, and whether the search range had to shrink somewhere."""
+    """How the links were made.
+
+    Attributes
+    ----------
+    n_detections, n_tracks : int
+    adaptive_stop : float or None
+        trackpy engine only: how far the search range had to shrink somewhere.
+    largest_group : int or None
+        Native engine only: most tracks that competed with one another in one frame.
+    spacing : float or None
+        Typical distance of a particle to its nearest neighbour in px.
+    warning : str or None
+        What the user should know about the settings.
+    """
 
     n_detections: int
     n_tracks: int
-    adaptive_stop: float | None
+    adaptive_stop: float | None = None
+    largest_group: int | None = None
+    spacing: float | None = None
+    warning: str | None = None
 
 
 def link(detections: pd.DataFrame, config: TrackConfig) -> pd.DataFrame:
@@ -31,19 +48,19 @@ def link(detections: pd.DataFrame, config: TrackConfig) -> pd.DataFrame:
     Parameters
     ----------
     detections : pandas.DataFrame
-        Columns frame, x, y (px) and any others.
+        Columns frame, x, y (px), z where there are three dimensions, and any others.
     config : TrackConfig
 
     Returns
     -------
     pandas.DataFrame
-        The same rows, sorted by frame, with ``particle`` (0, 1, ... in order of first appearance) and ``flags``
-        that mark the detections after a gap.
+        The same rows, sorted by frame, with ``particle`` (0, 1, ... in order of first appearance), ``flags``
+        that mark the detections after a gap, and, from the native engine, ``link_confidence``.
 
     Raises
     ------
     DataError
-        If there is nothing to link, or too many particles compete for the same links.
+        If there is nothing to link, or (trackpy engine) too many particles compete for the same links.
     """
     return link_reported(detections, config)[0]
 
@@ -58,13 +75,47 @@ def link_reported(detections: pd.DataFrame, config: TrackConfig) -> tuple[pd.Dat
             action="lower track.minmass, or check track.invert and track.diameter",
         )
     table = detections.sort_values("frame", kind="stable").reset_index(drop=True)
-    particle, stop = _linked(table, config)
+    if config.engine == "native":
+        return _linked_natively(table, config)
+    particle, stop = _linked_by_trackpy(table, config)
     table = mark_gaps(renumbered(table.assign(particle=particle)))
     report = LinkReport(n_detections=len(table), n_tracks=int(table["particle"].nunique()), adaptive_stop=stop)
     return table, report
 
 
-def _linked(table: pd.DataFrame, config: TrackConfig) -> tuple[np.ndarray, float | None]:
+def _linked_natively(table: pd.DataFrame, config: TrackConfig) -> tuple[pd.DataFrame, LinkReport]:
+    linker = Linker(config)
+    axes = [name for name in ("x", "y", "z") if name in table.columns]
+    positions = table[axes].to_numpy(dtype=np.float64)
+    frames, starts = np.unique(table["frame"].to_numpy(), return_index=True)
+    particle, confidence = np.empty(len(table), dtype=np.int64), np.empty(len(table))
+    for frame, start, stop in zip(frames, starts, [*starts[1:], len(table)], strict=True):
+        links = linker.add(int(frame), positions[start:stop])
+        particle[start:stop], confidence[start:stop] = links.particle, links.confidence
+    table = mark_gaps(table.assign(particle=particle, link_confidence=confidence))
+    return table, link_report(linker, len(table))
+
+
+def link_report(linker: Linker, n_detections: int) -> LinkReport:
+    """Return how a linker fared, with a warning where its search range is long for the distance of the particles."""
+    warning = None
+    reach, spacing = linker.search_range, linker.spacing
+    if spacing is not None and reach > 0.5 * spacing:
+        warning = (
+            f"track.search_range = {reach:.3g} px is more than half the typical distance of neighbours "
+            f"({spacing:.3g} px): links may be swapped; look at link_confidence, and lower it to "
+            f"{0.5 * spacing:.3g} px or record at a higher frame rate if particles do not move that far"
+        )
+    return LinkReport(
+        n_detections=n_detections,
+        n_tracks=linker.n_tracks,
+        largest_group=linker.largest_group,
+        spacing=spacing,
+        warning=warning,
+    )
+
+
+def _linked_by_trackpy(table: pd.DataFrame, config: TrackConfig) -> tuple[np.ndarray, float | None]:
     search_range = float(config.search_range or 0.0)
     retry = SMALLEST_SHARE * search_range
     attempts = (config.adaptive_stop,) if config.adaptive_stop is not None else (None, retry)

@@ -1,0 +1,116 @@
+"""The smooth background of a frame, fitted together with the particles in front of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+NARROWEST = 9.0  # spot widths between knots (about two diameters): a finer mesh takes the light of the particles
+RIDGE = 1e-6  # relative; keeps coefficients bounded whose support is covered by particles
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Mesh:
+    """Tensor product of uniform cubic B-splines over a frame, or one constant level.
+
+    Parameters
+    ----------
+    rows, columns : array, shapes (height, p), (width, q)
+        Value of each spline along each axis; the background is ``rows @ coefficients @ columns.T``.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Number of coefficients."""
+        return int(self.rows.shape[1] * self.columns.shape[1])
+
+    def picture(self, coefficients: np.ndarray) -> np.ndarray:
+        """Return the background in grey levels, shape (height, width)."""
+        return np.asarray(self.rows @ coefficients.reshape(self.rows.shape[1], -1) @ self.columns.T)
+
+    def at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return the value of each function at the pixels nearest to the positions, shape (n, size)."""
+        row = np.clip(np.round(y).astype(int), 0, len(self.rows) - 1)
+        column = np.clip(np.round(x).astype(int), 0, len(self.columns) - 1)
+        values = self.rows[row][:, :, None] * self.columns[column][:, None, :]
+        return np.asarray(values.reshape(len(row), -1))
+
+
+def mesh(shape: tuple[int, ...], scale: float) -> Mesh:
+    """Return the functions a background of length scale ``scale`` (px) is made of; a constant for an infinite scale.
+
+    Knots are ``scale`` apart, or as near as divides the frame.
+    """
+    return Mesh(rows=_splines(shape[0], scale), columns=_splines(shape[1], scale))
+
+
+def _splines(length: int, spacing: float) -> np.ndarray:
+    if not np.isfinite(spacing) or spacing >= 2 * length:
+        return np.ones((length, 1))
+    count = max(1, round(length / spacing))
+    at = (np.arange(length) + 0.5) * count / length
+    distance = np.abs(at[:, None] - np.arange(-1, count + 2)[None, :])
+    near = 2.0 / 3.0 - distance**2 + distance**3 / 2.0
+    far = np.maximum(2.0 - distance, 0.0) ** 3 / 6.0
+    return np.where(distance < 1.0, near, far)
+
+
+def solve_background(
+    functions: Mesh, residual: np.ndarray, weight: np.ndarray, spots: np.ndarray, sums: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the change of the coefficients that fits the residual best, and its covariance.
+
+    The peaks of the particles follow the background: raising it by b lowers each by b u / f with u = sum(w g) and
+    f = sum(w g^2). With the peaks eliminated, the normal equations are
+
+        (B'WB - sum_i u_i^2/f_i b_i b_i') c = B'W r - sum_i (u_i/f_i) s_i b_i,
+
+    b_i the functions at particle i, s_i = sum(w g r). Without that elimination the two would creep towards each other,
+    the slower the denser the crowd.
+
+    Parameters
+    ----------
+    functions : Mesh
+    residual, weight : array, shape (height, width)
+        Frame less everything fitted so far; one over the variance.
+    spots : array, shape (n, 4)
+        x, y, peak, width.
+    sums : array, shape (n, 3)
+        u, f and s of each particle.
+    """
+    values = functions.at(spots[:, 0], spots[:, 1])
+    light, square, score = sums.T
+    held = np.maximum(square, 1e-300)
+    information = _products(functions, weight) - (values * (light**2 / held)[:, None]).T @ values
+    gradient = (functions.rows.T @ (weight * residual) @ functions.columns).ravel() - values.T @ (light / held * score)
+    information += np.diag(RIDGE * np.abs(np.diag(information)) + 1e-300)
+    covariance = np.linalg.inv(information)
+    return covariance @ gradient, covariance
+
+
+def _products(functions: Mesh, weight: np.ndarray) -> np.ndarray:
+    """B'WB, shape (size, size): weights summed over cells, in which a product of splines hardly changes."""
+    rows, columns = functions.rows, functions.columns
+    if functions.size == 1:
+        return np.array([[weight.sum()]])
+    down, row_cell = _cells(rows)
+    across, column_cell = _cells(columns)
+    summed = np.add.reduceat(np.add.reduceat(weight, row_cell, axis=0), column_cell, axis=1)
+    pairs_down = (down[:, :, None] * down[:, None, :]).reshape(len(down), -1)
+    pairs_across = (across[:, :, None] * across[:, None, :]).reshape(len(across), -1)
+    p, q = rows.shape[1], columns.shape[1]
+    products = (pairs_down.T @ summed @ pairs_across).reshape(p, p, q, q)
+    return np.asarray(products.transpose(0, 2, 1, 3).reshape(p * q, p * q))
+
+
+def _cells(splines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Splines averaged over cells of an eighth of the knot spacing, and the first pixel of each cell."""
+    length, count = splines.shape
+    step = max(1, length // (8 * max(count - 3, 1)))
+    begin = np.arange(0, length, step)
+    sizes = np.diff(np.append(begin, length))
+    return np.add.reduceat(splines, begin, axis=0) / sizes[:, None], begin

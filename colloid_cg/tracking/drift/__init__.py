@@ -1,0 +1,14 @@
+"""Common motion of all particles: estimated from tracks, checked against the pictures, removed."""
+
+from colloid_cg.tracking.drift.estimate import MotionEstimator, estimate_motion, remove_common_motion
+from colloid_cg.tracking.drift.translation import DRIFT_COLUMNS, estimate_drift, remove_drift, subtract_drift
+
+__all__ = [
+    "DRIFT_COLUMNS",
+    "MotionEstimator",
+    "estimate_drift",
+    "estimate_motion",
+    "remove_common_motion",
+    "remove_drift",
+    "subtract_drift",
+]

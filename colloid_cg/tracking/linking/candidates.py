@@ -1,0 +1,105 @@
+"""Pairs of a track and a detection that are close enough to be linked, found on a grid of cells."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+TOLERANCE = 1e-7
+"""A step longer than the search range by less than this (px) is still allowed, so that rounding decides nothing."""
+
+_CELLS_PER_DETECTION = 4  # cells grow beyond the search range where the field is larger than this allows
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def candidates(
+    predicted: np.ndarray, ranges: np.ndarray, detections: np.ndarray, cell: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return all pairs within reach as a sparse matrix with one row per track.
+
+    Parameters
+    ----------
+    predicted : array, shape (m, d)
+        Where each track is looked for, d >= 2. The grid divides the first two axes.
+    ranges : array, shape (m,)
+        How far from there.
+    detections : array, shape (n, d)
+    cell : float
+        Edge of a cell, best the smallest of the ranges; enlarged where the field would need too many cells.
+
+    Returns
+    -------
+    row_start : int64 array, shape (m + 1,)
+    column : int64 array, shape (number of pairs,)
+        Detections of track i at ``row_start[i]:row_start[i + 1]``.
+    squared : float64 array, shape (number of pairs,)
+        Squared distances.
+    """
+    m, n, d = predicted.shape[0], detections.shape[0], detections.shape[1]
+    row_start = np.zeros(m + 1, np.int64)
+    if m == 0 or n == 0:
+        return row_start, np.empty(0, np.int64), np.empty(0, np.float64)
+    low0, high0 = detections[:, 0].min(), detections[:, 0].max()
+    low1, high1 = detections[:, 1].min(), detections[:, 1].max()
+    most = float(_CELLS_PER_DETECTION * n + 64)
+    while (np.floor((high0 - low0) / cell) + 1.0) * (np.floor((high1 - low1) / cell) + 1.0) > most:
+        cell *= 1.5
+    n0, n1 = int((high0 - low0) / cell) + 1, int((high1 - low1) / cell) + 1
+    cell_start, order = _by_cell(detections, low0, low1, cell, n0, n1)
+    sorted_positions = detections[order]
+    capacity = 3 * m + 64
+    column, squared = np.empty(capacity, np.int64), np.empty(capacity, np.float64)
+    count = 0
+    for i in range(m):
+        reach = ranges[i] + TOLERANCE
+        limit = reach * reach
+        # compared as floats: a predicted place may be too far away for an integer
+        first0 = max(np.floor((predicted[i, 0] - reach - low0) / cell), 0.0)
+        last0 = min(np.floor((predicted[i, 0] + reach - low0) / cell), n0 - 1.0)
+        first1 = max(np.floor((predicted[i, 1] - reach - low1) / cell), 0.0)
+        last1 = min(np.floor((predicted[i, 1] + reach - low1) / cell), n1 - 1.0)
+        if first0 <= last0 and first1 <= last1:
+            for a in range(int(first0), int(last0) + 1):
+                # cells of a row lie one after the other
+                begin, end = cell_start[a * n1 + int(first1)], cell_start[a * n1 + int(last1) + 1]
+                for k in range(begin, end):
+                    distance = 0.0
+                    for axis in range(d):
+                        step = sorted_positions[k, axis] - predicted[i, axis]
+                        distance += step * step
+                    if distance <= limit:
+                        if count == capacity:
+                            capacity *= 2
+                            column, squared = _longer(column, squared, capacity)
+                        column[count], squared[count] = order[k], distance
+                        count += 1
+        row_start[i + 1] = count
+    return row_start, column[:count].copy(), squared[:count].copy()
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _by_cell(
+    positions: np.ndarray, low0: float, low1: float, cell: float, n0: int, n1: int
+) -> tuple[np.ndarray, np.ndarray]:
+    # counting sort: detections of cell c are order[start[c]:start[c + 1]], in their original order
+    n = positions.shape[0]
+    cells = np.empty(n, np.int64)
+    start = np.zeros(n0 * n1 + 1, np.int64)
+    for j in range(n):
+        cells[j] = int((positions[j, 0] - low0) / cell) * n1 + int((positions[j, 1] - low1) / cell)
+        start[cells[j] + 1] += 1
+    for c in range(n0 * n1):
+        start[c + 1] += start[c]
+    place = start.copy()
+    order = np.empty(n, np.int64)
+    for j in range(n):
+        order[place[cells[j]]] = j
+        place[cells[j]] += 1
+    return start, order
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _longer(column: np.ndarray, squared: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray]:
+    more_columns, more_squared = np.empty(capacity, np.int64), np.empty(capacity, np.float64)
+    more_columns[: len(column)], more_squared[: len(squared)] = column, squared
+    return more_columns, more_squared

@@ -1,0 +1,149 @@
+"""Which class of spot a particle belongs to, and what it holds against the background: sums over its pixels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from colloid_cg.tracking.spot_kernels import (
+    FIT_REACH,
+    LIGHT_REACH,
+    add_spot,
+    gaussian,
+    score_and_fisher,
+    solve,
+    span,
+)
+
+
+@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+def _projections(
+    residual: np.ndarray, weight: np.ndarray, spot: np.ndarray, width: float, reach: float, work: np.ndarray
+) -> tuple[float, float, float]:
+    """Return sum(w h), sum(w h^2) and sum(w h (r + p g)): g is the spot as it is, h one of another width."""
+    x, y, peak, own = spot[0], spot[1], spot[2], spot[3]
+    top, bottom = span(y, reach, residual.shape[0])
+    left, right = span(x, reach, residual.shape[1])
+    if top >= bottom or left >= right:
+        return 0.0, 0.0, 0.0
+    count = right - left
+    down, own_down, h, hh, hg = work[0], work[1], work[2], work[3], work[4]
+    gaussian(top, bottom, y, width, down)
+    gaussian(top, bottom, y, own, own_down)
+    gaussian(left, right, x, width, h)
+    gaussian(left, right, x, own, hg)
+    for j in range(count):
+        hh[j] = h[j] * h[j]
+        hg[j] *= h[j]
+    light = square = score = 0.0
+    for i in range(bottom - top):
+        trusted, left_over = weight[top + i, left:right], residual[top + i, left:right]
+        b0 = b1 = b2 = b3 = 0.0
+        for j in range(count):
+            w = trusted[j]
+            b0 += w * h[j]
+            b1 += w * hh[j]
+            b2 += w * left_over[j] * h[j]
+            b3 += w * hg[j]
+        light += down[i] * b0
+        square += down[i] * down[i] * b1
+        score += down[i] * (b2 + peak * own_down[i] * b3)
+    return light, square, score
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def background_sums(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray) -> np.ndarray:
+    """Return sum(w g), sum(w g^2) and sum(w g r) of each particle, shape (n, 3)."""
+    sums = np.empty((len(spots), 3))
+    work = np.empty((5, int(2.0 * LIGHT_REACH * np.max(spots[:, 3])) + 8)) if len(spots) else np.empty((5, 1))
+    for n in range(len(spots)):
+        width = spots[n, 3]
+        light, square, score = _projections(residual, weight, spots[n], width, LIGHT_REACH * width, work)
+        sums[n, 0], sums[n, 1], sums[n, 2] = light, square, score - spots[n, 2] * square
+    return sums
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def class_evidence(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return log(share_k) + log p(pixels | class k), up to a constant of the particle, shape (n, classes).
+
+    Given its place and its neighbours the pixels depend on the peak a as exp(a b - a^2 f / 2), b = sum(w h r),
+    f = sum(w h^2). Integrated over the prior N(A_k, s_k^2) of the peak of the class:
+
+        (b + A/s^2)^2 / 2 (f + 1/s^2) - A^2 / 2 s^2 - log(1 + f s^2) / 2.
+
+    Parameters
+    ----------
+    residual, weight, spots
+        As in :func:`sweep`; nothing is changed.
+    classes : array, shape (classes, 4)
+        Width, peak and its standard deviation, share.
+    """
+    result = np.empty((len(spots), len(classes)))
+    reach = FIT_REACH * np.max(classes[:, 0])
+    work = np.empty((5, int(2.0 * reach) + 8))
+    for n in range(len(spots)):
+        for k in range(len(classes)):
+            _, f, b = _projections(residual, weight, spots[n], classes[k, 0], reach, work)
+            peak, precision = classes[k, 1], 1.0 / classes[k, 2] ** 2
+            inside = (b + peak * precision) ** 2 / (f + precision) - peak * peak * precision
+            result[n, k] = 0.5 * inside - 0.5 * math.log(1.0 + f / precision) + math.log(classes[k, 3])
+    return result
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def change_widths(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray, widths: np.ndarray) -> None:
+    """Give each particle a new width and the peak that fits best with it; residual and spots change in place."""
+    work = np.empty((5, int(2.0 * LIGHT_REACH * max(np.max(widths), np.max(spots[:, 3]))) + 8))
+    for n in range(len(spots)):
+        if widths[n] == spots[n, 3]:
+            continue
+        x, y, peak, width = spots[n, 0], spots[n, 1], spots[n, 2], spots[n, 3]
+        _, square, score = _projections(residual, weight, spots[n], widths[n], FIT_REACH * widths[n], work)
+        new_peak = max(score / max(square, 1e-300), 0.1 * peak)
+        add_spot(residual, x, y, peak, width, work)
+        add_spot(residual, x, y, -new_peak, widths[n], work)
+        spots[n, 2], spots[n, 3] = new_peak, widths[n]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def misfit(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray) -> np.ndarray:
+    """Return the rms residual within two widths that noise does not explain, over the peak, shape (n,)."""
+    excess = np.zeros(len(spots))
+    for n in range(len(spots)):
+        x, y, peak, width = spots[n, 0], spots[n, 1], spots[n, 2], spots[n, 3]
+        top, bottom = span(y, 2.0 * width, residual.shape[0])
+        left, right = span(x, 2.0 * width, residual.shape[1])
+        total, surplus = 0.0, 0.0
+        for i in range(top, bottom):
+            for j in range(left, right):
+                w = weight[i, j]
+                total += w
+                surplus += w * residual[i, j] ** 2 - (1.0 if w > 0.0 else 0.0)
+        if total > 0.0:
+            excess[n] = math.sqrt(max(surplus, 0.0) / total) / peak
+    return excess
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def width_information(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray) -> np.ndarray:
+    """Return score and information of the width of each particle, peak and position eliminated, shape (n, 2).
+
+    s_t - F_tq F_qq^-1 s_q and F_tt - F_tq F_qq^-1 F_qt: their ratio is the step to the best width, the inverse of the
+    second its variance.
+    """
+    result = np.zeros((len(spots), 2))
+    work = np.empty((9, int(2.0 * LIGHT_REACH * np.max(spots[:, 3])) + 8)) if len(spots) else np.empty((9, 1))
+    score, fisher, inner, column = np.empty(4), np.empty((4, 4)), np.empty((3, 3)), np.empty(3)
+    for n in range(len(spots)):
+        spot = (spots[n, 0], spots[n, 1], spots[n, 2], spots[n, 3])
+        score_and_fisher(residual, weight, spot, work, score, fisher)
+        inner[:, :] = fisher[:3, :3]
+        column[:] = fisher[:3, 3]
+        if not solve(inner, column, 3):
+            continue
+        result[n, 0] = score[3] - (column * score[:3]).sum()
+        result[n, 1] = max(fisher[3, 3] - (column * fisher[:3, 3]).sum(), 0.0)
+    return result

@@ -1,0 +1,141 @@
+"""Fit of a Gaussian spot whose width is free too: for measuring how wide the particles of a movie are."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from colloid_cg.tracking.likelihood import _invert, _window
+
+STEPS = 30
+NARROWEST = 0.4  # px
+
+
+def fit_widths(
+    picture: np.ndarray, x: np.ndarray, y: np.ndarray, *, radius: int, noise: tuple[float, float, float]
+) -> np.ndarray:
+    """Fit position, height, background and width: rows of width, its error, height, background, chi^2, freedom, x, y.
+
+    As :func:`~colloid_cg.tracking.likelihood.fit_spots` with one more parameter; NaN where the fit fails.
+    """
+    result = np.full((len(x), 10), np.nan)
+    _fit(picture, x, y, radius, *noise, result)
+    return result
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _edges(offset: float, width: float, radius: int, values: np.ndarray) -> None:
+    """Light of each pixel of a line, and its derivatives to position and width."""
+    scale, density = math.sqrt(2.0) * width, 1.0 / math.sqrt(2.0 * math.pi)
+    left = (-radius - 0.5 - offset) / width
+    left_total = 0.5 * math.erf((-radius - 0.5 - offset) / scale)
+    left_density = density * math.exp(-0.5 * left * left)
+    for k in range(2 * radius + 1):
+        right = (k - radius + 0.5 - offset) / width
+        right_total = 0.5 * math.erf((k - radius + 0.5 - offset) / scale)
+        right_density = density * math.exp(-0.5 * right * right)
+        values[0, k] = right_total - left_total
+        values[1, k] = (left_density - right_density) / width
+        values[2, k] = (left * left_density - right * right_density) / width
+        left, left_total, left_density = right, right_total, right_density
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _system(
+    pixels: np.ndarray,
+    used: np.ndarray,
+    along: np.ndarray,
+    down: np.ndarray,
+    parameters: np.ndarray,
+    noise: tuple[float, float, float],
+    fisher: np.ndarray,
+    score: np.ndarray,
+) -> float:
+    """Fill Fisher matrix and score of (x, y, light, background, width); return chi^2."""
+    fisher[:] = 0.0
+    score[:] = 0.0
+    chi2 = 0.0
+    slope = np.zeros(5)
+    light, ground = parameters[2], parameters[3]
+    for i in range(down.shape[1]):
+        for j in range(along.shape[1]):
+            if used[i, j] == 0.0:
+                continue
+            shape = down[0, i] * along[0, j]
+            expected = light * shape + ground
+            weight = 1.0 / max(noise[0] + noise[1] * expected, noise[2])
+            difference = pixels[i, j] - expected
+            slope[0] = light * down[0, i] * along[1, j]
+            slope[1] = light * down[1, i] * along[0, j]
+            slope[2] = shape
+            slope[3] = 1.0
+            slope[4] = light * (down[2, i] * along[0, j] + down[0, i] * along[2, j])
+            chi2 += weight * difference**2
+            for a in range(5):
+                score[a] += slope[a] * weight * difference
+                for b in range(a, 5):
+                    fisher[a, b] += slope[a] * slope[b] * weight
+    return chi2
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _fit(
+    picture: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    radius: int,
+    offset: float,
+    slope: float,
+    least: float,
+    result: np.ndarray,
+) -> None:
+    count = 2 * radius + 1
+    pixels, used = np.zeros((count, count), np.float32), np.zeros((count, count), np.float32)
+    along, down = np.zeros((3, count)), np.zeros((3, count))
+    fisher, score, parameters, move = np.zeros((5, 5)), np.zeros(5), np.zeros(5), np.zeros(5)
+    for index in range(len(x)):
+        row, column = round(y[index]), round(x[index])
+        if row < 0 or column < 0 or row >= picture.shape[0] or column >= picture.shape[1]:
+            continue
+        n_used = _window(picture, row, column, radius, pixels, used)
+        lowest = np.sort(pixels.ravel())[count * count // 5]
+        width = 0.45 * radius
+        parameters[0], parameters[1] = x[index] - column, y[index] - row
+        parameters[2] = max(pixels[radius, radius] - lowest, 1e-6) * 2.0 * math.pi * width * width
+        parameters[3], parameters[4] = lowest, width
+        for step in range(STEPS):
+            width = parameters[4]
+            _edges(parameters[0], width, radius, along)
+            _edges(parameters[1], width, radius, down)
+            chi2 = _system(pixels, used, along, down, parameters, (offset, slope, least), fisher, score)
+            # A little damping at first: far from the solution the width runs away.
+            for a in range(5):
+                fisher[a, a] *= 1.0 + (0.3 if step < 4 else 0.0)
+            if not _invert(fisher):
+                break
+            for a in range(5):
+                move[a] = 0.0
+                for b in range(5):
+                    move[a] += fisher[a, b] * score[b]
+            shorter = max(1.0, 3.0 * max(abs(move[0]), abs(move[1]), abs(move[4])) / width)
+            for a in range(5):
+                parameters[a] += move[a] / shorter
+            parameters[4] = min(max(parameters[4], NARROWEST), 2.0 * radius)
+            if max(abs(parameters[0]), abs(parameters[1])) > radius or not math.isfinite(parameters[2]):
+                break
+            if step >= 4 and move[0] ** 2 + move[1] ** 2 + move[4] ** 2 < 1e-4 * (fisher[0, 0] + fisher[4, 4]):
+                if parameters[4] <= NARROWEST or parameters[4] >= 1.5 * radius:
+                    break
+                result[index, 0] = width
+                result[index, 1] = math.sqrt(fisher[4, 4])
+                result[index, 2] = parameters[2] / (2.0 * math.pi * width * width)
+                result[index, 3] = parameters[3]
+                result[index, 4] = chi2
+                result[index, 5] = n_used - 5
+                result[index, 6] = column + parameters[0]
+                result[index, 7] = row + parameters[1]
+                result[index, 8] = math.sqrt(fisher[0, 0])
+                result[index, 9] = math.sqrt(fisher[1, 1])
+                break
