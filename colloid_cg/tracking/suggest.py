@@ -26,7 +26,7 @@ from colloid_cg.tracking.noise_model import sampled_starts, with_spots
 from colloid_cg.tracking.sampling import Sample, native_sample, trackpy_sample
 from colloid_cg.tracking.scale_space import find_blobs
 
-SAMPLED_PIXELS = 3_000_000  # for the search over scales, the slowest part
+SAMPLED_PIXELS = 1_000_000  # for the search over scales, the slowest part
 USUAL_LENGTH = 10
 
 
