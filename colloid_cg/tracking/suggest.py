@@ -28,7 +28,7 @@ from colloid_cg.tracking.scale_space import find_blobs
 from colloid_cg.tracking.size_classes import estimate_classes
 from colloid_cg.tracking.suggest_rings import choose_shape, suggest_for_rings
 
-SAMPLED_PIXELS = 3_000_000  # for the search over scales, the slowest part
+SAMPLED_PIXELS = 1_000_000  # for the search over scales, the slowest part
 CLASS_FRAMES = 3
 USUAL_LENGTH = 10
 
