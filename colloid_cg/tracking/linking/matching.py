@@ -105,6 +105,8 @@ def match(
         row_start, column, squared = candidates(predicted, ranges, detections, reach)
         cost = _costs(row_start, squared, (1.0 - added / reach**2)[gap] / growth[gap], added[gap], shadow, reach**2)
         pair = assign(row_start, column, cost, reach**2, len(detections))
+        if rules.prediction == "none":
+            break
         linked = np.flatnonzero((pair >= 0) & fresh)
         found = detections[column[pair[linked]]]
         new = _estimated(carried[linked], (found - carried[linked]) / elapsed, rules, strained=strained)
@@ -126,7 +128,7 @@ def _velocities(carried: np.ndarray, velocity: np.ndarray, motion: SharedMotion,
 
 def _estimated(positions: np.ndarray, displacements: np.ndarray, rules: Rules, *, strained: bool) -> SharedMotion:
     d = positions.shape[1]
-    if rules.prediction == "none" or len(positions) < rules.minimum_particles:
+    if len(positions) < rules.minimum_particles:
         return SharedMotion.none(d)
     if strained and len(positions) >= 3 * (d + 1):
         return common_affine(positions, displacements)
