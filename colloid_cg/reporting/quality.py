@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from colloid_cg.records import Trajectories
+from colloid_cg.tracking import camera_positions, tracking_faults
 
 SUBPIXEL_BINS = 20
 HISTOGRAM_BINS = 60
@@ -18,13 +19,15 @@ def tracking_quality(tracks: Trajectories) -> dict[str, Any]:
 
     Keys: ``subpixel_x, subpixel_y, mass, size, track_lengths`` (each ``edges, counts``), ``detections_per_frame``,
     ``first_frame``, ``drift`` (frame, dx, dy, se_x, se_y in px, removed, reason; or None), ``locking`` (x, y, noise),
-    ``median_stated_sigma`` (px), ``rms_step`` (px, one frame, one axis) and counts. Where the drift was taken off
-    the positions, it is put back before the sub-pixel part is taken.
+    ``median_stated_sigma`` (px), ``rms_step`` (px, one frame, one axis), counts, and ``lost_tracks, dropped_frames,
+    gap_share, link_confidence, localisation, subpixel_bias`` of ``tracking.tracking_faults``. Where the common motion
+    was taken off the positions, it is put back before the sub-pixel part is taken.
     """
     table, drift = tracks.table, drift_of(tracks)
     quality: dict[str, Any] = {"drift": drift, "locking": {"noise": modulation_of_chance(visited_pixels(tracks))}}
-    for axis in "xy":
-        counts, edges = subpixel_histogram(_on_the_camera(tracks, drift, axis))
+    seen = camera_positions(tracks)
+    for axis, positions in zip("xy", seen.T, strict=True):
+        counts, edges = subpixel_histogram(positions)
         quality[f"subpixel_{axis}"] = {"edges": edges.tolist(), "counts": counts.tolist()}
         quality["locking"][axis] = locking_amplitude(counts)
     for name in ("mass", "size"):
@@ -36,16 +39,20 @@ def tracking_quality(tracks: Trajectories) -> dict[str, Any]:
     per_frame = np.bincount(table["frame"].to_numpy() - first, minlength=last - first + 1)
     sigma = table[["sigma_x", "sigma_y"]].to_numpy().ravel()
     sigma = sigma[np.isfinite(sigma)]
-    return quality | {
-        "first_frame": first,
-        "detections_per_frame": per_frame.tolist(),
-        "n_detections": len(table),
-        "n_tracks": len(lengths),
-        "median_track_length": float(np.median(lengths)),
-        "median_stated_sigma": float(np.median(sigma)) if len(sigma) else None,
-        "rms_step": _rms_step(tracks),
-        "after_gap_fraction": _gap_fraction(table),
-    }
+    return (
+        quality
+        | {
+            "first_frame": first,
+            "detections_per_frame": per_frame.tolist(),
+            "n_detections": len(table),
+            "n_tracks": len(lengths),
+            "median_track_length": float(np.median(lengths)),
+            "median_stated_sigma": float(np.median(sigma)) if len(sigma) else None,
+            "rms_step": _rms_step(tracks),
+            "after_gap_fraction": _gap_fraction(table),
+        }
+        | tracking_faults(tracks)
+    )
 
 
 def subpixel_histogram(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,14 +87,6 @@ def drift_of(tracks: Trajectories) -> dict[str, Any] | None:
     if not isinstance(drift, dict) or not {"frame", "dx", "dy"} <= set(drift):
         return None
     return drift
-
-
-def _on_the_camera(tracks: Trajectories, drift: dict[str, Any] | None, axis: str) -> np.ndarray:
-    positions = tracks.table[axis].to_numpy(dtype=float)
-    if drift is None or not drift.get("removed", False):
-        return positions
-    shift = pd.Series(drift[f"d{axis}"], index=drift["frame"], dtype=float)
-    return np.asarray(positions + shift.reindex(tracks.table["frame"]).fillna(0.0).to_numpy())
 
 
 def _histogram(values: np.ndarray) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from colloid_cg.tracking.drift import (
     remove_drift,
     subtract_drift,
 )
+from colloid_cg.tracking.faults import dropped_frames, localisation_error, lost_tracks
 from colloid_cg.tracking.importing import ImportConfig, import_table
 from colloid_cg.tracking.linking import keep_good, keep_long, link
 from colloid_cg.tracking.locate import locate
-from colloid_cg.tracking.quality import camera_positions, quality
+from colloid_cg.tracking.quality import camera_positions, quality, tracking_faults
 from colloid_cg.tracking.suggest import Suggestion, resolve, suggest
 
 __all__ = [
@@ -25,13 +26,16 @@ __all__ = [
     "assemble",
     "camera_positions",
     "check_against",
+    "dropped_frames",
     "estimate_drift",
     "estimate_motion",
     "import_table",
     "keep_good",
     "keep_long",
     "link",
+    "localisation_error",
     "locate",
+    "lost_tracks",
     "quality",
     "remove_common_motion",
     "remove_drift",
@@ -39,4 +43,5 @@ __all__ = [
     "subtract_drift",
     "suggest",
     "track",
+    "tracking_faults",
 ]
