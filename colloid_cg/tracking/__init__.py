@@ -11,6 +11,7 @@ from colloid_cg.tracking.drift import (
     remove_drift,
     subtract_drift,
 )
+from colloid_cg.tracking.faults import dropped_frames, localisation_error, lost_tracks
 from colloid_cg.tracking.finishing import survey
 from colloid_cg.tracking.image_model import ImageModel, SpotClass
 from colloid_cg.tracking.importing import ImportConfig, import_table
@@ -18,7 +19,7 @@ from colloid_cg.tracking.link_parts import LINK_SETTINGS, LINKED_BY, Attempt, at
 from colloid_cg.tracking.linking import keep_good, keep_long, link
 from colloid_cg.tracking.locate import locate
 from colloid_cg.tracking.noise_model import estimate_image_model
-from colloid_cg.tracking.quality import camera_positions, quality
+from colloid_cg.tracking.quality import camera_positions, quality, tracking_faults
 from colloid_cg.tracking.scores import (
     DetectionScores,
     LinkScores,
@@ -53,6 +54,7 @@ __all__ = [
     "attempts",
     "camera_positions",
     "check_against",
+    "dropped_frames",
     "estimate_drift",
     "estimate_image_model",
     "estimate_motion",
@@ -62,7 +64,9 @@ __all__ = [
     "keep_long",
     "link",
     "links_by_step",
+    "localisation_error",
     "locate",
+    "lost_tracks",
     "match_detections",
     "quality",
     "remove_common_motion",
@@ -77,5 +81,6 @@ __all__ = [
     "suggest",
     "survey",
     "track",
+    "tracking_faults",
     "with_links",
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import trackpy
@@ -186,8 +184,9 @@ def test_uneven_light() -> None:
     clean = paint_rings(circles, edge=260, width=0.8, amplitude=40.0)
     light = np.linspace(0.4, 1.6, 260)
     frames = [clean * light + rng.normal(0.0, NOISE, clean.shape) for _ in range(2)]
-    config, model = TrackConfig(diameter=21), ImageModel(
-        noise_offset=NOISE**2, noise_slope=0.0, background=100.0, background_scale=200.0
+    config, model = (
+        TrackConfig(diameter=21),
+        ImageModel(noise_offset=NOISE**2, noise_slope=0.0, background=100.0, background_scale=200.0),
     )
     model = ring_model(frames, config, model)
     found = refine_profile(frames[0], detect_rings(frames[0], config, model), config, model)
