@@ -1,11 +1,11 @@
-"""Neighbours closer than a cutoff, by a k-d tree; every axis open or periodic."""
+"""Neighbours closer than a cutoff, by a grid of cells; every axis open or periodic."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from colloid_cg.errors import InputError
+from colloid_cg.neighbors.cells import pairs_within
 from colloid_cg.records import Box, NeighborGraph
 from colloid_cg.shapes import Positions
 
@@ -46,13 +46,10 @@ def within(positions: Positions, cutoff: float, box: Box) -> NeighborGraph:
     if len(positions) == 0:
         return graph_of(np.empty((0, 2), dtype=np.int64), np.empty((0, box.dimension)), 0)
     folded = box.wrap(positions) - np.asarray(box.lower)
-    # A coordinate a rounding error below the lower face folds onto the upper face, which the tree refuses.
+    # A coordinate a rounding error below the lower face folds onto the upper face.
     folded = np.where(periodic & (folded >= box.lengths), 0.0, folded)
-    # The factor keeps pairs that sit exactly at the cutoff from being lost to rounding in the tree's own arithmetic.
-    tree = cKDTree(folded, boxsize=np.where(periodic, box.lengths, 0.0) if periodic.any() else None)
-    pairs = tree.query_pairs(cutoff * (1 + 1e-12), output_type="ndarray").astype(np.int64)
-    vectors = box.displacement(positions[pairs[:, 0]], positions[pairs[:, 1]])
-    return graph_of(pairs, vectors, len(positions))
+    pairs, vectors = pairs_within(folded, positions, cutoff, np.where(periodic, box.lengths, np.inf))
+    return NeighborGraph(pairs=pairs, vectors=vectors, n_particles=len(positions))
 
 
 def checked_positions(positions: Positions, box: Box) -> Positions:

@@ -182,41 +182,87 @@ def _inverse(matrix: np.ndarray) -> tuple[np.ndarray, bool]:
     return inverse / determinant, True
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _add_products(pairs: np.ndarray, left: np.ndarray, right: np.ndarray, total: np.ndarray) -> None:
+    """Add l_j r_j^T of each bond to both its particles: the products of a bond and of its reverse are the same."""
+    d = left.shape[1]
+    for p in range(len(pairs)):
+        i, j = pairs[p, 0], pairs[p, 1]
+        for a in range(d):
+            for b in range(d):
+                product = left[p, a] * right[p, b]
+                total[i, a, b] += product
+                total[j, a, b] += product
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _fit(
     pairs: np.ndarray, first: np.ndarray, second: np.ndarray, n_particles: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return neighbours per particle, c = 1^T P 1 and F; a bond and its reverse add the same to X and Y."""
+    """Return neighbours per particle, c = 1^T P 1 and F; NaN where the bonds do not span the space.
+
+    F = X Y^-1 is refined once with the products of its own residuals: thin shells lose half the digits in Y^-1, and
+    D2min of an affine motion would otherwise not be 0 there.
+    """
     d = first.shape[1]
     count = np.zeros(n_particles)
     bond_sum = np.zeros((n_particles, d))
-    cross, square = np.zeros((n_particles, d, d)), np.zeros((n_particles, d, d))
     for p in range(len(pairs)):
-        for side in range(2):
-            i = pairs[p, side]
-            count[i] += 1.0
-            for a in range(d):
-                bond_sum[i, a] += first[p, a] if side == 0 else -first[p, a]
-                for b in range(d):
-                    cross[i, a, b] += second[p, a] * first[p, b]
-                    square[i, a, b] += first[p, a] * first[p, b]
-    shared, fit = np.full(n_particles, np.nan), np.full((n_particles, d, d), np.nan)
+        i, j = pairs[p, 0], pairs[p, 1]
+        count[i] += 1.0
+        count[j] += 1.0
+        for a in range(d):
+            bond_sum[i, a] += first[p, a]
+            bond_sum[j, a] -= first[p, a]
+    cross, square = np.zeros((n_particles, d, d)), np.zeros((n_particles, d, d))
+    _add_products(pairs, second, first, cross)
+    _add_products(pairs, first, first, square)
+    shared = np.full(n_particles, np.nan)
+    inverse, fit = np.full((n_particles, d, d), np.nan), np.zeros((n_particles, d, d))
     for i in range(n_particles):
-        inverse, regular = _inverse(square[i])
+        inverse[i], regular = _inverse(square[i])
         if not regular:
-            continue
+            inverse[i] = np.nan
         shared[i] = count[i]
         for a in range(d):
             for b in range(d):
-                shared[i] -= bond_sum[i, a] * inverse[a, b] * bond_sum[i, b]
-                value = 0.0
-                for k in range(d):
-                    value += cross[i, a, k] * inverse[k, b]
-                fit[i, a, b] = value
+                shared[i] -= bond_sum[i, a] * inverse[i, a, b] * bond_sum[i, b]
+    _add_solution(cross, inverse, fit)
+    cross[:] = 0.0
+    _add_residual_products(pairs, first, second, fit, cross)
+    _add_solution(cross, inverse, fit)
     return count, shared, fit
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _add_solution(cross: np.ndarray, inverse: np.ndarray, fit: np.ndarray) -> None:
+    """Add X Y^-1 to F."""
+    n, d, _ = fit.shape
+    for i in range(n):
+        for a in range(d):
+            for b in range(d):
+                for k in range(d):
+                    fit[i, a, b] += cross[i, a, k] * inverse[i, k, b]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _add_residual_products(
+    pairs: np.ndarray, first: np.ndarray, second: np.ndarray, fit: np.ndarray, cross: np.ndarray
+) -> None:
+    """Add sum_j (b_j' - F_i b_j) b_j^T to every particle i."""
+    d = first.shape[1]
+    for p in range(len(pairs)):
+        for side in range(2):
+            i = pairs[p, side]
+            for a in range(d):
+                residual = second[p, a]
+                for b in range(d):
+                    residual -= fit[i, a, b] * first[p, b]
+                for b in range(d):
+                    cross[i, a, b] += residual * first[p, b]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _residuals(pairs: np.ndarray, first: np.ndarray, second: np.ndarray, fit: np.ndarray) -> np.ndarray:
     """Return sum_j |b_j' - F_i b_j|^2 for every particle i."""
     d = first.shape[1]

@@ -13,7 +13,7 @@ from colloid_cg.errors import DataError, InputError
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import Box, CommonMotion, FrameStack, Trajectories
 from colloid_cg.tracking.config import SUGGESTED, TrackConfig, check_against
-from colloid_cg.tracking.drift import estimate_motion
+from colloid_cg.tracking.drift import check_with_images, estimate_motion
 from colloid_cg.tracking.finishing import NEEDED, Finisher, Parts, Survey, survey
 from colloid_cg.tracking.link_parts import link_whole
 from colloid_cg.tracking.linking import renumbered
@@ -108,7 +108,7 @@ def finish(parts: Parts, tracks: Survey, stack: FrameStack, config: TrackConfig,
     tracks : Survey
         Of the same parts.
     stack : FrameStack
-        Gives calibration, size and length of the movie; its frames are not read.
+        Gives calibration, size and length of the movie; its frames are read for ``config.drift_images`` alone.
     config : TrackConfig
     counts : dict
         What linking counted; goes into the metadata with the counts of the filters.
@@ -116,6 +116,9 @@ def finish(parts: Parts, tracks: Survey, stack: FrameStack, config: TrackConfig,
     finisher = Finisher(tracks, config)
     motion = common_motion((finisher.finish(part) for part in parts(NEEDED)), config)
     finisher.require_some()
+    drift = motion.as_dict()
+    if config.drift_images:
+        drift["check"] = check_with_images(stack, motion, diameter=float(config.diameter or 9))
     counts = {
         "n_detections": tracks.n_detections,
         **counts,
@@ -143,7 +146,7 @@ def finish(parts: Parts, tracks: Survey, stack: FrameStack, config: TrackConfig,
             "engine": config.engine,
             "settings": config.as_dict(),
             "counts": counts,
-            "drift": motion.as_dict(),
+            "drift": drift,
         },
     )
     return Assembly(header=header, tables=tables)

@@ -59,6 +59,28 @@ def test_within_equals_freud_in_a_periodic_cell():
     assert {tuple(pair) for pair in within(positions, 2.0, box).pairs.tolist()} == expected
 
 
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("cutoff", [5.0, 2.6, 1.7, 0.4])
+def test_within_in_small_periodic_cells_finds_every_pair_once(dimension, cutoff):
+    """One to many cells per axis: with two, the cell before and the cell after are the same one."""
+    rng = np.random.default_rng(int(10 * cutoff))
+    box = make_box((10.0,) * dimension, (True,) * dimension)
+    positions = rng.uniform(-20, 20, (150, dimension))
+    graph = within(positions, cutoff, box)
+    pairs, vectors = brute_force(positions, cutoff, box)
+    np.testing.assert_array_equal(graph.pairs, pairs)
+    np.testing.assert_allclose(graph.vectors, vectors, atol=1e-12)
+
+
+def test_within_of_clumps_far_apart_and_of_particles_in_one_place():
+    rng = np.random.default_rng(12)
+    positions = np.concatenate([rng.uniform(0, 3, (60, 2)), rng.uniform(0, 3, (60, 2)) + 1e7, np.full((20, 2), 1e3)])
+    box = make_box((3e7, 3e7), (False, False), lower=(-1e7, -1e7))
+    graph = within(positions, 0.7, box)
+    np.testing.assert_array_equal(graph.pairs, brute_force(positions, 0.7, box)[0])
+    assert len(graph.pairs) > 190 + 100
+
+
 def test_within_includes_the_cutoff_itself_and_positions_on_the_faces():
     box = make_box((4.0, 4.0), (True, True))
     grid = np.stack(np.meshgrid(np.arange(4.0), np.arange(4.0)), axis=-1).reshape(-1, 2)

@@ -49,6 +49,66 @@ def test_p_hop_needs_every_detection_of_the_window():
     np.testing.assert_array_equal(table, value[frame[rows], particle[rows]])
 
 
+def in_long_double(track, h):
+    """p_hop of one track from its definition in extended precision, at every t with both windows complete."""
+    track = track.astype(np.longdouble)
+    windows = np.lib.stride_tricks.sliding_window_view(track, 2 * h, axis=0).swapaxes(1, 2)
+    a, b = windows[:, :h], windows[:, h:]
+    left = ((a - b.mean(axis=1, keepdims=True)) ** 2).sum(axis=2).mean(axis=1)
+    right = ((b - a.mean(axis=1, keepdims=True)) ** 2).sum(axis=2).mean(axis=1)
+    return np.sqrt(left * right).astype(float)
+
+
+@pytest.mark.parametrize("h", [1, 3, 40, 150])
+@pytest.mark.parametrize("kind", ["caged", "diffusing", "flowing", "leaping", "flights"])
+def test_p_hop_keeps_its_digits_along_long_tracks(h, kind):
+    """Running sums must not drift, nor lose digits where a particle goes far from where they started."""
+    rng = np.random.default_rng(h)
+    n = 20_000
+    still = rng.normal(0, 0.1, (n, 3)) + np.array([1000.0, -500.0, 20.0])
+    track = {
+        "caged": still,
+        "diffusing": rng.normal(size=(n, 3)).cumsum(axis=0) + 500.0,
+        "flowing": still + np.arange(n)[:, None] * [3.0, -1.0, 0.01],
+        "leaping": still + 1e4 * (rng.random((n, 3)) < 0.002).cumsum(axis=0),
+        "flights": rng.standard_cauchy((n, 3)).cumsum(axis=0),
+    }[kind]
+    value = p_hop(track[:, None], half_window=h)[:, 0]
+    np.testing.assert_allclose(value[h : n - h + 1], in_long_double(track, h), rtol=1e-10)
+    assert np.isnan(value[:h]).all()
+    assert np.isnan(value[n - h + 1 :]).all()
+
+
+def test_p_hop_of_many_particles_at_once_and_of_single_axes():
+    rng = np.random.default_rng(8)
+    positions = rng.normal(size=(3000, 60, 2)).cumsum(axis=0)
+    value = p_hop(positions, half_window=4)
+    for particle in (0, 21, 22, 59):
+        np.testing.assert_allclose(value[4:-3, particle], in_long_double(positions[:, particle], 4), rtol=1e-10)
+    line = p_hop(positions[:, :3, :1], half_window=4)
+    np.testing.assert_allclose(line[4:-3, 1], in_long_double(positions[:, 1, :1], 4), rtol=1e-10)
+    short = p_hop(positions[:5], half_window=4)
+    assert short.shape == (5, 60)
+    assert np.isnan(short).all()
+    assert p_hop(positions[:, :0], half_window=4).shape == (3000, 0)
+    assert p_hop_of_rows(np.empty((0, 2)), np.empty(0, int), np.empty(0, int), half_window=2).shape == (0,)
+
+
+def test_p_hop_of_rows_does_not_depend_on_the_order_or_the_names():
+    rng = np.random.default_rng(9)
+    frame, particle = (index.ravel() for index in np.meshgrid(np.arange(40), np.arange(30), indexing="ij"))
+    kept = rng.random(1200) > 0.05
+    frame, particle = frame[kept], particle[kept]
+    places = rng.normal(size=(kept.sum(), 2))
+    value = p_hop_of_rows(places, frame, particle, half_window=2)
+    assert 0.3 < np.isfinite(value).mean() < 0.95
+    for names in (particle * 10**9, -particle):
+        order = rng.permutation(len(frame))
+        np.testing.assert_array_equal(
+            p_hop_of_rows(places[order], frame[order], names[order], half_window=2), value[order]
+        )
+
+
 def test_p_hop_noise_floor():
     rng = np.random.default_rng(3)
     h, sigma = 5, 0.2

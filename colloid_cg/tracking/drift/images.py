@@ -16,8 +16,9 @@ from colloid_cg.tracking.drift.estimate import MotionEstimator
 SMALLEST_TILE = 64
 """Edge of a tile in px: below, a tile holds too few particles to be recognised."""
 MOST_TILES = 6
+MOST_PICTURES = 2000
 _NEWTON_STEPS = 6
-_TAPER = 0.25  # share of a tile over which its edges fade
+_TAPER = 0.5  # share of a tile over which its edges fade
 
 
 def image_drift(
@@ -33,7 +34,9 @@ def image_drift(
 
     The frame is cut into about ``tiles`` x ``tiles`` tiles. The shift s is the peak of the sum over the tiles of the
     cross-correlations c_j with the same tile of the picture before: scikit-image's ``phase_cross_correlation`` to .1 px
-    and Newton steps on the trigonometric interpolation from there. Each tile has its influence on s,
+    and Newton steps on the trigonometric interpolation from there. The c_j are divided by the correlation of the
+    window with itself, which has its maximum at zero and would pull s there, by some percent in small tiles. Each tile
+    has its influence on s,
 
         d_j = s - K H^-1 grad c_j(s),    H = sum_j grad grad c_j(s),    K tiles,
 
@@ -75,12 +78,13 @@ def image_drift(
     frames = range(0, stack.n_frames, every)
     fixed = _mean_picture(stack, fixed_frames)
     estimator = MotionEstimator(minimum_particles=2)
+    taper = _taper(windows[0][0].stop - windows[0][0].start)
     position = centres.copy()
     before: np.ndarray | None = None
     for number, index in enumerate(frames):
-        spectra = _spectra(stack[index] - fixed, windows, background)
+        spectra = _spectra(stack[index] - fixed, windows, taper, background)
         if before is not None:
-            position = position + _tile_shifts(np.conj(before) * spectra)
+            position = position + _tile_shifts(np.conj(before) * spectra, taper)
         estimator.add(
             pd.DataFrame(
                 {"frame": number, "particle": np.arange(len(windows)), "x": position[:, 0], "y": position[:, 1]}
@@ -140,6 +144,21 @@ def compare_drift(motion: CommonMotion, image: CommonMotion) -> dict[str, Any]:
     return result | {"agree": agree, "verdict": verdict}
 
 
+def check_with_images(stack: FrameStack, motion: CommonMotion, *, diameter: float) -> dict[str, Any]:
+    """Return :func:`compare_drift` and the motion of the pictures under ``images``, JSON-able.
+
+    At most ``MOST_PICTURES`` pictures are compared, and no further apart than particles move by half their diameter.
+    What stands still is taken off if particles move by more than two diameters over the movie.
+    """
+    velocity = np.linalg.norm(motion.translation[-1]) / max(len(motion) - 1, 1) if len(motion) else 0.0
+    step = float(np.nanmedian(motion.scatter)) if np.isfinite(motion.scatter).any() else 0.0
+    furthest = 0.5 * diameter / max(float(np.hypot(velocity, step)), 1e-9)
+    every = int(max(1, min(furthest, -(-stack.n_frames // MOST_PICTURES))))
+    travel = velocity * stack.n_frames + step * np.sqrt(stack.n_frames)
+    image = image_drift(stack, every=every, fixed_frames=50 if travel > 2.0 * diameter else 0)
+    return compare_drift(motion, image) | {"images": image.as_dict()}
+
+
 def _column(motion: CommonMotion, axis: int) -> tuple[np.ndarray, np.ndarray]:
     return motion.translation[:, axis], motion.translation_error[:, axis]
 
@@ -164,20 +183,26 @@ def _mean_picture(stack: FrameStack, n: int) -> np.ndarray:
     return mean
 
 
-def _spectra(picture: np.ndarray, windows: list[tuple[slice, slice]], background: float) -> np.ndarray:
+def _taper(edge: int) -> np.ndarray:
+    from scipy.signal.windows import tukey
+
+    fade = tukey(edge, _TAPER)
+    return np.outer(fade, fade)
+
+
+def _spectra(
+    picture: np.ndarray, windows: list[tuple[slice, slice]], taper: np.ndarray, background: float
+) -> np.ndarray:
     """Return the Fourier transforms of the tiles, background off and edges faded, shape (tiles, edge, edge)."""
     from scipy.fft import fft2
     from scipy.ndimage import gaussian_filter
-    from scipy.signal.windows import tukey
 
     picture = picture.astype(np.float32)
     picture -= gaussian_filter(picture, background, mode="nearest")
-    fade = tukey(windows[0][0].stop - windows[0][0].start, _TAPER)
-    taper = np.outer(fade, fade)
     return np.asarray(fft2(np.stack([taper * (picture[window] - picture[window].mean()) for window in windows])))
 
 
-def _tile_shifts(products: np.ndarray) -> np.ndarray:
+def _tile_shifts(products: np.ndarray, taper: np.ndarray) -> np.ndarray:
     """Return d_j (x, y) of :func:`image_drift` from the cross-spectra of the tiles, shape (tiles, 2).
 
     Plain cross-correlation: normalised to pure phase every wavelength would count alike, and most hold only noise.
@@ -186,35 +211,45 @@ def _tile_shifts(products: np.ndarray) -> np.ndarray:
 
     total = products.sum(axis=0)
     reference = np.ones_like(total)
-    found = phase_cross_correlation(np.conj(total), reference, space="fourier", upsample_factor=10, normalization=None)[
-        0
-    ]
-    shift = -np.asarray(found, dtype=float)
+    found = phase_cross_correlation(np.conj(total), reference, space="fourier", upsample_factor=10, normalization=None)
+    window = np.abs(np.fft.fft2(taper))[None] ** 2
+    shift = -np.asarray(found[0], dtype=float)
     for _ in range(_NEWTON_STEPS):
-        gradient, hessian = _slopes(total[None], shift)
+        gradient, hessian = _ratio_slopes(total[None], window, shift)
         shift = shift - _within_a_pixel(np.linalg.solve(_downwards(hessian[0]), gradient[0]))
-    gradient, hessian = _slopes(products, shift)
+    gradient, hessian = _ratio_slopes(products, window, shift)
     change = np.linalg.solve(_downwards(hessian.sum(axis=0)), gradient.T).T
     return np.asarray(shift - len(products) * change)[:, ::-1]
 
 
-def _slopes(products: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return gradient (tiles, 2) and Hessian (tiles, 2, 2) of c(s) = Re sum_k P_k exp(i k s) at one shift (y, x)."""
+def _ratio_slopes(products: np.ndarray, window: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return gradient and Hessian of c(s) / R(s), R the correlation of the window, both times R at that shift.
+
+    With r = R' / R and r2 = R'' / R: c' - c r, and c'' - c' r^T - r c'^T - c r2 + 2 c r r^T.
+    """
+    value, gradient, hessian = _slopes(products, shift)
+    whole, slope, curvature = (part[0] for part in _slopes(window, shift))
+    r, r2 = slope / whole, curvature / whole
+    mixed = gradient[:, :, None] * r
+    value = value[:, None, None]
+    bent = hessian - mixed - mixed.swapaxes(1, 2) - value * r2 + 2.0 * value * np.outer(r, r)
+    return gradient - value[:, :, 0] * r, bent
+
+
+def _slopes(products: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return c (tiles,), c' (tiles, 2) and c'' (tiles, 2, 2) of c(s) = Re sum_k P_k exp(i k s) at one shift (y, x)."""
     n = products.shape[-1]
     k = 2.0 * np.pi * np.fft.fftfreq(n)
     if n % 2 == 0:
         k[n // 2] = 0.0  # the wavelength of two pixels has no direction
     down, across = (np.stack([wave, 1j * k * wave, -(k**2) * wave]) for wave in (np.exp(1j * k * s) for s in shift))
-    values = np.einsum("tak,bk->tab", np.einsum("ay,tyx->tax", down, products, optimize=True), across).real
+    values = np.einsum("tax,bx->tab", np.einsum("ay,tyx->tax", down, products, optimize=True), across).real
     gradient = np.stack([values[:, 1, 0], values[:, 0, 1]], axis=-1)
     hessian = np.stack(
-        [
-            np.stack([values[:, 2, 0], values[:, 1, 1]], axis=-1),
-            np.stack([values[:, 1, 1], values[:, 0, 2]], axis=-1),
-        ],
+        [np.stack([values[:, 2, 0], values[:, 1, 1]], axis=-1), np.stack([values[:, 1, 1], values[:, 0, 2]], axis=-1)],
         axis=-2,
     )
-    return gradient, hessian
+    return values[:, 0, 0], gradient, hessian
 
 
 def _downwards(hessian: np.ndarray) -> np.ndarray:

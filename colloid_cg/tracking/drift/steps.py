@@ -193,4 +193,4 @@ def _spread_rigid(k: np.ndarray, position: np.ndarray) -> float:
     var omega = (K_xx + K_yy) / 4, cov(t_x, omega) = -K_y1 / 2, cov(t_y, omega) = K_x1 / 2.
     """
     turning = (k[0, 0] + k[1, 1]) / 4.0 * float((position**2).sum())
-    return 2.0 * len(position) * k[2, 2] + turning + float(position.sum(axis=0) @ k[:2, 2])
+    return float(2.0 * len(position) * k[2, 2] + turning + position.sum(axis=0) @ k[:2, 2])
