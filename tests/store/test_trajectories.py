@@ -89,9 +89,14 @@ def test_columns_and_rows_per_frame(tracks: Trajectories, path: Path) -> None:
 
 def test_parts_in_the_wrong_order_are_refused_and_leave_nothing(tracks: Trajectories, tmp_path: Path) -> None:
     late, early = (tracks.table[tracks.table["frame"] == frame] for frame in (9, 8))
-    with pytest.raises(InputError, match="frame 8 after frame 9"), trajectory_writer(tmp_path / "t", tracks) as writer:
-        writer.append(late)
-        writer.append(early)
+
+    def write() -> None:
+        with trajectory_writer(tmp_path / "t", tracks) as writer:
+            writer.append(late)
+            writer.append(early)
+
+    with pytest.raises(InputError, match="frame 8 after frame 9"):
+        write()
     assert list(tmp_path.iterdir()) == []
 
 
