@@ -11,7 +11,7 @@ from colloid_cg.tracking.drift import (
     remove_drift,
     subtract_drift,
 )
-from colloid_cg.tracking.finishing import survey
+from colloid_cg.tracking.finishing import closes_gaps, survey, survey_joined
 from colloid_cg.tracking.image_model import ImageModel, SpotClass
 from colloid_cg.tracking.importing import ImportConfig, import_table
 from colloid_cg.tracking.link_parts import LINK_SETTINGS, LINKED_BY, Attempt, attempts, with_links
@@ -53,6 +53,7 @@ __all__ = [
     "attempts",
     "camera_positions",
     "check_against",
+    "closes_gaps",
     "estimate_drift",
     "estimate_image_model",
     "estimate_motion",
@@ -76,6 +77,7 @@ __all__ = [
     "subtract_drift",
     "suggest",
     "survey",
+    "survey_joined",
     "track",
     "with_links",
 ]

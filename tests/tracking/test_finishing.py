@@ -8,9 +8,9 @@ import pytest
 
 from colloid_cg.errors import DataError
 from colloid_cg.tracking import TrackConfig
-from colloid_cg.tracking.finishing import Finisher, survey
+from colloid_cg.tracking.finishing import Finisher, survey, survey_joined
 from colloid_cg.tracking.link_parts import attempts, frames_of, link_whole, with_links
-from colloid_cg.tracking.linking import keep_good, keep_long, mark_gaps, renumbered
+from colloid_cg.tracking.linking import keep_good, keep_long, link, mark_gaps, renumbered
 
 CONFIG = TrackConfig(
     diameter=9,
@@ -45,7 +45,7 @@ def test_parts_come_out_as_the_whole_table_does(length: int) -> None:
     expected = mark_gaps(renumbered(keep_good(keep_long(table, 4), CONFIG)))
     expected = expected.sort_values(["frame", "particle"], kind="stable").reset_index(drop=True)
     parts = [table[table["frame"].between(start, start + length - 1)] for start in range(0, 30, length)]
-    tracks = survey(part["particle"].to_numpy() for part in parts)
+    tracks = survey(parts)
     finisher = Finisher(tracks, CONFIG)
     found = pd.concat([finisher.finish(part) for part in parts], ignore_index=True)
     pd.testing.assert_frame_equal(found[expected.columns.tolist()], expected)
@@ -57,7 +57,7 @@ def test_parts_come_out_as_the_whole_table_does(length: int) -> None:
 
 def test_what_nothing_passes_names_the_setting() -> None:
     table = linked()
-    tracks = survey([table["particle"].to_numpy()])
+    tracks = survey([table])
     with pytest.raises(DataError, match=r"no track of 99 .*the longest has .*track\.minimum_length"):
         Finisher(tracks, CONFIG.model_copy(update={"minimum_length": 99}))
     finisher = Finisher(tracks, CONFIG.model_copy(update={"minimum_mass_linked": 1e9}))
@@ -90,3 +90,25 @@ def test_frames_of_a_part() -> None:
     table = pd.DataFrame({"frame": [3, 3, 5, 9, 9, 9]})
     assert [(frame, rows.start, rows.stop) for frame, rows in frames_of(table)] == [(3, 0, 2), (5, 2, 3), (9, 3, 6)]
     assert list(frames_of(table.iloc[:0])) == []
+
+
+@pytest.mark.parametrize("length", [1, 6, 100])
+def test_gaps_closed_over_the_whole_movie_are_those_closed_in_parts(length: int) -> None:
+    rng = np.random.default_rng(4)
+    config = CONFIG.model_copy(update={"engine": "native", "memory": 0, "close_gaps": 4, "minimum_mass_linked": None})
+    paths = 20.0 * np.arange(100)[:, None] % (200, 160) + np.cumsum(rng.normal(0, 0.4, (40, 100, 2)), axis=0)
+    frame = np.repeat(np.arange(40), 100)
+    table = pd.DataFrame({"frame": frame, "x": paths[..., 0].ravel(), "y": paths[..., 1].ravel(), "mass": 50.0})
+    table = table[rng.random(len(table)) > 0.04].reset_index(drop=True)
+    whole = mark_gaps(renumbered(keep_long(link(table, config), 4)))
+    whole = whole.sort_values(["frame", "particle"], kind="stable").reset_index(drop=True)
+    linker, parts = next(attempts(config)).start(), []
+    for start in range(0, 40, length):
+        part = table[table["frame"].between(start, start + length - 1)]
+        parts.append(with_links(part, linker.add(part)))
+    tracks = survey_joined(parts, config)
+    finisher = Finisher(tracks, config)
+    found = pd.concat([finisher.finish(part) for part in parts], ignore_index=True)
+    pd.testing.assert_frame_equal(found[whole.columns.tolist()], whole)
+    assert tracks.n_joins > 50
+    assert tracks.n_tracks == survey(parts).n_tracks
