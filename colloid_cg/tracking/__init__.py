@@ -12,7 +12,7 @@ from colloid_cg.tracking.drift import (
     subtract_drift,
 )
 from colloid_cg.tracking.faults import dropped_frames, localisation_error, lost_tracks
-from colloid_cg.tracking.finishing import survey
+from colloid_cg.tracking.finishing import closes_gaps, survey, survey_joined
 from colloid_cg.tracking.image_model import ImageModel, SpotClass
 from colloid_cg.tracking.importing import ImportConfig, import_table
 from colloid_cg.tracking.link_parts import LINK_SETTINGS, LINKED_BY, Attempt, attempts, with_links
@@ -54,6 +54,7 @@ __all__ = [
     "attempts",
     "camera_positions",
     "check_against",
+    "closes_gaps",
     "dropped_frames",
     "estimate_drift",
     "estimate_image_model",
@@ -80,6 +81,7 @@ __all__ = [
     "subtract_drift",
     "suggest",
     "survey",
+    "survey_joined",
     "track",
     "tracking_faults",
     "with_links",
