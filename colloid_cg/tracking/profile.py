@@ -240,9 +240,7 @@ def _smoothed(place: np.ndarray, value: np.ndarray, weight: np.ndarray):  # type
     return make_smoothing_spline(both[increasing], np.concatenate([value[::-1], value])[increasing], w=weights)
 
 
-def _ended(
-    radius: np.ndarray, value: np.ndarray, weight: np.ndarray, *, trim: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def _ended(radius: np.ndarray, value: np.ndarray, weight: np.ndarray, *, trim: bool) -> tuple[np.ndarray, np.ndarray]:
     """Profile that is zero at its end, with a largest absolute value of 1."""
     tail = float(np.median(value[-max(3, len(value) // 25) :]))
     value = value - tail
@@ -273,9 +271,7 @@ def _classes(
         share = sum(int(np.sum(sample.classes == index)) for sample in samples) / total
         pairs = tuple((round(float(r), 6), round(float(v), 6)) for r, v in zip(radius, value, strict=True))
         content.append(
-            SpotClass(
-                width=float(widths[index]), amplitude=middle, amplitude_spread=spread, share=share, profile=pairs
-            )
+            SpotClass(width=float(widths[index]), amplitude=middle, amplitude_spread=spread, share=share, profile=pairs)
         )
     return tuple(content)
 

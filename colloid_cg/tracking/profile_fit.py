@@ -111,8 +111,11 @@ def fit_profiles(
     """
     state = np.array(parameters, dtype=np.float64)
     shape = (len(state), 7)
-    variance, spread, chi_square, converged = np.zeros(shape), np.zeros(shape), np.zeros(len(state)), np.zeros(
-        len(state), np.bool_
+    variance, spread, chi_square, converged = (
+        np.zeros(shape),
+        np.zeros(shape),
+        np.zeros(len(state)),
+        np.zeros(len(state), np.bool_),
     )
     free = 7 if sloped else 5
     for sweep, blur in enumerate(blurs):
@@ -244,9 +247,7 @@ def _sweep(  # type: ignore[no-untyped-def]
         value, slope, reach = values[classes[index]], slopes[classes[index]], reaches[classes[index]]
         start = q.copy()
         _add(light, q, value, reach, -1.0)
-        top, bottom, left, right = window(
-            q[X], q[Y], reach * q[SCALE] * 1.02 + 1.0, picture.shape[0], picture.shape[1]
-        )
+        top, bottom, left, right = window(q[X], q[Y], reach * q[SCALE] * 1.02 + 1.0, picture.shape[0], picture.shape[1])
         others = light[top:bottom, left:right]
         data = picture[top:bottom, left:right] - others
         left_out = weightless[top:bottom, left:right]
