@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from colloid_cg.records import Box, EventTable, FrameStack, ModelBundle, Rollout, Trajectories
     from colloid_cg.simulation import SimulateConfig
     from colloid_cg.states import rollout_trajectories, split_by_time
-    from colloid_cg.store import RunFolder, read_trajectories
+    from colloid_cg.store import RunFolder, iterate_trajectories, read_trajectories
     from colloid_cg.structure import StructureConfig, encode, fit_structure
     from colloid_cg.tracking import (
         ImportConfig,
@@ -44,7 +44,7 @@ _HOME = {
     "records": ("Box", "EventTable", "FrameStack", "ModelBundle", "Rollout", "Trajectories"),
     "simulation": ("SimulateConfig",),
     "states": ("rollout_trajectories", "split_by_time"),
-    "store": ("RunFolder", "read_trajectories"),
+    "store": ("RunFolder", "iterate_trajectories", "read_trajectories"),
     "structure": ("StructureConfig", "encode", "fit_structure"),
     "tracking": ("ImportConfig", "TrackConfig", "score_detections", "score_links", "score_tracks", "suggest", "track"),
     "twin": ("TwinConfig", "make_twin"),
@@ -81,6 +81,7 @@ __all__ = [
     "event_fields",
     "fit",
     "fit_structure",
+    "iterate_trajectories",
     "make_twin",
     "open_video",
     "read_trajectories",

@@ -40,3 +40,7 @@ class StorageError(ColloidError):
 
 class DataError(ColloidError):
     """The data are readable but cannot answer the question (too few frames, nothing moves, ...)."""
+
+
+class WorkerError(ColloidError):
+    """A process that does part of the work, or the cluster it belongs to, failed."""

@@ -76,7 +76,11 @@ def announce(outcome: Any) -> None:
     elif outcome.cached:
         note(f"{outcome.stage:<10} up to date")
     else:
-        note(f"{outcome.stage:<10} {outcome.seconds:.1f} s")
+        workers = outcome.summary.get("workers", 0)
+        by = f", located by {workers} worker{'s' if workers > 1 else ''}" if workers else ""
+        note(f"{outcome.stage:<10} {outcome.seconds:.1f} s{by}")
+        for warning in outcome.summary.get("warnings") or ():
+            note(f"check: {warning}")
 
 
 def _finish(result: Any, folder: Path, *, as_json: bool) -> None:
@@ -113,16 +117,20 @@ def run_(
     channel: o.Channel = None,
     diameter: o.Diameter = None,
     seed: o.Seed = None,
+    workers: o.Workers = None,
+    scheduler: o.Scheduler = None,
     as_json: o.Json = False,
 ) -> None:
     """Do everything: from a movie to trajectories, structure, model, rollouts, events and one report."""
     with _reported(as_json):
+        from colloid_cg.pipeline.crew import Crew
         from colloid_cg.pipeline.run import run_video
         from colloid_cg.store import RunFolder
 
+        crew = Crew(workers, scheduler)
         tables = {"video": _video_table(pixel_size, frame_interval, exposure, channel), "track": {"diameter": diameter}}
         study = _study(config, seed, **tables)
-        result = run_video(video, RunFolder(output), study, progress=bar, announce=announce)
+        result = run_video(video, RunFolder(output), study, crew=crew, progress=bar, announce=announce)
         _finish(result, output, as_json=as_json)
 
 
@@ -163,15 +171,20 @@ def track_(
     channel: o.Channel = None,
     diameter: o.Diameter = None,
     seed: o.Seed = None,
+    workers: o.Workers = None,
+    scheduler: o.Scheduler = None,
     as_json: o.Json = False,
 ) -> None:
     """Locate and link the particles of a movie, remove the drift, write trajectories.parquet."""
     with _reported(as_json):
+        from colloid_cg.pipeline.crew import Crew
         from colloid_cg.pipeline.run import track_video
         from colloid_cg.store import RunFolder
 
+        crew = Crew(workers, scheduler)
         tables = {"video": _video_table(pixel_size, frame_interval, exposure, channel), "track": {"diameter": diameter}}
-        result = track_video(video, RunFolder(output), _study(config, seed, **tables), progress=bar, announce=announce)
+        study = _study(config, seed, **tables)
+        result = track_video(video, RunFolder(output), study, crew=crew, progress=bar, announce=announce)
         _finish(result, output, as_json=as_json)
 
 

@@ -29,3 +29,11 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Seed of all random str
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary to standard output.")]
 Figure = Annotated[Path | None, typer.Option("--figure", "-o", help="Where to write the figure (PNG).")]
 Case = Annotated[str, typer.Argument(help="Physics of the twin: brownian, traps or yukawa.")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", help="Processes that locate particles; 1: this one alone. By default as many as pay."),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", help="Address of a dask cluster to locate on instead, e.g. tcp://host:8786."),
+]

@@ -12,10 +12,13 @@ from colloid_cg.observables.nonaffine import (
 )
 from colloid_cg.observables.order import bond_order
 from colloid_cg.observables.paircorrelation import rdf
+from colloid_cg.observables.streamed import MsdSums, TrackLengths, streamed_msd
 from colloid_cg.observables.voronoicells import voronoi
 
 __all__ = [
     "Curve",
+    "MsdSums",
+    "TrackLengths",
     "bond_order",
     "bond_statistics",
     "d2min",
@@ -29,6 +32,7 @@ __all__ = [
     "p_hop_of_rows",
     "pairs_at_lag",
     "rdf",
+    "streamed_msd",
     "van_hove",
     "voronoi",
 ]

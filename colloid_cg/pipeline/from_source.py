@@ -6,23 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from colloid_cg import tracking
 from colloid_cg.errors import StorageError
-from colloid_cg.pipeline.stage import Job, Stage, forget_part
+from colloid_cg.pipeline.linking import link_resumable, write_finished
+from colloid_cg.pipeline.locating import locate_resumable
+from colloid_cg.pipeline.stage import Job, Stage
 from colloid_cg.pipeline.study import Study
-from colloid_cg.progress import Progress
-from colloid_cg.provenance import code_version, sha256_of_json
 from colloid_cg.records import FrameStack, Trajectories
-from colloid_cg.store import read_json, read_table, write_json, write_table, write_trajectories
+from colloid_cg.store import read_json, write_json, write_trajectories
 from colloid_cg.store.atomic import atomic_path
 from colloid_cg.store.tables import read_foreign_table
 from colloid_cg.tracking import ImageModel, ImportConfig, TrackConfig
 from colloid_cg.video import VideoConfig
 
-CHUNK = 25
-"""Frames per part of the detection stage: what a kill can cost."""
 PREVIEW_FRAMES = 3
 
 
@@ -54,44 +51,15 @@ def _track(job: Job) -> dict[str, Any]:
     config = TrackConfig.parse(inspected["settings"])
     model = _image_model(inspected["suggestion"])
     with job.progress("locate") as progress:
-        detections = _locate_resumable(job, video, config, model, progress)
-    with job.progress("link") as progress:
-        progress(0, 1)
-        tracks = tracking.assemble(detections, video, config)
-        progress(1, 1)
-    write_trajectories(folder.path / "trajectories.parquet", tracks)
-    return {"detections": len(detections), "tracks": tracks.n_particles, "rows": len(tracks), "frames": tracks.n_frames}
+        located = locate_resumable(job, video, config, model, progress)
+    linked = link_resumable(job, located, config)
+    counts = write_finished(folder.path / "trajectories.parquet", linked, video, config, progress=job.progress)
+    return {**counts, "frames": video.n_frames, "workers": located.workers}
 
 
 def _image_model(suggestion: dict[str, Any]) -> ImageModel | None:
     content = suggestion.get("image_model")
     return None if content is None else ImageModel.parse(content)
-
-
-def _locate_resumable(
-    job: Job, video: FrameStack, config: TrackConfig, model: ImageModel | None, progress: Progress
-) -> pd.DataFrame:
-    """Locate part by part, each part written as soon as it is there, so that a killed run goes on."""
-    settings = {key: value for key, value in config.as_dict().items() if key in tracking.LOCATE_SETTINGS}
-    key = sha256_of_json(
-        {
-            "settings": settings,
-            "image_model": model.as_dict() if model else None,
-            "source": job.source,
-            "video": job.study.section(VideoConfig).as_dict(),
-            "code": code_version(),
-        }
-    )[:16]
-    forget_part(job, "locate-", keep=f"locate-{key}")
-    parts = []
-    for start in range(0, len(video), CHUNK):
-        stop = min(start + CHUNK, len(video))
-        path: Path = job.folder.cache / f"locate-{key}" / f"{start:08d}.parquet"
-        if not path.is_file():
-            write_table(path, tracking.locate(video, config, model, start=start, stop=stop))
-        parts.append(read_table(path)[0])
-        progress(stop, len(video))
-    return pd.concat(parts, ignore_index=True)
 
 
 def read_tracks(source: Path, study: Study) -> tuple[dict[str, Any], Trajectories]:

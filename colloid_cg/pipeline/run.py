@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from colloid_cg.errors import DataError
+from colloid_cg.pipeline.crew import Crew
 from colloid_cg.pipeline.from_source import IMPORT, INSPECT, TRACK, read_tracks
 from colloid_cg.pipeline.from_tracks import ASSESS, EVENTS, FIT, SIMULATE, STRUCTURE
 from colloid_cg.pipeline.report_stage import REPORT
@@ -48,15 +49,18 @@ def run_video(
     folder: RunFolder,
     study: Study,
     *,
+    crew: Crew | None = None,
     progress: ProgressFactory = no_progress,
     announce: Announce = _ignore,
 ) -> RunResult:
     """Do every stage from the movie to the report.
 
     A stage that cannot answer (too few frames for a fit, say) is recorded with its reason; the stages that do not
-    need it, and the report, are still made.
+    need it, and the report, are still made. ``crew`` says how many processes locate the particles (by default this
+    one alone); the products do not depend on it. A script that starts processes needs
+    ``if __name__ == "__main__":`` around what it does.
     """
-    job = prepare(source, folder, study, progress=progress)
+    job = prepare(source, folder, study, crew=crew, progress=progress)
     with folder.locked():
         outcomes = _from_source((INSPECT, TRACK), job, announce)
         outcomes += _analyse(job, announce)
@@ -68,11 +72,12 @@ def track_video(
     folder: RunFolder,
     study: Study,
     *,
+    crew: Crew | None = None,
     progress: ProgressFactory = no_progress,
     announce: Announce = _ignore,
 ) -> RunResult:
     """Do the stages inspect and track."""
-    job = prepare(source, folder, study, progress=progress)
+    job = prepare(source, folder, study, crew=crew, progress=progress)
     with folder.locked():
         return RunResult(tuple(_from_source((INSPECT, TRACK), job, announce)))
 
@@ -117,13 +122,14 @@ def run_stage(
         return RunResult((outcome,))
 
 
-def prepare(source: Path, folder: RunFolder, study: Study, *, progress: ProgressFactory) -> Job:
+def prepare(source: Path, folder: RunFolder, study: Study, *, progress: ProgressFactory, crew: Crew | None) -> Job:
     """Open and check the movie before anything is written."""
     if folder.exists():
         folder.manifest()
     video = open_source(source, study)
     check_against(study.section(TrackConfig), video)
-    return Job(folder=folder, study=study, video=video, source=describe(source, video), progress=progress)
+    described = describe(source, video)
+    return Job(folder=folder, study=study, video=video, source=described, progress=progress, crew=crew or Crew())
 
 
 def _from_source(stages: tuple[Stage, ...], job: Job, announce: Announce) -> list[Outcome]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from colloid_cg.errors import ColloidError, DataError, StorageError
+from colloid_cg.pipeline.crew import Crew
 from colloid_cg.pipeline.study import Study
 from colloid_cg.progress import Progress, silent
 from colloid_cg.provenance import code_version, library_versions, sha256_of_json, sha256_of_tree
@@ -31,7 +32,7 @@ def no_progress(label: str) -> AbstractContextManager[Progress]:
 
 @dataclass(frozen=True)
 class Job:
-    """What a stage works on: the run folder, the study, the movie where it is needed, and a way to show progress."""
+    """What a stage works on: the run folder, the study, the movie where needed, how to show progress, who works."""
 
     folder: RunFolder
     study: Study
@@ -39,6 +40,7 @@ class Job:
     source: dict[str, Any] = field(default_factory=dict)
     progress: ProgressFactory = no_progress
     imported: Trajectories | None = None
+    crew: Crew = field(default_factory=Crew)
 
     def rng(self, stage: str) -> np.random.Generator:
         """Return the stage's own random stream."""

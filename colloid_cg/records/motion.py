@@ -121,13 +121,15 @@ class CommonMotion:
         if not self.removed:
             return table
         rows = self._rows(table["frame"].to_numpy())
-        inverse = np.linalg.inv(self._gradients())[rows]
-        offset = table[["x", "y"]].to_numpy(dtype=float) - self.centre - self.translation[rows]
-        moved = np.einsum("nij,nj->ni", inverse, offset) + self.centre
+        positions = table[["x", "y"]].to_numpy(dtype=float)
         if self.kind == "translation":
-            moved = table[["x", "y"]].to_numpy(dtype=float) - self.translation[rows]
+            moved = positions - self.translation[rows]
+            return table.assign(x=moved[:, 0], y=moved[:, 1])
+        inverse = np.linalg.inv(self._gradients())[rows]
+        offset = positions - self.centre - self.translation[rows]
+        moved = np.einsum("nij,nj->ni", inverse, offset) + self.centre
         table = table.assign(x=moved[:, 0], y=moved[:, 1])
-        if self.kind == "translation" or not {"sigma_x", "sigma_y"} <= set(table.columns):
+        if not {"sigma_x", "sigma_y"} <= set(table.columns):
             return table
         variance = table[["sigma_x", "sigma_y"]].to_numpy(dtype=float) ** 2
         sigma = np.sqrt(np.einsum("nij,nj->ni", inverse**2, variance))

@@ -154,6 +154,13 @@ class Trajectories:
         return replace(self, table=table, **changes)
 
 
+def _strictly_ordered(table: pd.DataFrame) -> bool:
+    """Tell whether rows are sorted by frame and particle, no pair twice: sorting costs more than looking."""
+    frame, particle = table["frame"].to_numpy(), table["particle"].to_numpy()
+    later = frame[1:] > frame[:-1]
+    return bool((later | ((frame[1:] == frame[:-1]) & (particle[1:] > particle[:-1]))).all())
+
+
 def _validated(table: pd.DataFrame, n_frames: int) -> pd.DataFrame:
     missing = [name for name in ("frame", "particle", "x", "y") if name not in table.columns]
     if missing:
@@ -176,9 +183,12 @@ def _validated(table: pd.DataFrame, n_frames: int) -> pd.DataFrame:
             expected="finite numbers",
             action="drop those rows: a missed detection is a missing row",
         )
-    table = table[ordered].astype(types).sort_values(["frame", "particle"], kind="stable").reset_index(drop=True)
+    table = table[ordered].astype(types)
+    if not _strictly_ordered(table):
+        table = table.sort_values(["frame", "particle"], kind="stable")
+    table = table.reset_index(drop=True)
     table.columns.name = None
-    if table.duplicated(["frame", "particle"]).any():
+    if not _strictly_ordered(table):
         row = table[table.duplicated(["frame", "particle"])].iloc[0]
         raise InputError(
             f"particle {int(row['particle'])} twice in frame {int(row['frame'])}",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numba import njit
 
-from colloid_cg.records import Trajectories
+from colloid_cg.records import CommonMotion, Trajectories
 
 SUBPIXEL_BINS = 20
 HISTOGRAM_BINS = 60
+MOST_ROWS = 1_000_000
+"""Rows that a distribution is taken from: more would change no digit that is shown."""
+_SAMPLED = ("frame", "particle", "x", "y", "mass", "size", "sigma_x", "sigma_y")
 
 
 def tracking_quality(tracks: Trajectories) -> dict[str, Any]:
@@ -21,31 +26,133 @@ def tracking_quality(tracks: Trajectories) -> dict[str, Any]:
     ``median_stated_sigma`` (px), ``rms_step`` (px, one frame, one axis) and counts. Where the drift was taken off
     the positions, it is put back before the sub-pixel part is taken.
     """
-    table, drift = tracks.table, drift_of(tracks)
-    quality: dict[str, Any] = {"drift": drift, "locking": {"noise": modulation_of_chance(visited_pixels(tracks))}}
+    return streamed_quality([tracks], n_rows=len(tracks))
+
+
+def streamed_quality(windows: Iterable[Trajectories], *, n_rows: int) -> dict[str, Any]:
+    """Return what :func:`tracking_quality` returns, of a movie given as consecutive windows.
+
+    Counts, steps, gaps and lengths are those of all rows. Distributions (sub-pixel part, mass, size, sigma) come from
+    evenly spaced whole frames with at most about ``MOST_ROWS`` rows, ``distributions_from`` of them in all.
+
+    Parameters
+    ----------
+    windows : iterable of Trajectories
+    n_rows : int
+        Rows of the movie.
+    """
+    counted, every = CountedQuality(), -(-n_rows // MOST_ROWS) or 1
+    sample: list[pd.DataFrame] = []
+    motion: CommonMotion | None = None
+    drift: dict[str, Any] | None = None
+    for window in windows:
+        if motion is None:
+            motion, drift = CommonMotion.parse(window.metadata.get("drift")), drift_of(window)
+        counted.add(window)
+        rows = window.table[window.table["frame"] % every == 0]
+        sample.append(_seen_by_the_camera(rows[[name for name in _SAMPLED if name in rows.columns]], motion))
+    table = pd.concat(sample, ignore_index=True)
+    return _distributions(table) | counted.result() | {"drift": drift, "distributions_from": len(table)}
+
+
+def _seen_by_the_camera(rows: pd.DataFrame, motion: CommonMotion) -> pd.DataFrame:
+    if not motion.removed:
+        return rows
+    seen = motion.restored(rows[["x", "y"]].to_numpy(dtype=float), rows["frame"].to_numpy())
+    return rows.assign(seen_x=seen[:, 0], seen_y=seen[:, 1])
+
+
+def _distributions(table: pd.DataFrame) -> dict[str, Any]:
+    quality: dict[str, Any] = {"locking": {"noise": modulation_of_chance(visited_pixels(table))}}
     for axis in "xy":
-        counts, edges = subpixel_histogram(_on_the_camera(tracks, drift, axis))
+        counts, edges = subpixel_histogram(table[f"seen_{axis}" if f"seen_{axis}" in table else axis].to_numpy())
         quality[f"subpixel_{axis}"] = {"edges": edges.tolist(), "counts": counts.tolist()}
         quality["locking"][axis] = locking_amplitude(counts)
     for name in ("mass", "size"):
         quality[name] = _histogram(table[name].to_numpy())
-    lengths = table.groupby("particle").size().to_numpy()
-    edges = np.unique(np.geomspace(1, lengths.max() + 1, 25).round())
-    quality["track_lengths"] = {"edges": edges.tolist(), "counts": np.histogram(lengths, edges)[0].tolist()}
-    first, last = int(table["frame"].iloc[0]), int(table["frame"].iloc[-1])
-    per_frame = np.bincount(table["frame"].to_numpy() - first, minlength=last - first + 1)
     sigma = table[["sigma_x", "sigma_y"]].to_numpy().ravel()
     sigma = sigma[np.isfinite(sigma)]
-    return quality | {
-        "first_frame": first,
-        "detections_per_frame": per_frame.tolist(),
-        "n_detections": len(table),
-        "n_tracks": len(lengths),
-        "median_track_length": float(np.median(lengths)),
-        "median_stated_sigma": float(np.median(sigma)) if len(sigma) else None,
-        "rms_step": _rms_step(tracks),
-        "after_gap_fraction": _gap_fraction(table),
-    }
+    return quality | {"median_stated_sigma": float(np.median(sigma)) if len(sigma) else None}
+
+
+class CountedQuality:
+    """What has to be counted over all rows: detections per frame, lengths, steps and gaps of tracks.
+
+    Kept are four numbers per track and one per frame.
+    """
+
+    def __init__(self) -> None:
+        self._length, self._seen = np.zeros(1024, dtype=np.int64), np.full(1024, -1, dtype=np.int64)
+        self._place = np.zeros((1024, 2))
+        self._per_frame: list[np.ndarray] = []
+        self._first: int | None = None
+        self._next = 0
+        self._square, self._steps, self._gaps, self._links = 0.0, 0, 0, 0
+
+    def add(self, window: Trajectories) -> None:
+        """Take up the frames that follow those before."""
+        table = window.table
+        if table.empty:
+            return
+        frame, particle = table["frame"].to_numpy(), table["particle"].to_numpy()
+        positions = table[["x", "y"]].to_numpy(dtype=float)
+        start = int(frame[0]) if self._first is None else self._next
+        self._first = start if self._first is None else self._first
+        self._next = int(frame[-1]) + 1
+        self._per_frame.append(np.bincount(frame - start, minlength=self._next - start))
+        self._reserve(int(particle.max()) + 1)
+        square, steps, links, gaps = _followed(frame, particle, positions, self._seen, self._place, self._length)
+        self._square += square
+        self._steps, self._links, self._gaps = self._steps + steps, self._links + links, self._gaps + gaps
+
+    def _reserve(self, tracks: int) -> None:
+        if tracks > len(self._length):
+            more = max(tracks, len(self._length) * 3 // 2) - len(self._length)
+            self._length = np.pad(self._length, (0, more))
+            self._seen = np.pad(self._seen, (0, more), constant_values=-1)
+            self._place = np.pad(self._place, ((0, more), (0, 0)))
+
+    def result(self) -> dict[str, Any]:
+        """Return the counts, JSON-able."""
+        lengths = self._length[self._length > 0]
+        edges = np.unique(np.geomspace(1, lengths.max() + 1, 25).round())
+        return {
+            "track_lengths": {"edges": edges.tolist(), "counts": np.histogram(lengths, edges)[0].tolist()},
+            "first_frame": self._first,
+            "detections_per_frame": np.concatenate(self._per_frame).tolist(),
+            "n_detections": int(lengths.sum()),
+            "n_tracks": len(lengths),
+            "median_track_length": float(np.median(lengths)),
+            "rms_step": float(np.sqrt(self._square / (2 * self._steps))) if self._steps else None,
+            "after_gap_fraction": self._gaps / self._links if self._links else 0.0,
+        }
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _followed(
+    frame: np.ndarray,
+    particle: np.ndarray,
+    positions: np.ndarray,
+    seen: np.ndarray,
+    place: np.ndarray,
+    length: np.ndarray,
+) -> tuple[float, int, int, int]:
+    """Take rows in frame order; return sum of squared steps of one frame, their number, links, links over a gap."""
+    square, steps, links, gaps = 0.0, 0, 0, 0
+    for row in range(len(frame)):
+        track = particle[row]
+        if seen[track] >= 0:
+            links += 1
+            if seen[track] == frame[row] - 1:
+                steps += 1
+                for axis in range(2):
+                    square += (positions[row, axis] - place[track, axis]) ** 2
+            else:
+                gaps += 1
+        seen[track] = frame[row]
+        place[track] = positions[row]
+        length[track] += 1
+    return square, steps, links, gaps
 
 
 def subpixel_histogram(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -54,9 +161,9 @@ def subpixel_histogram(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return counts, edges
 
 
-def visited_pixels(tracks: Trajectories) -> int:
+def visited_pixels(table: pd.DataFrame) -> int:
     """Return how many pixels the particles visited: one that stays put samples a single sub-pixel part."""
-    visited = tracks.table[["particle", "x", "y"]].round({"x": 0, "y": 0})
+    visited = table[["particle", "x", "y"]].round({"x": 0, "y": 0})
     return max(len(visited.drop_duplicates()), 1)
 
 
@@ -82,14 +189,6 @@ def drift_of(tracks: Trajectories) -> dict[str, Any] | None:
     return drift
 
 
-def _on_the_camera(tracks: Trajectories, drift: dict[str, Any] | None, axis: str) -> np.ndarray:
-    positions = tracks.table[axis].to_numpy(dtype=float)
-    if drift is None or not drift.get("removed", False):
-        return positions
-    shift = pd.Series(drift[f"d{axis}"], index=drift["frame"], dtype=float)
-    return np.asarray(positions + shift.reindex(tracks.table["frame"]).fillna(0.0).to_numpy())
-
-
 def _histogram(values: np.ndarray) -> dict[str, Any]:
     values = values[np.isfinite(values)]
     if not len(values):
@@ -97,16 +196,3 @@ def _histogram(values: np.ndarray) -> dict[str, Any]:
     low, high = np.percentile(values, (0.1, 99.9))
     counts, edges = np.histogram(values, bins=HISTOGRAM_BINS, range=(low, high if high > low else low + 1.0))
     return {"edges": edges.tolist(), "counts": counts.tolist()}
-
-
-def _rms_step(tracks: Trajectories) -> float | None:
-    table = tracks.table.sort_values(["particle", "frame"], kind="stable")
-    consecutive = (np.diff(table["particle"]) == 0) & (np.diff(table["frame"]) == 1)
-    steps = np.diff(table[["x", "y"]].to_numpy(), axis=0)[consecutive]
-    return float(np.sqrt(np.mean(steps**2))) if len(steps) else None
-
-
-def _gap_fraction(table: pd.DataFrame) -> float:
-    ordered = table.sort_values(["particle", "frame"], kind="stable")
-    same = np.diff(ordered["particle"]) == 0
-    return float(np.mean(np.diff(ordered["frame"])[same] > 1)) if same.any() else 0.0

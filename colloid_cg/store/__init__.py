@@ -2,20 +2,27 @@
 
 from colloid_cg.store.arrays import read_model, read_rollout, read_weights, write_model, write_rollout, write_weights
 from colloid_cg.store.atomic import atomic_path, read_json, write_json
-from colloid_cg.store.parquet import (
-    read_events,
-    read_table,
+from colloid_cg.store.checkpoint import read_arrays, write_arrays
+from colloid_cg.store.parquet import read_columns, read_events, read_table, table_writer, write_events, write_table
+from colloid_cg.store.run_folder import SCHEMA_VERSION, RunFolder
+from colloid_cg.store.trajectories import (
+    TrajectoryFile,
+    iterate_trajectories,
+    open_trajectories,
     read_trajectories,
-    write_events,
-    write_table,
+    trajectory_writer,
     write_trajectories,
 )
-from colloid_cg.store.run_folder import SCHEMA_VERSION, RunFolder
 
 __all__ = [
     "SCHEMA_VERSION",
     "RunFolder",
+    "TrajectoryFile",
     "atomic_path",
+    "iterate_trajectories",
+    "open_trajectories",
+    "read_arrays",
+    "read_columns",
     "read_events",
     "read_json",
     "read_model",
@@ -23,6 +30,9 @@ __all__ = [
     "read_table",
     "read_trajectories",
     "read_weights",
+    "table_writer",
+    "trajectory_writer",
+    "write_arrays",
     "write_events",
     "write_json",
     "write_model",

@@ -1,6 +1,6 @@
 """Localisation, linking, drift: from frames to trajectories, each step open to inspection."""
 
-from colloid_cg.tracking.assemble import assemble, track
+from colloid_cg.tracking.assemble import assemble, finish, require_detections, track
 from colloid_cg.tracking.choices import Choice
 from colloid_cg.tracking.config import LOCATE_SETTINGS, TrackConfig, check_against
 from colloid_cg.tracking.detections import Detections
@@ -11,8 +11,10 @@ from colloid_cg.tracking.drift import (
     remove_drift,
     subtract_drift,
 )
+from colloid_cg.tracking.finishing import survey
 from colloid_cg.tracking.image_model import ImageModel, SpotClass
 from colloid_cg.tracking.importing import ImportConfig, import_table
+from colloid_cg.tracking.link_parts import LINK_SETTINGS, LINKED_BY, Attempt, attempts, with_links
 from colloid_cg.tracking.linking import keep_good, keep_long, link
 from colloid_cg.tracking.locate import locate
 from colloid_cg.tracking.noise_model import estimate_image_model
@@ -29,25 +31,32 @@ from colloid_cg.tracking.scores import (
     score_tracks,
 )
 from colloid_cg.tracking.suggest import Suggestion, resolve, suggest
+from colloid_cg.tracking.trackpy_engine import OversizedSubnet
 
 __all__ = [
+    "LINKED_BY",
+    "LINK_SETTINGS",
     "LOCATE_SETTINGS",
+    "Attempt",
     "Choice",
     "DetectionScores",
     "Detections",
     "ImageModel",
     "ImportConfig",
     "LinkScores",
+    "OversizedSubnet",
     "SpotClass",
     "Suggestion",
     "TrackConfig",
     "TrackScores",
     "assemble",
+    "attempts",
     "camera_positions",
     "check_against",
     "estimate_drift",
     "estimate_image_model",
     "estimate_motion",
+    "finish",
     "import_table",
     "keep_good",
     "keep_long",
@@ -58,6 +67,7 @@ __all__ = [
     "quality",
     "remove_common_motion",
     "remove_drift",
+    "require_detections",
     "resolve",
     "score_detections",
     "score_links",
@@ -65,5 +75,7 @@ __all__ = [
     "score_tracks",
     "subtract_drift",
     "suggest",
+    "survey",
     "track",
+    "with_links",
 ]

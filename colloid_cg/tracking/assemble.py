@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from colloid_cg.errors import DataError, InputError
 from colloid_cg.progress import Progress, silent
-from colloid_cg.records import Box, FrameStack, Trajectories
+from colloid_cg.records import Box, CommonMotion, FrameStack, Trajectories
 from colloid_cg.tracking.config import SUGGESTED, TrackConfig, check_against
-from colloid_cg.tracking.drift import remove_common_motion
-from colloid_cg.tracking.linking import keep_good, keep_long, link_reported, mark_gaps, renumbered
+from colloid_cg.tracking.drift import check_with_images, estimate_motion
+from colloid_cg.tracking.finishing import NEEDED, Finisher, Parts, Survey, survey
+from colloid_cg.tracking.link_parts import link_whole
+from colloid_cg.tracking.linking import renumbered
 from colloid_cg.tracking.locate import locate
 from colloid_cg.tracking.suggest import Suggestion, resolve, suggest
 
@@ -51,27 +56,86 @@ def track(stack: FrameStack, config: TrackConfig | None = None, *, progress: Pro
 def assemble(detections: pd.DataFrame, stack: FrameStack, config: TrackConfig) -> Trajectories:
     """Link detections (unless they carry ``particle`` already), filter, remove the drift and build the record.
 
+    The passes are those that a movie too long for memory goes through part by part, here over one part.
+
     Raises
     ------
     InputError
         If pixel size or frame interval are unknown.
+    DataError
+        If nothing is left.
     """
     require_calibration(stack)
-    counts: dict[str, Any] = {"n_detections": len(detections)}
-    if "particle" in detections.columns:
-        linked = detections
+    table = detections.sort_values("frame", kind="stable").reset_index(drop=True)
+    counts: dict[str, Any] = {}
+    if "particle" in table.columns:
+        linked = renumbered(table)
     else:
-        linked, report = link_reported(detections, config)
-        counts["adaptive_stop"] = report.adaptive_stop
-    counts["n_tracks_before"] = int(linked["particle"].nunique())
-    table = keep_long(linked, config.minimum_length or 1)
-    counts["n_tracks_after"] = int(table["particle"].nunique())
-    table = mark_gaps(renumbered(keep_good(table, config)))
-    counts |= {"n_tracks_kept": int(table["particle"].nunique()), "n_detections_kept": len(table)}
-    table, motion = remove_common_motion(table, config)
+        require_detections(len(table))
+        linked, counts = link_whole(table, config)
+    tracks = survey([linked["particle"].to_numpy()])
+
+    def parts(columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+        yield linked
+
+    assembly = finish(parts, tracks, stack, config, counts)
+    return assembly.header.with_table(pd.concat(list(assembly.tables(parts)), ignore_index=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Assembly:
+    """Trajectories whose rows are made on demand.
+
+    Parameters
+    ----------
+    header : Trajectories
+        Calibration, settings, counts and drift; no rows.
+    tables : callable
+        Goes through the linked parts it is given and yields the finished tables; may be called again.
+    """
+
+    header: Trajectories
+    tables: Callable[[Parts], Iterator[pd.DataFrame]]
+
+
+def finish(parts: Parts, tracks: Survey, stack: FrameStack, config: TrackConfig, counts: dict[str, Any]) -> Assembly:
+    """Go through linked parts once to measure the drift and to count; the rows follow on demand.
+
+    Parameters
+    ----------
+    parts : callable
+        Linked detections part by part.
+    tracks : Survey
+        Of the same parts.
+    stack : FrameStack
+        Gives calibration, size and length of the movie; its frames are read for ``config.drift_images`` alone.
+    config : TrackConfig
+    counts : dict
+        What linking counted; goes into the metadata with the counts of the filters.
+    """
+    finisher = Finisher(tracks, config)
+    motion = common_motion((finisher.finish(part) for part in parts(NEEDED)), config)
+    finisher.require_some()
+    drift = motion.as_dict()
+    if config.drift_images:
+        drift["check"] = check_with_images(stack, motion, diameter=float(config.diameter or 9))
+    counts = {
+        "n_detections": tracks.n_detections,
+        **counts,
+        "n_tracks_before": tracks.n_tracks,
+        "n_tracks_after": int(finisher.n_long),
+        "n_tracks_kept": finisher.n_tracks,
+        "n_detections_kept": finisher.n_detections,
+    }
+
+    def tables(parts: Parts) -> Iterator[pd.DataFrame]:
+        again = Finisher(tracks, config)
+        for part in parts():
+            yield motion.remove(again.finish(part))
+
     box = Box(lower=(-0.5, -0.5), upper=(stack.width - 0.5, stack.height - 0.5), periodic=(False, False))
-    return Trajectories(
-        table=table,
+    header = Trajectories(
+        table=pd.DataFrame({name: np.empty(0) for name in ("frame", "particle", "x", "y")}),
         pixel_size=float(stack.pixel_size or 0.0),
         frame_interval=float(stack.frame_interval or 0.0),
         exposure=stack.exposure,
@@ -82,9 +146,37 @@ def assemble(detections: pd.DataFrame, stack: FrameStack, config: TrackConfig) -
             "engine": config.engine,
             "settings": config.as_dict(),
             "counts": counts,
-            "drift": motion.as_dict(),
+            "drift": drift,
         },
     )
+    return Assembly(header=header, tables=tables)
+
+
+def common_motion(parts: Iterator[pd.DataFrame], config: TrackConfig) -> CommonMotion:
+    """Return the common motion of finished parts, of which ``config.drift`` is to be taken off."""
+    motion = estimate_motion(
+        parts,
+        kind=config.drift,
+        minimum_particles=config.drift_minimum_particles,
+        smoothing=config.drift_smoothing,
+    )
+    return motion.kept("track.drift = 'none'") if config.drift == "none" else motion
+
+
+def require_detections(count: int) -> None:
+    """Refuse to link nothing.
+
+    Raises
+    ------
+    DataError
+        Naming the settings to change.
+    """
+    if not count:
+        raise DataError(
+            "no detections to link",
+            expected="at least one particle in the movie",
+            action="lower track.minmass, or check track.invert and track.diameter",
+        )
 
 
 def require_calibration(stack: FrameStack) -> None:

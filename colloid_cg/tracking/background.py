@@ -29,7 +29,9 @@ class Mesh:
         return int(self.rows.shape[1] * self.columns.shape[1])
 
     def picture(self, coefficients: np.ndarray) -> np.ndarray:
-        """Return the background in grey levels, shape (height, width)."""
+        """Return the background in grey levels, shape (height, width), or (1, 1) where it is constant."""
+        if self.size == 1:
+            return coefficients.reshape(1, 1)
         return np.asarray(self.rows @ coefficients.reshape(self.rows.shape[1], -1) @ self.columns.T)
 
     def at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -64,13 +66,16 @@ def solve_background(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the change of the coefficients that fits the residual best, and its covariance.
 
-    The peaks of the particles follow the background: raising it by b lowers each by b u / f with u = sum(w g) and
-    f = sum(w g^2). With the peaks eliminated, the normal equations are
+    The peaks of the particles follow the background: raising it by b lowers each by about b u / f, with
+    u = sum(w g) and f = sum(w g S) / p, S the light of all particles. With the peaks eliminated, the normal equations
+    are
 
         (B'WB - sum_i u_i^2/f_i b_i b_i') c = B'W r - sum_i (u_i/f_i) s_i b_i,
 
     b_i the functions at particle i, s_i = sum(w g r). Without that elimination the two would creep towards each other,
-    the slower the denser the crowd.
+    the slower the denser the crowd. f in place of the Fisher matrix F of the peaks is its lumped form: p_i f_i =
+    sum_j F_ij p_j, exact where all peaks change by the same factor, as they do under a smooth background, and never
+    below F, so that the left side stays positive and the step never overshoots.
 
     Parameters
     ----------
@@ -80,7 +85,7 @@ def solve_background(
     spots : array, shape (n, 4)
         x, y, peak, width.
     sums : array, shape (n, 3)
-        u, f and s of each particle.
+        u, f and s of each particle (:func:`background_sums`).
     """
     values = functions.at(spots[:, 0], spots[:, 1])
     light, square, score = sums.T

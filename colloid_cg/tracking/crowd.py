@@ -24,7 +24,7 @@ class Crowd:
     picture : array, shape (height, width)
         Frame, its sign turned for dark particles.
     residual, weight : array, shape (height, width)
-        See above; one over the variance, 0 for hot pixels.
+        See above; one over the variance, 0 for hot and saturated pixels.
     spots : array, shape (n, 4)
         x, y, peak, width of each particle as the pixels see it (see :mod:`spot_kernels`).
     species : int array, shape (n,)
@@ -52,10 +52,14 @@ class Crowd:
         self.weight = 1.0 / self.model.variance(self.sign * (self.picture - self.residual))
         for row, column in self.model.hot_pixels:
             self.weight[row, column] = 0.0
+        if np.isfinite(self.model.saturation):
+            self.weight[self.sign * self.picture >= self.model.saturation] = 0.0
 
     def move(self, *, free_widths: bool = False) -> np.ndarray:
         """Sweep once over all particles; returns how far each moved in px."""
-        limits = np.array([WIDTH_RANGE[0] * self.classes[:, 0].min(), WIDTH_RANGE[1] * self.classes[:, 0].max()])
+        width = self.classes[:, 0]
+        usual = width[np.argmax(self.classes[:, 3])]
+        limits = np.array([WIDTH_RANGE[0] * width.min(), WIDTH_RANGE[1] * width.max(), usual])
         return np.asarray(sweep(self.residual, self.weight, self.spots, limits, 4 if free_widths else 3))
 
     def classify(self) -> np.ndarray:
@@ -71,7 +75,9 @@ class Crowd:
 
     def fit_background(self) -> None:
         """Fit the background with the peaks of all particles eliminated."""
-        sums = background_sums(self.residual, self.weight, self.spots)
+        light = self.picture - self.residual
+        light -= self.functions.picture(self.coefficients)
+        sums = background_sums(self.residual, self.weight, light, self.spots)
         change, self.covariance = solve_background(self.functions, self.residual, self.weight, self.spots, sums)
         self.coefficients = self.coefficients + change
         self.residual -= self.functions.picture(change)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from scipy.spatial import KDTree
@@ -16,8 +18,9 @@ from colloid_cg.tracking.joint_errors import covariances
 from colloid_cg.tracking.spot_evidence import misfit
 from colloid_cg.tracking.spot_kernels import PIXEL_VARIANCE
 
-MOST_SWEEPS = 12
-CLASS_SWEEPS = 3  # sweeps after which classes are still changed
+MOST_SWEEPS = 10  # once the classes are settled
+FREE_SWEEPS = 2  # with a width of each particle
+CLASS_SWEEPS = 2  # with a new choice of classes before each
 CONVERGED = 2e-3  # px: largest move of the last sweep
 SIGNIFICANT = 5.0  # standard errors of its peak a particle must hold; 4.5e-7 false ones for each independent place
 FAINTEST = 0.25  # of the peak of its class: fainter ones are out of focus, or a misfit
@@ -56,22 +59,29 @@ def refine_joint(frame: np.ndarray, found: Detections, config: TrackConfig, mode
         height of the spot before integration over a pixel, ``mass`` 2 pi size^2 signal; ``ecc`` is not measured.
         FLAG_POOR_FIT: the residual within two widths exceeds noise by 15 % of the peak (rms).
     """
-    model = model if model.classes else with_first_class(frame, found, config, model)
+    if not has_classes(model):
+        model = with_first_class(frame, found, config, model)
     crowd = begin(frame, found.x, found.y, model, invert=bool(config.invert))
     settle(crowd)
     covariance = drop_spurious(crowd)
     return _detections(crowd, covariance, config) if len(crowd.spots) else no_detections()
 
 
+def has_classes(model: ImageModel) -> bool:
+    """Return whether width and amplitude of the particles are known."""
+    return bool(model.classes) and all(np.isfinite([item.width, item.amplitude]).all() for item in model.classes)
+
+
 def with_first_class(frame: np.ndarray, found: Detections, config: TrackConfig, model: ImageModel) -> ImageModel:
-    """Return the model with one class of width diameter / 5 and the peaks at the places found.
+    """Return the model with one class: its width if known, else diameter / 5, and the peaks at the places found.
 
     Raises
     ------
     ConfigError
         If neither a class nor a diameter is known.
     """
-    if config.diameter is None:
+    width = model.classes[0].width if model.classes else (config.diameter or 0) / 5.0
+    if width == 0.0:
         raise ConfigError(
             "neither a spot width nor track.diameter",
             expected="the size of the particles",
@@ -81,25 +91,33 @@ def with_first_class(frame: np.ndarray, found: Detections, config: TrackConfig, 
     column = np.clip(np.round(found.x).astype(int), 0, frame.shape[1] - 1)
     heights = np.abs(np.asarray(frame, dtype=float)[row, column] - model.background)
     amplitude = float(np.median(heights)) if len(heights) else 1.0
-    first = SpotClass(width=config.diameter / 5.0, amplitude=amplitude, amplitude_spread=0.5 * amplitude)
-    return ImageModel(**(vars(model) | {"classes": (first,)}))
+    first = SpotClass(width=width, amplitude=amplitude, amplitude_spread=0.5 * amplitude)
+    return replace(model, classes=(first,))
 
 
-def settle(crowd: Crowd, *, sweeps: int = MOST_SWEEPS) -> None:
-    """Sweep until nothing moves: classes in the first sweeps, then hidden particles once, then positions alone."""
-    looked = False
-    for number in range(sweeps):
-        if 0 < number <= CLASS_SWEEPS and len(crowd.classes) > 1:
+def settle(crowd: Crowd) -> None:
+    """Sweep until nothing moves.
+
+    Where there are several classes, each particle first has a width of its own for a few sweeps: a class decided next
+    to neighbours of the wrong width can be wrong with great confidence, and hold the neighbours there. Then follow
+    the classes, hidden particles once, and positions alone.
+    """
+    several = len(crowd.classes) > 1
+    free = range(1, 1 + FREE_SWEEPS) if several else range(0)
+    classes = range(free.stop, free.stop + CLASS_SWEEPS) if several else range(0)
+    begun = max(classes.stop, 2)
+    for number in range(begun + MOST_SWEEPS):
+        if number in classes:
             crowd.classify()
-        moves = crowd.move()
-        crowd.fit_background()
-        if number <= CLASS_SWEEPS:
+        moves = crowd.move(free_widths=number in free)
+        if number <= begun:
+            crowd.fit_background()
             crowd.weigh()
-        if number >= 1 and not looked:
-            looked = True
+        if number == begun - 1:
             include_hidden(crowd)
-        elif number >= CLASS_SWEEPS and moves.max(initial=0.0) < CONVERGED:
+        elif number > begun and moves.max(initial=0.0) < CONVERGED:
             break
+    crowd.fit_background()
 
 
 def include_hidden(crowd: Crowd) -> None:

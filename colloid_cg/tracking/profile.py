@@ -18,19 +18,24 @@ from colloid_cg.tracking.profile_fit import (
     LEVEL,
     SCALE,
     SCALE_LIMITS,
-    X,
-    Y,
     ProfileFit,
     ProfileTables,
+    X,
+    Y,
     fit_profiles,
 )
 from colloid_cg.tracking.profile_means import binned_profile, ring_light
+from colloid_cg.tracking.radial_symmetry import reduced
 from colloid_cg.tracking.radius_classes import split_radii
+
+Profile = tuple[np.ndarray, np.ndarray]
+"""Increasing radii in px and the values there."""
 
 ITERATIONS = 7
 REACH = 1.35  # of the radius: how far a profile is followed before it is cut where it ends
 MOST_PARTICLES = 600  # a profile is estimated from: more make it no better than the pixels deserve
 LEAST_PARTICLES = 3
+STRONG = 0.7  # of the support of the best edges: those the profile is first estimated from
 FAINTEST = 0.2  # of the usual height: fainter fits are no particles
 SIGNIFICANT = 5.0  # standard deviations of the height
 POOR = 4.0  # times the chi-square that is usual in the frame
@@ -78,8 +83,8 @@ def estimate_profile(
     samples = [replace(sample, classes=_nearest(sample.found.size, widths)) for sample in samples]
     profiles = [_first_profile(samples, index, width) for index, width in enumerate(widths)]
     for turn in range(ITERATIONS):
+        fits = [_fit(sample, model, widths, profiles, first=turn < 2) for sample in samples]
         tables = ProfileTables.of(profiles)
-        fits = [_fit(sample, model, widths, tables, first=turn < 2) for sample in samples]
         profiles = [
             _mean_profile(samples, fits, tables, index, float(width), trim=turn >= 2)
             for index, width in enumerate(widths)
@@ -112,14 +117,14 @@ def refine_profile(frame: np.ndarray, found: Detections, config: TrackConfig, mo
     """
     classes = [item for item in model.classes if item.profile is not None]
     widths = np.array([item.width for item in classes])
-    tables = ProfileTables.of([tuple(np.array(item.profile).T) for item in classes])  # type: ignore[misc]
+    profiles = [(np.array(item.profile)[:, 0], np.array(item.profile)[:, 1]) for item in classes]
     if not len(found):
         return found
     sample = _Sample(frame=np.asarray(frame, dtype=np.float64), found=found, classes=_nearest(found.size, widths))
     heights = np.array([item.amplitude for item in classes])
-    fit = _fit(sample, model, widths, tables, heights=heights)
+    fit = _fit(sample, model, widths, profiles, heights=heights)
     keep = _real(fit, sample.classes, heights, widths)
-    refined = _described(fit, sample, tables, widths)
+    refined = _described(fit, sample, ProfileTables.of(profiles), widths)
     if config.minmass is not None:
         keep &= refined.mass >= config.minmass
     return refined.select(keep)
@@ -138,6 +143,8 @@ def _samples(frames: Sequence[np.ndarray], found_per_frame: Sequence[Detections]
     chosen, particles = [], 0
     for index in order:
         found = found_per_frame[index]
+        usual = float(np.quantile(found.signal, 0.9)) if len(found) else 0.0
+        found = found.select(found.signal >= STRONG * usual)
         if particles and particles + len(found) > MOST_PARTICLES:
             break
         if len(found):
@@ -155,7 +162,7 @@ def _fit(
     sample: _Sample,
     model: ImageModel,
     widths: np.ndarray,
-    tables: ProfileTables,
+    profiles: list[Profile],
     *,
     heights: np.ndarray | None = None,
     first: bool = False,
@@ -169,21 +176,36 @@ def _fit(
     weightless = np.zeros(sample.frame.shape, np.bool_)
     for row, column in model.hot_pixels:
         weightless[row, column] = True
+    block = _block(profiles)
     floor = float(model.variance(np.array(-np.inf if model.noise_slope > 0 else 0.0)))
-    coarse = max(1.5, 0.03 * float(widths.max()))
-    return fit_profiles(
-        sample.frame,
-        weightless,
-        parameters=start,
+    coarse = max(1.5, 0.03 * float(widths.max()) / block)
+    offset = (block - 1) / 2.0
+    to_full = np.array([block, block, 1.0, 1.0, 1.0, 1.0 / block, 1.0 / block])
+    start[:, [X, Y]] -= offset
+    fit = fit_profiles(
+        reduced(sample.frame, block).astype(np.float64),
+        reduced(weightless.astype(np.float32), block) > 0.0,
+        parameters=start / to_full,
         classes=classes,
-        tables=tables,
-        noise=(model.noise_offset, model.noise_slope, floor),
+        tables=ProfileTables.of([(radius / block, value) for radius, value in profiles]),
+        noise=(model.noise_offset / block**2, model.noise_slope / block**2, floor / block**2),
         sloped=bool(np.isfinite(model.background_scale)),
         blurs=(coarse, coarse, 0.0) if first else (coarse, 0.0, 0.0, 0.0),
     )
+    parameters = fit.parameters * to_full
+    parameters[:, [X, Y]] += offset
+    variance = fit.variance * to_full[:3] ** 2
+    return replace(fit, parameters=parameters, variance=variance, spread=fit.spread * block**2)
 
 
-def _first_profile(samples: list[_Sample], index: int, width: float) -> tuple[np.ndarray, np.ndarray]:
+def _block(profiles: list[Profile]) -> int:
+    """Edge in px of the blocks a picture may be averaged over without loss: half the length of the steepest rise."""
+    steepest = max(float(np.abs(np.gradient(value, radius)).max()) for radius, value in profiles)
+    reach = min(float(radius[-1]) for radius, _ in profiles)
+    return max(1, int(min(0.5 / steepest, reach / 15.0)))
+
+
+def _first_profile(samples: list[_Sample], index: int, width: float) -> Profile:
     """Azimuthal mean of the picture around the particles of a class as they were detected."""
     radius, total, weight = _radii(width), 0.0, 0.0
     for sample in samples:
@@ -196,7 +218,7 @@ def _first_profile(samples: list[_Sample], index: int, width: float) -> tuple[np
 
 def _mean_profile(
     samples: list[_Sample], fits: list[ProfileFit], tables: ProfileTables, index: int, width: float, *, trim: bool
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Profile:
     """Profile of a class from the pixels of its fitted particles, their neighbours and backgrounds taken off."""
     radius = _radii(width)
     moments = np.zeros((3, len(radius)))
@@ -240,7 +262,7 @@ def _smoothed(place: np.ndarray, value: np.ndarray, weight: np.ndarray):  # type
     return make_smoothing_spline(both[increasing], np.concatenate([value[::-1], value])[increasing], w=weights)
 
 
-def _ended(radius: np.ndarray, value: np.ndarray, weight: np.ndarray, *, trim: bool) -> tuple[np.ndarray, np.ndarray]:
+def _ended(radius: np.ndarray, value: np.ndarray, weight: np.ndarray, *, trim: bool) -> Profile:
     """Profile that is zero at its end, with a largest absolute value of 1."""
     tail = float(np.median(value[-max(3, len(value) // 25) :]))
     value = value - tail
@@ -257,14 +279,17 @@ def _ended(radius: np.ndarray, value: np.ndarray, weight: np.ndarray, *, trim: b
 def _classes(
     samples: list[_Sample],
     fits: list[ProfileFit],
-    profiles: list[tuple[np.ndarray, np.ndarray]],
+    profiles: list[Profile],
     widths: np.ndarray,
 ) -> tuple[SpotClass, ...]:
     total = sum(len(sample.found) for sample in samples)
     content = []
     for index, (radius, value) in enumerate(profiles):
         heights = np.concatenate(
-            [fit.parameters[(sample.classes == index) & fit.converged, AMPLITUDE] for sample, fit in zip(samples, fits)]
+            [
+                fit.parameters[(sample.classes == index) & fit.converged, AMPLITUDE]
+                for sample, fit in zip(samples, fits, strict=True)
+            ]
         )
         middle = float(np.median(heights)) if len(heights) else 0.0
         spread = 1.4826 * float(np.median(np.abs(heights - middle))) if len(heights) else 0.0

@@ -153,8 +153,8 @@ def interpolated(table: np.ndarray, radius: float) -> float:
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def window(x: float, y: float, reach: float, height: int, width: int) -> tuple[int, int, int, int]:
     """First and past-the-last row and column of the pixels within reach that are in the frame."""
-    top, bottom = max(0, int(math.ceil(y - reach))), min(height, int(math.floor(y + reach)) + 1)
-    left, right = max(0, int(math.ceil(x - reach))), min(width, int(math.floor(x + reach)) + 1)
+    top, bottom = max(0, math.ceil(y - reach)), min(height, math.floor(y + reach) + 1)
+    left, right = max(0, math.ceil(x - reach)), min(width, math.floor(x + reach) + 1)
     return top, max(top, bottom), left, max(left, right)
 
 
@@ -194,7 +194,7 @@ def solved(matrix: np.ndarray, right: np.ndarray, n: int) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _normal(data, others, left_out, top, left, q, value, slope, reach, noise, free, fisher, score, sectors):  # type: ignore[no-untyped-def]
+def _normal(data, others, left_out, top, left, q, value, slope, reach, noise, free, by_sector, fisher, score, sectors):  # type: ignore[no-untyped-def]
     """Fisher matrix, score and their parts by sector at the parameters q; returns chi-square and number of pixels."""
     fisher[:] = 0.0
     score[:] = 0.0
@@ -220,7 +220,7 @@ def _normal(data, others, left_out, top, left, q, value, slope, reach, noise, fr
             jacobian[AMPLITUDE], jacobian[LEVEL] = height, 1.0
             jacobian[SCALE] = -along * radius
             jacobian[SLOPE_X], jacobian[SLOPE_Y] = dx, dy
-            sector = int((math.atan2(dy, dx) + math.pi) * (SECTORS / (2.0 * math.pi))) % SECTORS
+            sector = int((math.atan2(dy, dx) + math.pi) * (SECTORS / (2.0 * math.pi))) % SECTORS if by_sector else 0
             weighted = weight * residual
             chi_square += weighted * residual
             count += 1
@@ -255,7 +255,9 @@ def _sweep(  # type: ignore[no-untyped-def]
         for turn in range(rounds):
             # Height and background first: they are linear, and a wrong height spoils the step of the position.
             only_linear = turn == 0
-            _normal(data, others, left_out, top, left, q, value, slope, reach, noise, free, fisher, score, sectors)
+            _normal(
+                data, others, left_out, top, left, q, value, slope, reach, noise, free, False, fisher, score, sectors
+            )
             if only_linear:
                 for a in range(free):
                     if a != AMPLITUDE and a != LEVEL:
@@ -265,10 +267,10 @@ def _sweep(  # type: ignore[no-untyped-def]
                         score[a, 0] = 0.0
             if not solved(fisher, score, free):
                 break
-            step = max(abs(score[X, 0]), abs(score[Y, 0]), 5.0 * abs(score[SCALE, 0]) * reach / 5.0)
+            step = max(abs(score[X, 0]), abs(score[Y, 0]), abs(score[SCALE, 0]) * reach)
             part = 1.0 if step < 1.0 else 1.0 / step
             for a in range(free):
-                q[a] += (1.0 if a == AMPLITUDE or a == LEVEL else part) * score[a, 0]
+                q[a] += (1.0 if a in (AMPLITUDE, LEVEL) else part) * score[a, 0]
             q[SCALE] = min(max(q[SCALE], SCALE_LIMITS[0]), SCALE_LIMITS[1])
             if not only_linear and step < 2e-3:
                 good = True
@@ -279,7 +281,7 @@ def _sweep(  # type: ignore[no-untyped-def]
         if last:
             good = good or step < 0.02
             chi_square, count = _normal(
-                data, others, left_out, top, left, q, value, slope, reach, noise, free, fisher, score, sectors
+                data, others, left_out, top, left, q, value, slope, reach, noise, free, True, fisher, score, sectors
             )
             inverse = np.eye(7)
             good = solved(fisher, inverse, free) and good and count > free

@@ -14,8 +14,7 @@ NOISE_FACTOR = 3.0  # standard deviations of the gradient noise that count as an
 USUAL_EDGE = 0.3  # of the strong gradients of the picture (90th percentile): weaker ones are texture
 SPREAD = 0.1  # of the radius: how far votes for one centre scatter
 RAYS = 48  # directions in which the edge of a candidate is looked for
-RAY_REACH = 0.18  # of the radius: how far from the expected edge a ray looks
-ROUNDS = 4
+RAY_REACH = (0.18, 0.18, 0.12, 0.08)  # of the radius: how far from the expected edge a ray looks, round by round
 LEAST_VOTES = 0.12  # of what a full circle would give: fewer are not looked at
 
 
@@ -107,7 +106,7 @@ def find_rings(edges: EdgeMap, radii: np.ndarray, *, minimum_support: float, ove
     scaled = np.asarray(radii, dtype=float) / edges.block
     candidates = _candidates(edges, scaled)
     limits = (max(0.85 * scaled[0], 1.5), 1.15 * scaled[-1])
-    fitted = _fit_edges(edges.x, edges.y, candidates, limits[0], limits[1], ROUNDS)
+    fitted = _fit_edges(edges.x, edges.y, candidates, limits[0], limits[1])
     fitted = fitted[fitted[:, 3] >= minimum_support]
     fitted = fitted[np.lexsort((fitted[:, 0], fitted[:, 1], -fitted[:, 3]))]
     kept = _accept(edges.x, edges.y, fitted, minimum_support, overlap)
@@ -161,7 +160,7 @@ def _vote(along_x: np.ndarray, along_y: np.ndarray, radius: float) -> np.ndarray
 def _inward(along_x: np.ndarray, along_y: np.ndarray, x: float, y: float, toward_x: float, toward_y: float) -> float:
     """Slope towards the centre at (x, y), bilinear; -1 outside of the picture."""
     height, width = along_x.shape
-    column, row = int(math.floor(x)), int(math.floor(y))
+    column, row = math.floor(x), math.floor(y)
     if column < 0 or row < 0 or column + 1 >= width or row + 1 >= height:
         return -1.0
     a, b = x - column, y - row
@@ -175,10 +174,10 @@ def _inward(along_x: np.ndarray, along_y: np.ndarray, x: float, y: float, toward
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _along_rays(along_x, along_y, x, y, radius, owned, strength, distance):  # type: ignore[no-untyped-def]
+def _along_rays(along_x, along_y, x, y, radius, look, owned, strength, distance):  # type: ignore[no-untyped-def]
     """Best slope on each ray and its distance from the expected edge; strength -1 outside of the picture."""
-    reach = max(1.0, RAY_REACH * radius)
-    steps = 2 * int(math.ceil(reach / 0.5)) + 1
+    reach = max(1.0, look * radius)
+    steps = 2 * math.ceil(reach / 0.5) + 1
     step = 2.0 * reach / (steps - 1)
     values = np.empty(steps)
     for ray in range(RAYS):
@@ -212,7 +211,7 @@ def _support(strength: np.ndarray) -> float:
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _fit_edges(
-    along_x: np.ndarray, along_y: np.ndarray, candidates: np.ndarray, smallest: float, largest: float, rounds: int
+    along_x: np.ndarray, along_y: np.ndarray, candidates: np.ndarray, smallest: float, largest: float
 ) -> np.ndarray:
     """Circle through the edge found on the rays of each candidate: x, y, radius, support; shape (n, 4)."""
     owned = np.zeros(along_x.shape, np.bool_)
@@ -220,9 +219,10 @@ def _fit_edges(
     strength, distance = np.empty(RAYS), np.empty(RAYS)
     for index in range(len(candidates)):
         x, y, radius = candidates[index, 0], candidates[index, 1], candidates[index, 2]
-        for turn in range(rounds + 1):
-            _along_rays(along_x, along_y, x, y, radius, owned, strength, distance)
-            if turn == rounds:
+        for turn in range(len(RAY_REACH) + 1):
+            look = RAY_REACH[min(turn, len(RAY_REACH) - 1)]
+            _along_rays(along_x, along_y, x, y, radius, look, owned, strength, distance)
+            if turn == len(RAY_REACH):
                 break
             # Weighted least squares for a small shift and growth: distance = growth + shift . direction
             s0 = s1 = s2 = s11 = s12 = s22 = g0 = g1 = g2 = 0.0
@@ -275,7 +275,7 @@ def _accept(
                 break
         if not clear:
             continue
-        _along_rays(along_x, along_y, x, y, radius, owned, strength, distance)
+        _along_rays(along_x, along_y, x, y, radius, RAY_REACH[-1], owned, strength, distance)
         support = _support(strength)
         if support < minimum_support:
             continue

@@ -13,8 +13,8 @@ from colloid_cg.tracking.config import TrackConfig
 from colloid_cg.tracking.crowd import Crowd, begin
 from colloid_cg.tracking.detections import Detections
 from colloid_cg.tracking.image_model import ImageModel, SpotClass
-from colloid_cg.tracking.joint import include_hidden, with_first_class
-from colloid_cg.tracking.spot_evidence import background_sums, width_information
+from colloid_cg.tracking.joint import drop_spurious, has_classes, include_hidden, with_first_class
+from colloid_cg.tracking.spot_evidence import width_information
 from colloid_cg.tracking.spot_kernels import FIT_REACH, PIXEL_VARIANCE
 from colloid_cg.tracking.width_mixture import Mixture, choose_mixture, fit_mixture
 
@@ -62,6 +62,11 @@ def estimate_classes(
         for frame, found in zip(frames, found_per_frame, strict=True)
     ]
     for crowd in crowds:
+        for _ in range(3):
+            crowd.move()
+            crowd.fit_background()
+            crowd.weigh()
+        drop_spurious(crowd)
         _fit_single_widths(crowd)
     scale = background_scale(crowds[0], largest_width=float(np.median(crowds[0].spots[:, 3])))
     for crowd in crowds:
@@ -69,6 +74,7 @@ def estimate_classes(
         _fit_single_widths(crowd)
     for crowd in crowds:
         include_hidden(crowd)
+        drop_spurious(crowd)
         _fit_single_widths(crowd, sweeps=3)
     widths, errors = _single_widths(crowds)
     mixture = (
@@ -126,7 +132,7 @@ def classes_of_tracks(evidence: np.ndarray, particle: np.ndarray) -> np.ndarray:
 
 def _one_class(frame: np.ndarray, found: Detections, config: TrackConfig, model: ImageModel) -> ImageModel:
     """Start from the commonest class alone, or from the diameter."""
-    if not model.classes:
+    if not has_classes(model):
         return with_first_class(frame, found, config, model)
     common = max(model.classes, key=lambda item: item.share)
     if common.amplitude_spread == 0.0:
@@ -183,9 +189,8 @@ def _refined(crowds: Sequence[Crowd], table: np.ndarray) -> np.ndarray:
             crowd.fit_background()
         crowd.weigh()
         sums = width_information(crowd.residual, crowd.weight, crowd.spots)
-        square = background_sums(crowd.residual, crowd.weight, crowd.spots)[:, 1]
-        evidence.append(np.column_stack([crowd.species, crowd.spots[:, 2], square, sums, _inside(crowd)]))
-    species, peak, square, score, information, inside = np.concatenate(evidence).T
+        evidence.append(np.column_stack([crowd.species, crowd.spots[:, 2], sums, _inside(crowd)]))
+    species, peak, score, information, square, inside = np.concatenate(evidence).T
     rows = []
     for k, (width, old_peak, old_spread, _) in enumerate(table):
         own = (species == k) & (inside > 0) & (information > 0)

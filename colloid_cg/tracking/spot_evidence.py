@@ -21,13 +21,13 @@ from colloid_cg.tracking.spot_kernels import (
 @njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
 def _projections(
     residual: np.ndarray, weight: np.ndarray, spot: np.ndarray, width: float, reach: float, work: np.ndarray
-) -> tuple[float, float, float]:
-    """Return sum(w h), sum(w h^2) and sum(w h (r + p g)): g is the spot as it is, h one of another width."""
+) -> tuple[float, float]:
+    """Return sum(w h^2) and sum(w h (r + p g)): g is the spot as it is, h one of another width."""
     x, y, peak, own = spot[0], spot[1], spot[2], spot[3]
     top, bottom = span(y, reach, residual.shape[0])
     left, right = span(x, reach, residual.shape[1])
     if top >= bottom or left >= right:
-        return 0.0, 0.0, 0.0
+        return 0.0, 0.0
     count = right - left
     down, own_down, h, hh, hg = work[0], work[1], work[2], work[3], work[4]
     gaussian(top, bottom, y, width, down)
@@ -37,31 +37,49 @@ def _projections(
     for j in range(count):
         hh[j] = h[j] * h[j]
         hg[j] *= h[j]
-    light = square = score = 0.0
+    square = score = 0.0
     for i in range(bottom - top):
         trusted, left_over = weight[top + i, left:right], residual[top + i, left:right]
-        b0 = b1 = b2 = b3 = 0.0
+        b1 = b2 = b3 = 0.0
         for j in range(count):
             w = trusted[j]
-            b0 += w * h[j]
             b1 += w * hh[j]
             b2 += w * left_over[j] * h[j]
             b3 += w * hg[j]
-        light += down[i] * b0
         square += down[i] * down[i] * b1
         score += down[i] * (b2 + peak * own_down[i] * b3)
-    return light, square, score
+    return square, score
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def background_sums(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray) -> np.ndarray:
-    """Return sum(w g), sum(w g^2) and sum(w g r) of each particle, shape (n, 3)."""
+@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+def background_sums(residual: np.ndarray, weight: np.ndarray, light: np.ndarray, spots: np.ndarray) -> np.ndarray:
+    """Return sum(w g), sum(w g S) / p and sum(w g r) of each particle, S the light of all, shape (n, 3)."""
     sums = np.empty((len(spots), 3))
-    work = np.empty((5, int(2.0 * LIGHT_REACH * np.max(spots[:, 3])) + 8)) if len(spots) else np.empty((5, 1))
+    work = np.empty((2, int(2.0 * LIGHT_REACH * np.max(spots[:, 3])) + 8)) if len(spots) else np.empty((2, 1))
+    down, across = work[0], work[1]
     for n in range(len(spots)):
-        width = spots[n, 3]
-        light, square, score = _projections(residual, weight, spots[n], width, LIGHT_REACH * width, work)
-        sums[n, 0], sums[n, 1], sums[n, 2] = light, square, score - spots[n, 2] * square
+        x, y, peak, width = spots[n, 0], spots[n, 1], spots[n, 2], spots[n, 3]
+        top, bottom = span(y, LIGHT_REACH * width, residual.shape[0])
+        left, right = span(x, LIGHT_REACH * width, residual.shape[1])
+        sums[n] = 0.0
+        if top >= bottom or left >= right:
+            continue
+        gaussian(top, bottom, y, width, down)
+        gaussian(left, right, x, width, across)
+        one = shared = score = 0.0
+        for i in range(bottom - top):
+            row = weight[top + i, left:right]
+            left_over, shining = residual[top + i, left:right], light[top + i, left:right]
+            b0 = b1 = b2 = 0.0
+            for j in range(right - left):
+                w = row[j] * across[j]
+                b0 += w
+                b1 += w * shining[j]
+                b2 += w * left_over[j]
+            one += down[i] * b0
+            shared += down[i] * b1
+            score += down[i] * b2
+        sums[n, 0], sums[n, 1], sums[n, 2] = one, shared / peak, score
     return sums
 
 
@@ -86,7 +104,7 @@ def class_evidence(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray, 
     work = np.empty((5, int(2.0 * reach) + 8))
     for n in range(len(spots)):
         for k in range(len(classes)):
-            _, f, b = _projections(residual, weight, spots[n], classes[k, 0], reach, work)
+            f, b = _projections(residual, weight, spots[n], classes[k, 0], reach, work)
             peak, precision = classes[k, 1], 1.0 / classes[k, 2] ** 2
             inside = (b + peak * precision) ** 2 / (f + precision) - peak * peak * precision
             result[n, k] = 0.5 * inside - 0.5 * math.log(1.0 + f / precision) + math.log(classes[k, 3])
@@ -101,7 +119,7 @@ def change_widths(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray, w
         if widths[n] == spots[n, 3]:
             continue
         x, y, peak, width = spots[n, 0], spots[n, 1], spots[n, 2], spots[n, 3]
-        _, square, score = _projections(residual, weight, spots[n], widths[n], FIT_REACH * widths[n], work)
+        square, score = _projections(residual, weight, spots[n], widths[n], FIT_REACH * widths[n], work)
         new_peak = max(score / max(square, 1e-300), 0.1 * peak)
         add_spot(residual, x, y, peak, width, work)
         add_spot(residual, x, y, -new_peak, widths[n], work)
@@ -129,12 +147,12 @@ def misfit(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray) -> np.nd
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def width_information(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray) -> np.ndarray:
-    """Return score and information of the width of each particle, peak and position eliminated, shape (n, 2).
+    """Return score and information of the width, peak and position eliminated, and the information of the peak.
 
     s_t - F_tq F_qq^-1 s_q and F_tt - F_tq F_qq^-1 F_qt: their ratio is the step to the best width, the inverse of the
-    second its variance.
+    second its variance. Shape (n, 3).
     """
-    result = np.zeros((len(spots), 2))
+    result = np.zeros((len(spots), 3))
     work = np.empty((9, int(2.0 * LIGHT_REACH * np.max(spots[:, 3])) + 8)) if len(spots) else np.empty((9, 1))
     score, fisher, inner, column = np.empty(4), np.empty((4, 4)), np.empty((3, 3)), np.empty(3)
     for n in range(len(spots)):
@@ -142,6 +160,7 @@ def width_information(residual: np.ndarray, weight: np.ndarray, spots: np.ndarra
         score_and_fisher(residual, weight, spot, work, score, fisher)
         inner[:, :] = fisher[:3, :3]
         column[:] = fisher[:3, 3]
+        result[n, 2] = fisher[0, 0]
         if not solve(inner, column, 3):
             continue
         result[n, 0] = score[3] - (column * score[:3]).sum()

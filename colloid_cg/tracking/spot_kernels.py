@@ -15,6 +15,8 @@ from numba import njit
 PIXEL_VARIANCE = 1.0 / 12.0
 FIT_REACH = 3.0  # widths: pixels a particle is fitted on
 LIGHT_REACH = 4.2  # widths: pixels its light is taken off, exp(-8.8) of the peak is left outside
+WIDTH_PRIOR = 0.5  # relative
+LEAST_RATIO = 4.0  # (peak / standard error)^2
 MAX_STEP = 0.35  # widths: longest move in one sweep
 
 
@@ -157,8 +159,9 @@ def sweep(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray, limits: n
         Frame less background less all spots, changed in place; one over the variance.
     spots : array, shape (n, 4)
         x, y, peak, width; changed in place.
-    limits : array, shape (2,)
-        Smallest and largest width.
+    limits : array, shape (3,)
+        Smallest, largest and usual width; a free width has the prior N(usual, (usual / 2)^2), which only matters to
+        particles whose width the pixels leave open.
     free : int
         3 for peak and position, 4 for the width of each particle as well.
 
@@ -169,17 +172,27 @@ def sweep(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray, limits: n
     """
     work = np.empty((9, int(2 * LIGHT_REACH * limits[1]) + 8))
     score, fisher, moves = np.empty(4), np.empty((4, 4)), np.zeros(len(spots))
+    prior = 1.0 / (WIDTH_PRIOR * limits[2]) ** 2
     height, length = residual.shape
     for n in range(len(spots)):
         x, y, peak, width = spots[n, 0], spots[n, 1], spots[n, 2], spots[n, 3]
         score_and_fisher(residual, weight, (x, y, peak, width), work, score, fisher)
-        if not solve(fisher, score, free):
+        seen = fisher[0, 0]
+        if not seen > 0.0:
             continue
+        if free == 4:
+            fisher[3, 3] += prior
+            score[3] += prior * (limits[2] - width)
+        # A particle whose peak is lost in noise has no position to fit: only its peak may change.
+        if not solve(fisher, score, free if peak * peak * seen > LEAST_RATIO else 1):
+            continue
+        if not (free >= 3 and peak * peak * seen > LEAST_RATIO):
+            score[1:] = 0.0
         longest = max(abs(score[1]), abs(score[2]))
         damping = min(1.0, MAX_STEP * width / max(longest, 1e-12))
         new_x = min(max(x + damping * score[1], -width), length - 1.0 + width)
         new_y = min(max(y + damping * score[2], -width), height - 1.0 + width)
-        new_peak = max(peak + damping * score[0], 0.1 * peak)
+        new_peak = min(max(peak + damping * score[0], 0.1 * peak), 3.0 * peak + 3.0 / math.sqrt(seen))
         new_width = width
         if free == 4:
             change = min(max(damping * score[3], -0.25 * width), 0.25 * width)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import numpy as np
 import pandas as pd
 import trackpy
+from trackpy.linking import Linker
 from trackpy.linking.utils import SubnetOversizeException
 from trackpy.preprocessing import bandpass
 
@@ -135,3 +136,39 @@ def link_points(
     except SubnetOversizeException as error:
         raise OversizedSubnet(str(error)) from error
     return np.asarray(linked.sort_index()["particle"], dtype=np.int64)
+
+
+class FrameLinker:
+    """trackpy's linker fed frame by frame: the ids are those of :func:`link_points`, nothing is kept but the memory.
+
+    Parameters
+    ----------
+    search_range, memory, adaptive_stop, adaptive_step
+        As in ``trackpy.link``.
+    """
+
+    def __init__(self, *, search_range: float, memory: int, adaptive_stop: float | None, adaptive_step: float) -> None:
+        self._linker = Linker(search_range, memory=memory, adaptive_stop=adaptive_stop, adaptive_step=adaptive_step)
+        self._last: int | None = None
+
+    def add(self, frame: int, positions: np.ndarray) -> np.ndarray:
+        """Return particle ids, shape (n,), for positions (x, y) of a later frame than the last one.
+
+        Raises
+        ------
+        OversizedSubnet
+            If more particles compete for the same links than the linker will solve.
+        """
+        points = np.ascontiguousarray(positions[:, ::-1], dtype=float)
+        try:
+            with _silence():
+                if self._last is None:
+                    self._linker.init_level(points, frame)
+                else:
+                    for empty in range(self._last + 1, frame):
+                        self._linker.next_level(np.empty((0, 2)), empty)
+                    self._linker.next_level(points, frame)
+        except SubnetOversizeException as error:
+            raise OversizedSubnet(str(error)) from error
+        self._last = frame
+        return np.asarray(self._linker.particle_ids, dtype=np.int64)

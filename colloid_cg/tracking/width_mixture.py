@@ -90,11 +90,12 @@ def _expectation_maximisation(widths: np.ndarray, errors: np.ndarray, start: np.
         shares = np.clip(owned.mean(axis=0), 1e-6, None)
         shares *= min(1.0, 0.999 / shares.sum())
         weight = owned / variance
-        means = (weight * widths[:, None]).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-300)
+        alive = shares > 1.0 / n  # a population that holds no particle stays where it was
+        means = np.where(alive, (weight * widths[:, None]).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-30), means)
         # The spread whose square, with the error of each width, explains the scatter around the mean.
         surplus = (widths[:, None] - means) ** 2 - errors[:, None] ** 2
         held = owned / variance**2
-        square = (held * surplus).sum(axis=0) / np.maximum(held.sum(axis=0), 1e-300)
+        square = (held * surplus).sum(axis=0) / np.maximum(held.sum(axis=0), 1e-30)
         spreads = np.sqrt(np.maximum(square, (LEAST_SPREAD * means) ** 2))
     order = np.argsort(means)
     return Mixture(

@@ -68,7 +68,8 @@ def test_drift_is_recovered_and_removed(tracks: Trajectories) -> None:
         z = (np.array(drift[name]) - value * np.array(drift["frame"]))[1:] / np.array(drift[error])[1:]
         assert np.abs(z).max() < 3.0
     kept = assemble(link(*_detections(tracks)), stack_of(np.zeros((14, EDGE, EDGE))), _config(tracks, drift="none"))
-    assert kept.metadata["drift"] == {"removed": False, "reason": "track.drift = 'none'"}
+    assert kept.metadata["drift"]["removed"] is False
+    assert kept.metadata["drift"]["reason"] == "track.drift = 'none'"
     wide = kept.table.pivot(index="frame", columns="particle", values="x")
     assert np.nanmean(wide.iloc[-1] - wide.iloc[0]) == pytest.approx(13 * DRIFT[0], abs=0.6)
 

@@ -184,7 +184,7 @@ def _not_jumping(residual: np.ndarray) -> np.ndarray:
 def _spread_affine(k: np.ndarray, position: np.ndarray) -> float:
     """Return the summed variance of t + A x over the particles (both axes), for displacements of unit variance."""
     x = np.hstack([position, np.ones((len(position), 1))])
-    return 2.0 * float(np.einsum("ni,ij,nj->", x, k, x))
+    return 2.0 * float(((x.T @ x) * k).sum())
 
 
 def _spread_rigid(k: np.ndarray, position: np.ndarray) -> float:
@@ -192,7 +192,5 @@ def _spread_rigid(k: np.ndarray, position: np.ndarray) -> float:
 
     var omega = (K_xx + K_yy) / 4, cov(t_x, omega) = -K_y1 / 2, cov(t_y, omega) = K_x1 / 2.
     """
-    x, y = position.T
-    along_x = k[2, 2] + y**2 * (k[0, 0] + k[1, 1]) / 4.0 + y * k[1, 2]
-    along_y = k[2, 2] + x**2 * (k[0, 0] + k[1, 1]) / 4.0 + x * k[0, 2]
-    return float((along_x + along_y).sum())
+    turning = (k[0, 0] + k[1, 1]) / 4.0 * float((position**2).sum())
+    return float(2.0 * len(position) * k[2, 2] + turning + position.sum(axis=0) @ k[:2, 2])

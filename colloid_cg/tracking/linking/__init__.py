@@ -1,8 +1,12 @@
 """Linking: detections into tracks, tracks across gaps, and how far each link can be trusted."""
 
+from colloid_cg.tracking.linking.closing import Joins, close_gaps, find_joins, joined_ids
 from colloid_cg.tracking.linking.linker import Linker, Links
+from colloid_cg.tracking.linking.refinding import GAP_COLUMNS, find_gaps, refind
+from colloid_cg.tracking.linking.summary import TrackSummary
 from colloid_cg.tracking.linking.tables import (
     LinkReport,
+    joined,
     keep_good,
     keep_long,
     link,
@@ -13,14 +17,23 @@ from colloid_cg.tracking.linking.tables import (
 )
 
 __all__ = [
+    "GAP_COLUMNS",
+    "Joins",
     "LinkReport",
     "Linker",
     "Links",
+    "TrackSummary",
+    "close_gaps",
+    "find_gaps",
+    "find_joins",
+    "joined",
+    "joined_ids",
     "keep_good",
     "keep_long",
     "link",
     "link_report",
     "link_reported",
     "mark_gaps",
+    "refind",
     "renumbered",
 ]

@@ -9,7 +9,6 @@ from scipy.spatial import cKDTree
 
 from colloid_cg.errors import ConfigError, DataError, InputError
 from colloid_cg.tracking.config import TrackConfig
-from colloid_cg.tracking.linking.assignment import components
 from colloid_cg.tracking.linking.live import LiveTracks
 from colloid_cg.tracking.linking.marginals import marginals
 from colloid_cg.tracking.linking.matching import Matched, Rules, match
@@ -17,7 +16,7 @@ from colloid_cg.tracking.linking.motion import SharedMotion
 from colloid_cg.tracking.linking.step_model import StepModel, row_sums
 
 _FIRST_ROUNDS = 10  # of learning from the first frames, in which little is known yet
-_CONVERGED = 1e-3
+_NEGLIGIBLE = 0.02  # probability below which an earlier end of a continued track is forgotten
 _SAMPLE = 500  # particles whose neighbours are looked for
 _LARGEST = 1e12  # px; beyond it a double no longer resolves a pixel well
 
@@ -36,6 +35,16 @@ class Links:
 
     particle: np.ndarray
     confidence: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Belief:
+    # probabilities: of every candidate pair, that each track is seen, that each detection continues a track, and
+    # that its step is of the second kind
+    pair: np.ndarray
+    track: np.ndarray
+    detection: np.ndarray
+    lively: np.ndarray
 
 
 class Linker:
@@ -120,7 +129,7 @@ class Linker:
         if self._tracks is None:
             d = positions.shape[1]
             self._model, self._motion = StepModel.unknown(d, self._rules.memory), SharedMotion.none(d)
-            tracks = LiveTracks.begun(np.empty(0, np.int64), positions[:0], frame=frame, young=False)
+            tracks = LiveTracks.begun(np.empty(0, np.int64), positions[:0], frame=frame)
         else:
             tracks = self._tracks.select(np.flatnonzero(frame - self._tracks.last_frame - 1 <= self._rules.memory))
         self._model = self._model.including(positions)
@@ -129,15 +138,17 @@ class Linker:
             tracks.carried,
             gap,
             tracks.velocity,
+            tracks.shadow,
             positions,
             elapsed=frame - self._frame,
             motion=self._motion,
             surcharge=self._model.surcharge,
             rules=self._rules,
         )
-        probability = self._learn(tracks, gap, matched, len(positions))
-        links = self._numbered(tracks, matched, probability, len(positions))
-        self._advance(tracks, matched, links, frame, positions)
+        belief = self._learn(tracks, gap, matched, len(positions))
+        links = self._numbered(tracks, matched, belief)
+        self._advance(tracks, matched, belief, LiveTracks.begun(links.particle, positions, frame=frame))
+        self._frame = frame
         return links
 
     def _note_spacing(self, positions: np.ndarray) -> None:
@@ -148,66 +159,62 @@ class Linker:
             nearest = cKDTree(positions).query(sample, k=2)[0][:, 1]
             self._spacings = np.append(self._spacings, np.median(nearest))
 
-    def _learn(self, tracks: LiveTracks, gap: np.ndarray, matched: Matched, n_detections: int) -> np.ndarray:
+    def _learn(self, tracks: LiveTracks, gap: np.ndarray, matched: Matched, n_detections: int) -> _Belief:
         # probability of every candidate pair from what was known before; then this frame is taken in
+        start = known = self._model
         if len(tracks) == 0:
-            return np.empty(0)
-        first, rows = components(matched.row_start, matched.column, n_detections)
-        self._largest_group = max(self._largest_group, int(np.diff(first).max(initial=0)))
-        pair_gap = np.repeat(gap, np.diff(matched.row_start))
-        start = self._model
-        known = start
-        if not np.isfinite(start.variance[0]):
-            # before anything is known: the links that were made are taken for certain
-            made = np.zeros(len(matched.column))
-            made[matched.pair[matched.pair >= 0]] = 1.0
-            known = start.updated(
-                squared=np.maximum(matched.squared, 1e-6),  # steps of zero would leave no room for any other
-                pair_gap=pair_gap,
-                probability=made,
-                seen=row_sums(matched.row_start, made),
-                gap=gap,
-                young=tracks.young,
-                n_detections=n_detections,
-            )
+            nothing = np.zeros(n_detections)
+            return _Belief(pair=np.empty(0), track=np.empty(0), detection=nothing, lively=nothing)
+        if not np.isfinite(start.mean_variance):
+            known = start.guessed(matched.squared[matched.pair[matched.pair >= 0]])
+        past = {"gap": gap, "fresh": tracks.fresh, "absent": tracks.absent, "lively": tracks.lively}
         for _ in range(1 if start.settled else _FIRST_ROUNDS):
-            odds = known.odds(matched.row_start, matched.squared, gap, tracks.young, self.search_range)
-            probability: np.ndarray = marginals(matched.row_start, matched.column, odds, first, rows, n_detections)
-            before = known.variance[0]
+            odds, second = known.odds(matched.row_start, matched.squared, margin=self.search_range, **past)
+            probability, largest = marginals(matched.row_start, matched.column, odds, n_detections)
             known = start.updated(
-                squared=matched.squared,
-                pair_gap=pair_gap,
+                matched.row_start,
+                matched.squared,
                 probability=probability,
-                seen=row_sums(matched.row_start, probability),
-                gap=gap,
-                young=tracks.young,
+                second=second,
                 n_detections=n_detections,
+                **past,
             )
-            if abs(known.variance[0] - before) <= _CONVERGED * before:
-                break
         self._model = known
-        return probability
+        self._largest_group = max(self._largest_group, largest)
+        continued = np.bincount(matched.column, probability, n_detections)
+        lively = np.bincount(matched.column, probability * second, n_detections)
+        return _Belief(
+            pair=probability,
+            track=row_sums(matched.row_start, probability),
+            detection=continued,
+            lively=lively + (1.0 - continued) * known.second_share,
+        )
 
-    def _numbered(self, tracks: LiveTracks, matched: Matched, probability: np.ndarray, n: int) -> Links:
+    def _numbered(self, tracks: LiveTracks, matched: Matched, belief: _Belief) -> Links:
+        n = len(belief.detection)
         particle, confidence = np.full(n, -1, dtype=np.int64), np.full(n, np.nan)
         going = np.flatnonzero(matched.pair >= 0)
         pair = matched.pair[going]
         particle[matched.column[pair]] = tracks.particle[going]
-        confidence[matched.column[pair]] = probability[pair]
+        confidence[matched.column[pair]] = belief.pair[pair]
         new = np.flatnonzero(particle < 0)
         particle[new] = np.arange(self._n_tracks, self._n_tracks + len(new))
         self._n_tracks += len(new)
         return Links(particle=particle, confidence=confidence)
 
-    def _advance(self, tracks: LiveTracks, matched: Matched, links: Links, frame: int, positions: np.ndarray) -> None:
+    def _advance(self, tracks: LiveTracks, matched: Matched, belief: _Belief, current: LiveTracks) -> None:
+        # the detections of this frame, each with the past of the track it continues, and the tracks to remember
         going = matched.pair >= 0
-        current = LiveTracks.begun(links.particle, positions, frame=frame, young=self._n_frames > 1)
         on = np.flatnonzero(going)
         current = current.followed_by(tracks.select(on), matched.column[matched.pair[on]])
-        lost = np.flatnonzero(~going & (frame - tracks.last_frame <= self._rules.memory))
-        self._tracks = current.joined(replace(tracks, carried=matched.predicted).select(lost))
+        if self._n_frames > 1:
+            current = replace(current, fresh=np.clip(1.0 - belief.detection, 0.0, 1.0), lively=belief.lively)
+        absent = np.clip(tracks.absent * (1.0 - belief.track), 0.0, 1.0)
+        shadow = going | tracks.shadow
+        remembered = replace(tracks, carried=matched.predicted, absent=absent, shadow=shadow)
+        kept = np.flatnonzero(~shadow | (absent > _NEGLIGIBLE))
+        self._tracks = current.joined(remembered.select(kept))
         self._motion = matched.motion
-        self._frame = frame
 
     def state(self) -> dict[str, np.ndarray]:
         """Return all that the linker knows; :meth:`restored` goes on from there as if nothing had happened."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -22,8 +22,17 @@ class LiveTracks:
         The same, moved on with the motion predicted for the frames since then.
     velocity : float64, shape (m, d)
         Recent velocity in px per frame; NaN where the track has one detection.
-    young : bool, shape (m,)
-        Whether the track has one detection and began after the first frame: perhaps a false one.
+    fresh : float64, shape (m,)
+        Probability that the last detection belonged to nothing seen before: it may be a false one. 0 in the first
+        frame, where nothing was seen before.
+    absent : float64, shape (m,)
+        Probability that the particle was in none of the frames in which its track was not continued, rather than
+        linked to another track; 1 for a track that was continued in the last frame.
+    lively : float64, shape (m,)
+        Probability that the last step was of the second kind (see :mod:`.step_model`).
+    shadow : bool, shape (m,)
+        An earlier end of a track that was continued, perhaps wrongly: its particle may yet be seen. It is part of
+        the probabilities and is never linked.
     """
 
     particle: np.ndarray
@@ -31,10 +40,13 @@ class LiveTracks:
     last: np.ndarray
     carried: np.ndarray
     velocity: np.ndarray
-    young: np.ndarray
+    fresh: np.ndarray
+    absent: np.ndarray
+    lively: np.ndarray
+    shadow: np.ndarray
 
     @classmethod
-    def begun(cls, particle: np.ndarray, positions: np.ndarray, *, frame: int, young: bool) -> LiveTracks:
+    def begun(cls, particle: np.ndarray, positions: np.ndarray, *, frame: int) -> LiveTracks:
         """Return tracks of one detection each; positions of shape (n, d)."""
         return cls(
             particle=particle,
@@ -42,7 +54,10 @@ class LiveTracks:
             last=positions,
             carried=positions,
             velocity=np.full(positions.shape, np.nan),
-            young=np.full(len(particle), young),
+            fresh=np.zeros(len(particle)),
+            absent=np.ones(len(particle)),
+            lively=np.zeros(len(particle)),
+            shadow=np.zeros(len(particle), dtype=bool),
         )
 
     def __len__(self) -> int:
@@ -67,20 +82,12 @@ class LiveTracks:
         detections : int array, shape (len(tracks),)
             Row of ``self`` that continues each of them.
         """
-        velocity, young = self.velocity.copy(), self.young.copy()
+        velocity = self.velocity.copy()
         elapsed = self.last_frame.take(detections) - tracks.last_frame
         step = (self.last.take(detections, axis=0) - tracks.last) / elapsed[:, np.newaxis]
         blend = _MEMORY_OF_VELOCITY * tracks.velocity + (1.0 - _MEMORY_OF_VELOCITY) * step
         velocity[detections] = np.where(np.isnan(tracks.velocity), step, blend)
-        young[detections] = False
-        return LiveTracks(
-            particle=self.particle,
-            last_frame=self.last_frame,
-            last=self.last,
-            carried=self.carried,
-            velocity=velocity,
-            young=young,
-        )
+        return replace(self, velocity=velocity)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

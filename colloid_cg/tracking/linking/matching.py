@@ -58,6 +58,7 @@ def match(
     carried: np.ndarray,
     gap: np.ndarray,
     velocity: np.ndarray,
+    shadow: np.ndarray,
     detections: np.ndarray,
     *,
     elapsed: int,
@@ -79,6 +80,8 @@ def match(
         Where each track is thought to have been in the last frame linked, and its recent velocity (px per frame).
     gap : int array, shape (m,)
         Frames missed.
+    shadow : bool array, shape (m,)
+        Tracks that have candidates and are never paired.
     detections : array, shape (n, d)
     elapsed : int
         Frames since the last one linked.
@@ -99,7 +102,7 @@ def match(
     for _ in range(_ATTEMPTS[rules.prediction]):
         predicted = carried + elapsed * _velocities(carried, velocity, motion, rules)
         row_start, column, squared = candidates(predicted, ranges, detections, reach)
-        cost = _costs(row_start, squared, (1.0 - added / reach**2)[gap] / growth[gap], added[gap], reach**2)
+        cost = _costs(row_start, squared, (1.0 - added / reach**2)[gap] / growth[gap], added[gap], shadow, reach**2)
         pair = assign(row_start, column, cost, reach**2, len(detections))
         linked = np.flatnonzero((pair >= 0) & fresh)
         found = detections[column[pair[linked]]]
@@ -147,11 +150,16 @@ def _starting_motion(
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _costs(
-    row_start: np.ndarray, squared: np.ndarray, factor: np.ndarray, added: np.ndarray, unmatched: float
+    row_start: np.ndarray,
+    squared: np.ndarray,
+    factor: np.ndarray,
+    added: np.ndarray,
+    forbidden: np.ndarray,
+    unmatched: float,
 ) -> np.ndarray:
     # within rounding of the search range a pair is as good as none, and is then made
     cost = np.empty(len(squared))
     for i in range(len(row_start) - 1):
         for e in range(row_start[i], row_start[i + 1]):
-            cost[e] = min(factor[i] * squared[e] + added[i], unmatched)
+            cost[e] = np.inf if forbidden[i] else min(factor[i] * squared[e] + added[i], unmatched)
     return cost

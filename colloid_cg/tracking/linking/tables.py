@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,9 @@ import pandas as pd
 from colloid_cg.errors import DataError
 from colloid_cg.records import FLAG_AFTER_GAP
 from colloid_cg.tracking.config import TrackConfig, require_resolved
+from colloid_cg.tracking.linking.closing import Joins, find_joins, joined_ids
 from colloid_cg.tracking.linking.linker import Linker
+from colloid_cg.tracking.linking.summary import TrackSummary
 from colloid_cg.tracking.trackpy_engine import OversizedSubnet, link_points
 
 SMALLEST_SHARE = 0.25
@@ -28,6 +30,8 @@ class LinkReport:
         trackpy engine only: how far the search range had to shrink somewhere.
     largest_group : int or None
         Native engine only: most tracks that competed with one another in one frame.
+    n_joined : int
+        Native engine only: gaps closed by the second pass.
     spacing : float or None
         Typical distance of a particle to its nearest neighbour in px.
     warning : str or None
@@ -38,6 +42,7 @@ class LinkReport:
     n_tracks: int
     adaptive_stop: float | None = None
     largest_group: int | None = None
+    n_joined: int = 0
     spacing: float | None = None
     warning: str | None = None
 
@@ -92,8 +97,35 @@ def _linked_natively(table: pd.DataFrame, config: TrackConfig) -> tuple[pd.DataF
     for frame, start, stop in zip(frames, starts, [*starts[1:], len(table)], strict=True):
         links = linker.add(int(frame), positions[start:stop])
         particle[start:stop], confidence[start:stop] = links.particle, links.confidence
-    table = mark_gaps(table.assign(particle=particle, link_confidence=confidence))
-    return table, link_report(linker, len(table))
+    table = table.assign(particle=particle, link_confidence=confidence)
+    report = link_report(linker, len(table))
+    if config.close_gaps > 0:
+        summary = TrackSummary(len(axes))
+        summary.add(table)
+        joins = find_joins(summary, config)
+        table = joined(table, joins, summary.n_tracks)
+        report = replace(report, n_tracks=report.n_tracks - len(joins.end), n_joined=len(joins.end))
+    return mark_gaps(table), report
+
+
+def joined(table: pd.DataFrame, joins: Joins, n_tracks: int) -> pd.DataFrame:
+    """Return the table, or a part of it, with the tracks joined; the confidence of a join stands at its later end.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns particle (as in the summary the joins come from) and link_confidence.
+    joins : Joins
+    n_tracks : int
+        Before joining.
+    """
+    particle = table["particle"].to_numpy()
+    probability = np.full(n_tracks, np.nan)
+    probability[joins.start] = joins.probability
+    # only the first detection of a track has no confidence of its own
+    confidence = table["link_confidence"].to_numpy()
+    confidence = np.where(np.isnan(confidence), probability[particle], confidence)
+    return table.assign(particle=joined_ids(n_tracks, joins)[particle], link_confidence=confidence)
 
 
 def link_report(linker: Linker, n_detections: int) -> LinkReport:

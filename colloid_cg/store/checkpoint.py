@@ -1,0 +1,25 @@
+"""Named arrays in one file: the state of a pass, from which it goes on after a kill."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from colloid_cg.store.atomic import atomic_path
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write named arrays atomically; nothing is pickled."""
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
+    """Return what :func:`write_arrays` wrote, or None where there is no such file or a damaged one."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return {name: content[name] for name in content.files}
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return None
