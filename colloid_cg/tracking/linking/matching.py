@@ -110,9 +110,9 @@ def match(
         linked = np.flatnonzero((pair >= 0) & fresh)
         found = detections[column[pair[linked]]]
         new = _estimated(carried[linked], (found - carried[linked]) / elapsed, rules, strained=strained)
-        change = elapsed * (new.at(carried) - motion.at(carried))
+        change = elapsed * new.farthest_from(motion, carried)
         motion = new
-        if (change**2).sum(axis=1).max(initial=0.0) <= (_WORTH_REPEATING * reach) ** 2:
+        if change <= _WORTH_REPEATING * reach:
             if strained or rules.prediction != "affine":
                 break
             strained = True
@@ -142,15 +142,15 @@ def _starting_motion(
     # A stage that drifts goes on as before, one that shakes does not: the better of both guesses, on a sample.
     reach = rules.search_range
     sample = np.ascontiguousarray(carried[:: max(1, len(carried) // _SAMPLE)])
-    moved = elapsed * motion.at(sample)
-    if len(sample) == 0 or (moved**2).sum(axis=1).max() <= (_WORTH_COMPARING * reach) ** 2:
+    still = SharedMotion.none(carried.shape[1])
+    if elapsed * motion.farthest_from(still, sample) <= _WORTH_COMPARING * reach:
         return motion
     ranges = np.full(len(sample), reach)
     totals = []
-    for guess in (sample, sample + moved):
+    for guess in (sample, sample + elapsed * motion.at(sample)):
         row_start, _, squared = candidates(guess, ranges, detections, reach)
         totals.append(sum(squared[a:b].min(initial=reach**2) for a, b in pairwise(row_start)))
-    return motion if totals[1] <= totals[0] else SharedMotion.none(carried.shape[1])
+    return motion if totals[1] <= totals[0] else still
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
