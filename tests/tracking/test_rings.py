@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import trackpy
@@ -125,7 +123,11 @@ def test_the_profile_and_the_sizes_are_those_painted() -> None:
         # A pixel averages over its area: variance 1 / 12 across the rim, and the height falls accordingly.
         width = np.hypot(0.8, np.sqrt(1 / 12))
         expected = rim(place, radius, width) * (0.8 / width) * fitted.amplitude
-        assert np.abs(value * item.amplitude - expected).max() < 0.03 * fitted.amplitude
+        # Pixels within .2 px of a radius, over all particles, say how well the height there can be known.
+        pixels = 0.4 * 2 * np.pi * np.maximum(place, 0.1) * item.share * sum(map(len, fitted.found))
+        assert (
+            np.abs(value * item.amplitude - expected) < 0.015 * fitted.amplitude + 4 * NOISE / np.sqrt(pixels)
+        ).all()
         assert item.share == pytest.approx(0.5, abs=0.1)
     assert np.abs(np.array(fitted.model.classes[0].profile)[:, 1]).max() == pytest.approx(1.0, abs=1e-6)
     assert ImageModel.parse(fitted.model.as_dict()) == fitted.model
@@ -186,8 +188,9 @@ def test_uneven_light() -> None:
     clean = paint_rings(circles, edge=260, width=0.8, amplitude=40.0)
     light = np.linspace(0.4, 1.6, 260)
     frames = [clean * light + rng.normal(0.0, NOISE, clean.shape) for _ in range(2)]
-    config, model = TrackConfig(diameter=21), ImageModel(
-        noise_offset=NOISE**2, noise_slope=0.0, background=100.0, background_scale=200.0
+    config, model = (
+        TrackConfig(diameter=21),
+        ImageModel(noise_offset=NOISE**2, noise_slope=0.0, background=100.0, background_scale=200.0),
     )
     model = ring_model(frames, config, model)
     found = refine_profile(frames[0], detect_rings(frames[0], config, model), config, model)
