@@ -57,10 +57,9 @@ def _reported(as_json: bool) -> Iterator[None]:
 
 
 def _study(config: Path | None, seed: int | None, **tables: dict[str, Any]) -> Any:
-    from colloid_cg.pipeline.study import Study, load_study
+    from colloid_cg.pipeline.study import load_study
 
-    study = load_study(config).updated(**tables)
-    return study if seed is None else Study(study.tables, seed=seed, fractions=study.fractions)
+    return load_study(config).updated(**tables).with_(seed=seed)
 
 
 def _video_table(

@@ -9,21 +9,21 @@ import pandas as pd
 from colloid_cg.assessment import AssessConfig, assess
 from colloid_cg.events import EventConfig, detect_events, event_fields
 from colloid_cg.learn import FitConfig, fit
+from colloid_cg.pipeline.blocks import blocks, spans, trajectory_file
+from colloid_cg.pipeline.event_windows import events_margin, joined, peaking
 from colloid_cg.pipeline.stage import Job, Stage, out_of_date
-from colloid_cg.records import Trajectories
+from colloid_cg.records import EventTable
 from colloid_cg.simulation import SimulateConfig, simulate
-from colloid_cg.states import split_by_time
 from colloid_cg.store import (
     RunFolder,
+    read_frames,
     read_model,
     read_rollout,
-    read_table,
-    read_trajectories,
+    table_writer,
     write_events,
     write_json,
     write_model,
     write_rollout,
-    write_table,
 )
 from colloid_cg.store.arrays import write_structure
 from colloid_cg.structure import StructureConfig, encode, fit_structure
@@ -31,86 +31,88 @@ from colloid_cg.structure import StructureConfig, encode, fit_structure
 FIELD_PARTS = ("fields/structure.parquet", "fields/events.parquet")
 
 
-def _tracks(job: Job) -> Trajectories:
-    return read_trajectories(job.folder.path / "trajectories.parquet")
-
-
-def _blocks(job: Job) -> tuple[Trajectories, Trajectories, Trajectories]:
-    return split_by_time(_tracks(job), job.study.fractions)
-
-
-def assemble_fields(folder: RunFolder, *, fresh: str) -> None:
+def assemble_fields(job: Job, *, fresh: str) -> None:
     """Join what the stages say about each detection of the present trajectories into fields.parquet.
 
     ``fresh`` is the part that was just written; others are used if they still belong to the trajectories.
     """
+    folder = job.folder
     current = [name for name in FIELD_PARTS if name == fresh or not out_of_date(name, folder)]
-    parts = [read_table(folder.path / name)[0] for name in current if (folder.path / name).is_file()]
-    fields = parts[0]
-    for part in parts[1:]:
-        fields = fields.merge(part, on=["frame", "particle"], how="outer")
-    fields = fields.sort_values(["frame", "particle"], kind="stable").reset_index(drop=True)
-    write_table(folder.path / "fields.parquet", fields)
+    paths = [folder.path / name for name in current if (folder.path / name).is_file()]
+    with table_writer(folder.path / "fields.parquet") as writer:
+        for frames in spans(job):
+            fields, *others = (read_frames(path, frames) for path in paths)
+            for part in others:
+                fields = fields.merge(part, on=["frame", "particle"], how="outer")
+            writer.append(fields.sort_values(["frame", "particle"], kind="stable").reset_index(drop=True))
 
 
 def _structure(job: Job) -> dict[str, Any]:
-    config = job.study.section(StructureConfig)
-    train, _, _ = _blocks(job)
+    config, used = job.study.section(StructureConfig), blocks(job)
     with job.progress("structure") as progress:
-        model = fit_structure(train, config, rng=job.rng("structure"), progress=progress)
-        fields = encode(model, _tracks(job))
+        model = fit_structure(used.train, config, rng=job.rng("structure"), progress=progress)
     write_structure(job.folder.path / "structure", *model.to_arrays())
-    write_table(job.folder.path / FIELD_PARTS[0], fields)
-    assemble_fields(job.folder, fresh=FIELD_PARTS[0])
-    return {
-        "metadata": model.metadata,
-        "columns": [name for name in fields.columns if name not in ("frame", "particle")],
-    }
+    names: list[str] = []
+    with table_writer(job.folder.path / FIELD_PARTS[0]) as writer:
+        for frames in spans(job):
+            fields = encode(model, trajectory_file(job).read(frames))
+            names = [name for name in fields.columns if name not in ("frame", "particle")]
+            writer.append(fields)
+    assemble_fields(job, fresh=FIELD_PARTS[0])
+    return {"metadata": model.metadata, "columns": names, **(used.shortened or {})}
 
 
 def _fit(job: Job) -> dict[str, Any]:
-    train, select, _ = _blocks(job)
+    used = blocks(job)
     with job.progress("fit") as progress:
-        model = fit(train, select, job.study.section(FitConfig), rng=job.rng("fit"), progress=progress)
+        model = fit(used.train, used.select, job.study.section(FitConfig), rng=job.rng("fit"), progress=progress)
     write_model(job.folder.path / "model", model)
-    return {"metrics": model.metrics}
+    return {"metrics": model.metrics, **(used.shortened or {})}
 
 
 def _simulate(job: Job) -> dict[str, Any]:
-    _, _, test = _blocks(job)
+    used = blocks(job)
     model = read_model(job.folder.path / "model")
     config = job.study.section(SimulateConfig)
     with job.progress("simulate") as progress:
-        rollout = simulate(model, test, config, rng=job.rng("simulate"), progress=progress)
+        rollout = simulate(model, used.test, config, rng=job.rng("simulate"), progress=progress)
     write_rollout(job.folder.path / "rollout.zarr", rollout)
     replicas, frames, particles, _ = rollout.positions.shape
-    return {"replicas": replicas, "frames": frames, "particles": particles}
+    return {"replicas": replicas, "frames": frames, "particles": particles, **(used.shortened or {})}
 
 
 def _events(job: Job) -> dict[str, Any]:
-    tracks, config = _tracks(job), job.study.section(EventConfig)
-    with job.progress("events") as progress:
-        progress(0, 2)
-        fields = event_fields(tracks, config)
-        progress(1, 2)
-        events = detect_events(tracks, config, fields=fields)
-        progress(2, 2)
-    write_table(job.folder.path / FIELD_PARTS[1], fields)
+    file, config, windows = trajectory_file(job), job.study.section(EventConfig), list(spans(job))
+    margin = 0 if len(windows) == 1 else events_margin(config)
+    found: list[EventTable] = []
+    with job.progress("events") as progress, table_writer(job.folder.path / FIELD_PARTS[1]) as writer:
+        progress(0, len(windows))
+        for done, (first, last) in enumerate(windows, start=1):
+            tracks = file.read((max(0, first - margin), min(file.n_frames, last + margin)))
+            fields = event_fields(tracks, config)
+            found.append(peaking(detect_events(tracks, config, fields=fields), first, last))
+            writer.append(fields if not margin else fields[fields["frame"].between(first, last - 1)])
+            progress(done, len(windows))
+    events = joined(found, windows)
     write_events(job.folder.path / "events.parquet", events)
-    assemble_fields(job.folder, fresh=FIELD_PARTS[1])
-    return {"events": len(events), "metadata": events.metadata}
+    assemble_fields(job, fresh=FIELD_PARTS[1])
+    note = (
+        [] if len(windows) == 1 else [f"events were looked for in {len(windows)} windows, each with its own null law"]
+    )
+    return {"events": len(events), "metadata": events.metadata} | ({"warnings": note} if note else {})
 
 
 def _assess(job: Job) -> dict[str, Any]:
-    _, _, test = _blocks(job)
+    used = blocks(job)
     path = job.folder.path
     model, rollout = read_model(path / "model"), read_rollout(path / "rollout.zarr")
     with job.progress("assess") as progress:
         progress(0, 1)
-        assessment = assess(test, rollout, model, job.study.section(AssessConfig))
+        assessment = assess(used.test, rollout, model, job.study.section(AssessConfig))
         progress(1, 1)
     write_json(path / "assessment.json", assessment)
-    return {name: assessment[name].get("rrmse") for name in ("rdf", "msd") if assessment.get(name)}
+    errors = {name: assessment[name].get("rrmse") for name in ("rdf", "msd") if assessment.get(name)}
+    return errors | (used.shortened or {})
 
 
 TRACKS = "trajectories.parquet"
@@ -143,7 +145,7 @@ ASSESS = Stage(
 )
 
 
-def read_all_fields(folder: RunFolder) -> pd.DataFrame | None:
-    """Return fields.parquet, or None where no stage has made it."""
+def read_some_fields(folder: RunFolder, frames: tuple[int, int]) -> pd.DataFrame | None:
+    """Return the rows of fields.parquet in these frames, or None where no stage has made it."""
     path = folder.path / "fields.parquet"
-    return read_table(path)[0] if path.is_file() else None
+    return read_frames(path, frames) if path.is_file() else None

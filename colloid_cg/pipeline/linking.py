@@ -58,10 +58,9 @@ class Linked:
             links = read_columns(path, columns, keep=("particle",))
             yield tracking.with_links(self.detections.read(index, columns), links)
 
-    def particles(self) -> Iterator[np.ndarray]:
+    def particles(self) -> Iterator[pd.DataFrame]:
         """Yield the ids the linker gave, part by part."""
-        for path in self.links:
-            yield read_columns(path, ("particle",))["particle"].to_numpy()
+        return (read_columns(path, ("particle",)) for path in self.links)
 
 
 def link_resumable(job: Job, located: Located, config: TrackConfig) -> Linked:
@@ -133,7 +132,11 @@ def write_finished(
     """
     n_parts = len(linked.links)
     with progress("tracks") as advance:
-        tracks = tracking.survey(_told(linked.particles(), n_parts, advance))
+        if tracking.closes_gaps(config):
+            parts = _told(linked.parts(("frame", "x", "y")), n_parts, advance)
+            tracks = tracking.survey_joined(parts, config)
+        else:
+            tracks = tracking.survey(_told(linked.particles(), n_parts, advance))
     tracking.require_detections(tracks.n_detections)
     with progress("drift") as advance:
 

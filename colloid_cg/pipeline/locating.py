@@ -6,17 +6,14 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
 from colloid_cg import tracking
-from colloid_cg.errors import InputError
 from colloid_cg.pipeline.crew import Crew, Task, cores, results
-from colloid_cg.pipeline.source import open_source
+from colloid_cg.pipeline.locate_part import locate_part
 from colloid_cg.pipeline.stage import Job, forget_part
-from colloid_cg.pipeline.study import Study
 from colloid_cg.progress import Progress
 from colloid_cg.provenance import code_version, sha256_of_json
 from colloid_cg.records import FrameStack
@@ -55,39 +52,6 @@ class Located:
     def read(self, index: int, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return the detections of a part, or the named columns of them."""
         return read_columns(self.paths[index], columns)
-
-
-def locate_part(
-    movie: str, video: str, shape: tuple[int, ...], settings: str, model: str | None, start: int, stop: int
-) -> pd.DataFrame:
-    """Return the detections of frames ``start`` to ``stop - 1``; a pure function, for a worker on any machine.
-
-    Parameters
-    ----------
-    movie : str
-        Path of the movie.
-    video, settings : str
-        Settings of video and tracking as JSON.
-    shape : tuple of int
-        Frames, height and width that the movie must have here as well.
-    model : str or None
-        The image model as JSON.
-    start, stop : int
-    """
-    stack = _opened(movie, video)
-    if stack.shape != tuple(shape):
-        raise InputError(
-            f"a movie of {stack.shape} frames, rows and columns at {movie} on a worker",
-            expected=f"the same movie as here, {tuple(shape)}",
-            action="make the movie visible under one path on every machine of the cluster",
-        )
-    known = None if model is None else ImageModel.parse(json.loads(model))
-    return tracking.locate(stack, TrackConfig.parse(json.loads(settings)), known, start=start, stop=stop)
-
-
-@lru_cache(maxsize=1)
-def _opened(movie: str, video: str) -> FrameStack:
-    return open_source(Path(movie), Study({VideoConfig.table: json.loads(video)}))
 
 
 def locate_resumable(

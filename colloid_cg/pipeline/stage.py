@@ -208,6 +208,7 @@ def _key(stage: Stage, job: Job, inputs: dict[str, str]) -> str:
             "inputs": inputs,
             "seed": job.study.seed,
             "fractions": list(job.study.fractions),
+            "memory_rows": job.study.memory_rows,
             "code": code_version(),
             "source": job.source.get("sha256") if stage.uses_source else None,
             "depends": stage.depends(job) if stage.depends else None,

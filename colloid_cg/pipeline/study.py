@@ -33,6 +33,9 @@ STAGE_SETTINGS: tuple[type[Settings], ...] = (
 )
 """Settings classes; each names the TOML table it stands in."""
 
+MEMORY_ROWS = 20_000_000
+"""Detections that a stage holds at once where nothing is said."""
+
 SECTIONS = {kind.table: kind for kind in STAGE_SETTINGS}
 
 
@@ -47,6 +50,9 @@ class Study:
         The seed all random streams derive from.
     fractions : three floats
         Shares of the movie used to train, select and test.
+    memory_rows : int
+        Detections that a stage may hold in memory at once; a longer run is worked on in parts (see
+        :mod:`colloid_cg.pipeline.blocks`).
     """
 
     def __init__(
@@ -55,12 +61,20 @@ class Study:
         *,
         seed: int = 0,
         fractions: tuple[float, float, float] = (0.6, 0.2, 0.2),
+        memory_rows: int = MEMORY_ROWS,
     ) -> None:
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
             raise ConfigError(f"seed = {seed!r}", expected="a whole number, zero or larger", action="correct the seed")
         self.tables = dict(tables or {})
         self.seed = seed
         self.fractions = fractions
+        self.memory_rows = memory_rows
+        if not isinstance(memory_rows, int) or isinstance(memory_rows, bool) or memory_rows < 1:
+            raise ConfigError(
+                f"memory_rows = {memory_rows!r}",
+                expected="a whole number of detections, at least 1",
+                action=f"leave it out for {MEMORY_ROWS}, about 8 GB",
+            )
         check_fractions(fractions)
         for name, table in self.tables.items():
             if name in SECTIONS and not isinstance(table, dict):
@@ -68,7 +82,7 @@ class Study:
                     f"{name} = {table!r}", expected="a table of settings", action=f"write [{name}] above its settings"
                 )
             if name not in SECTIONS:
-                raise unknown_key(name, [*SECTIONS, "seed", "fractions"])
+                raise unknown_key(name, [*SECTIONS, "seed", "fractions", "memory_rows"])
             SECTIONS[name].parse(table)
 
     def section(self, kind: type[SomeSettings]) -> SomeSettings:
@@ -82,11 +96,21 @@ class Study:
             given = {key: value for key, value in entries.items() if value is not None}
             if given:
                 merged[name] = {**merged.get(name, {}), **given}
-        return Study(merged, seed=self.seed, fractions=self.fractions)
+        return self.with_(tables=merged)
+
+    def with_(self, *, tables: dict[str, dict[str, Any]] | None = None, seed: int | None = None) -> Study:
+        """Return a study with other tables or another seed."""
+        return Study(
+            self.tables if tables is None else tables,
+            seed=self.seed if seed is None else seed,
+            fractions=self.fractions,
+            memory_rows=self.memory_rows,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-able dictionary that :func:`study_from_dict` reads back."""
-        return {"seed": self.seed, "fractions": list(self.fractions), **self.tables}
+        general = {"seed": self.seed, "fractions": list(self.fractions), "memory_rows": self.memory_rows}
+        return general | self.tables
 
 
 def study_from_dict(content: dict[str, Any]) -> Study:
@@ -100,11 +124,13 @@ def study_from_dict(content: dict[str, Any]) -> Study:
     tables = dict(content)
     seed = tables.pop("seed", 0)
     fractions = tables.pop("fractions", (0.6, 0.2, 0.2))
+    memory_rows = tables.pop("memory_rows", MEMORY_ROWS)
     if not (isinstance(fractions, (list, tuple)) and all(isinstance(part, (int, float)) for part in fractions)):
         raise ConfigError(
             f"fractions = {fractions!r}", expected="three numbers", action="use for example [0.6, 0.2, 0.2]"
         )
-    return Study(tables, seed=seed, fractions=tuple(float(part) for part in fractions))  # type: ignore[arg-type]
+    shares: Any = tuple(float(part) for part in fractions)
+    return Study(tables, seed=seed, fractions=shares, memory_rows=memory_rows)
 
 
 def load_study(path: Path | None) -> Study:

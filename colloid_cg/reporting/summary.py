@@ -30,19 +30,21 @@ def _movie_sentences(content: ReportContent) -> list[Markup]:
     tracks = content.tracks
     if tracks is None:
         return [Markup("No trajectories yet.")]
+    # of a movie larger than the memory only some frames are here, but everything was counted
+    counted = content.tracking or {"n_tracks": tracks.n_particles, "n_detections": len(tracks)}
     view = tracks.box.lengths
     exposure = "unknown exposure" if tracks.exposure is None else f"{plain(1e3 * tracks.exposure)} ms exposure"
     return [
         Markup(
             "{} particles were tracked through {} frames of {} × {} µm, one every {} ms ({}): {} detections."
         ).format(
-            exact(tracks.n_particles, f"{tracks.n_particles:,}"),
+            exact(counted["n_tracks"], f"{counted['n_tracks']:,}"),
             f"{tracks.n_frames:,}",
             plain(view[0]),
             plain(view[1]),
             plain(1e3 * tracks.frame_interval),
             exposure,
-            exact(len(tracks), f"{len(tracks):,}"),
+            exact(counted["n_detections"], f"{counted['n_detections']:,}"),
         )
     ]
 

@@ -51,13 +51,26 @@ def split_by_time(
     DataError
         If a block would be shorter than three frames.
     """
+    train, select, test = (tracks.between(*frames) for frames in blocks_of_frames(tracks.n_frames, fractions))
+    return train, select, test
+
+
+def blocks_of_frames(n_frames: int, fractions: tuple[float, float, float]) -> list[tuple[int, int]]:
+    """Return first and past-the-last frame of the train, select and test blocks.
+
+    Raises
+    ------
+    ConfigError
+        If the fractions are not three positive numbers adding up to one.
+    DataError
+        If a block would be shorter than three frames.
+    """
     check_fractions(fractions)
-    edges = np.round(np.cumsum([0.0, *fractions]) * tracks.n_frames).astype(int)
+    edges = np.round(np.cumsum([0.0, *fractions]) * n_frames).astype(int)
     if np.diff(edges).min() < MINIMUM_FRAMES:
         raise DataError(
-            f"a movie of {tracks.n_frames} frames",
+            f"a movie of {n_frames} frames",
             expected=f"blocks of at least {MINIMUM_FRAMES} frames each",
             action="record a longer movie",
         )
-    train, select, test = (tracks.between(int(a), int(b)) for a, b in pairwise(edges))
-    return train, select, test
+    return [(int(first), int(last)) for first, last in pairwise(edges)]

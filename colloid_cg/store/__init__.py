@@ -3,7 +3,15 @@
 from colloid_cg.store.arrays import read_model, read_rollout, read_weights, write_model, write_rollout, write_weights
 from colloid_cg.store.atomic import atomic_path, read_json, write_json
 from colloid_cg.store.checkpoint import read_arrays, write_arrays
-from colloid_cg.store.parquet import read_columns, read_events, read_table, table_writer, write_events, write_table
+from colloid_cg.store.parquet import (
+    read_columns,
+    read_events,
+    read_frames,
+    read_table,
+    table_writer,
+    write_events,
+    write_table,
+)
 from colloid_cg.store.run_folder import SCHEMA_VERSION, RunFolder
 from colloid_cg.store.trajectories import (
     TrajectoryFile,
@@ -24,6 +32,7 @@ __all__ = [
     "read_arrays",
     "read_columns",
     "read_events",
+    "read_frames",
     "read_json",
     "read_model",
     "read_rollout",

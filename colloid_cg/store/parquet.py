@@ -137,6 +137,14 @@ def read_table(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     return arrow.to_pandas(), metadata_of(arrow.schema)
 
 
+def read_frames(path: Path, frames: tuple[int, int]) -> pd.DataFrame:
+    """Return the rows of frames ``frames[0]`` to ``frames[1] - 1`` of a table with a column ``frame``."""
+    with readable(path):
+        arrow = pq.read_table(path, filters=[("frame", ">=", frames[0]), ("frame", "<", frames[1])])
+    table: pd.DataFrame = arrow.to_pandas()
+    return table
+
+
 def read_columns(path: Path, columns: Sequence[str] | None, *, keep: Sequence[str] = ()) -> pd.DataFrame:
     """Return those of the named columns that a table has, and those of ``keep``; None stands for all."""
     with readable(path), pq.ParquetFile(path) as file:

@@ -14,7 +14,7 @@ from colloid_cg.progress import Progress, silent
 from colloid_cg.records import Box, CommonMotion, FrameStack, Trajectories
 from colloid_cg.tracking.config import SUGGESTED, TrackConfig, check_against
 from colloid_cg.tracking.drift import check_with_images, estimate_motion
-from colloid_cg.tracking.finishing import NEEDED, Finisher, Parts, Survey, survey
+from colloid_cg.tracking.finishing import NEEDED, Finisher, Parts, Survey, closes_gaps, survey, survey_joined
 from colloid_cg.tracking.link_parts import link_whole
 from colloid_cg.tracking.linking import renumbered
 from colloid_cg.tracking.locate import locate
@@ -70,10 +70,11 @@ def assemble(detections: pd.DataFrame, stack: FrameStack, config: TrackConfig) -
     counts: dict[str, Any] = {}
     if "particle" in table.columns:
         linked = renumbered(table)
+        tracks = survey([linked])
     else:
         require_detections(len(table))
         linked, counts = link_whole(table, config)
-    tracks = survey([linked["particle"].to_numpy()])
+        tracks = survey_joined([linked], config) if closes_gaps(config) else survey([linked])
 
     def parts(columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
         yield linked
@@ -123,6 +124,7 @@ def finish(parts: Parts, tracks: Survey, stack: FrameStack, config: TrackConfig,
         "n_detections": tracks.n_detections,
         **counts,
         "n_tracks_before": tracks.n_tracks,
+        "n_gaps_closed": tracks.n_joins,
         "n_tracks_after": int(finisher.n_long),
         "n_tracks_kept": finisher.n_tracks,
         "n_detections_kept": finisher.n_detections,

@@ -13,6 +13,7 @@ from colloid_cg.errors import DataError
 from colloid_cg.records import FLAG_AFTER_GAP
 from colloid_cg.tracking.config import TrackConfig
 from colloid_cg.tracking.link_parts import frames_of
+from colloid_cg.tracking.linking import TrackSummary, find_joins, joined_ids
 
 NEEDED = ("frame", "x", "y", "mass", "size", "ecc")
 """Columns that deciding, counting and measuring the drift depend on; the others are only carried along."""
@@ -38,12 +39,18 @@ class Survey:
         Detections of each such track.
     n_detections, n_tracks : int
         Counted before any filter.
+    n_joins : int
+        Gaps closed by joining two tracks.
+    probability : float array, shape (n_linked,)
+        That the track of this id rightly continues another one; NaN where it continues none.
     """
 
     joined: np.ndarray
     length: np.ndarray
     n_detections: int
     n_tracks: int
+    n_joins: int
+    probability: np.ndarray
 
     def long_enough(self, minimum_length: int) -> np.ndarray:
         """Tell for each id of the linker whether its track has at least ``minimum_length`` detections.
@@ -64,25 +71,62 @@ class Survey:
         return kept
 
 
-def survey(particles: Iterable[np.ndarray]) -> Survey:
+def closes_gaps(config: TrackConfig) -> bool:
+    """Tell whether tracks are joined across gaps after all frames are linked."""
+    return config.engine == "native" and config.close_gaps > 0
+
+
+def survey(parts: Iterable[pd.DataFrame]) -> Survey:
     """Count the detections of every track; one number per track is kept.
 
     Parameters
     ----------
-    particles : iterable of int arrays
-        Ids of the linker, 0 and up, part by part.
+    parts : iterable of pandas.DataFrame
+        Column particle: ids of the linker, 0 and up, part by part.
     """
     length = np.zeros(1024, dtype=np.int64)
     total, used = 0, 0
-    for part in particles:
-        if not len(part):
+    for part in parts:
+        particle = part["particle"].to_numpy()
+        if not len(particle):
             continue
-        used = max(used, int(part.max()) + 1)
+        used = max(used, int(particle.max()) + 1)
         length = _grown(length, used, 0)
-        length[:used] += np.bincount(part, minlength=used)
-        total += len(part)
-    length = length[:used]
-    return Survey(joined=np.arange(used), length=length, n_detections=total, n_tracks=int((length > 0).sum()))
+        length[:used] += np.bincount(particle, minlength=used)
+        total += len(particle)
+    return _surveyed(length[:used], np.arange(used), total, np.full(used, np.nan))
+
+
+def survey_joined(parts: Iterable[pd.DataFrame], config: TrackConfig) -> Survey:
+    """Count as :func:`survey` does and join tracks across gaps of up to ``config.close_gaps`` frames.
+
+    Parameters
+    ----------
+    parts : iterable of pandas.DataFrame
+        Columns frame, particle, x, y, part by part; some twenty numbers per track are kept.
+    config : TrackConfig
+    """
+    summary = TrackSummary()
+    for part in parts:
+        summary.add(part)
+    joins = find_joins(summary, config)
+    probability = np.full(summary.n_tracks, np.nan)
+    probability[joins.start] = joins.probability
+    joined = joined_ids(summary.n_tracks, joins)
+    length = np.bincount(joined, weights=summary.length, minlength=1).astype(np.int64)
+    return _surveyed(length, joined, int(summary.length.sum()), probability)
+
+
+def _surveyed(length: np.ndarray, joined: np.ndarray, n_detections: int, probability: np.ndarray) -> Survey:
+    n_joins = int(np.isfinite(probability).sum())
+    return Survey(
+        joined=joined,
+        length=length,
+        n_detections=n_detections,
+        n_tracks=int((length > 0).sum()) + n_joins,
+        n_joins=n_joins,
+        probability=probability,
+    )
 
 
 class Finisher:
@@ -97,7 +141,7 @@ class Finisher:
     """
 
     def __init__(self, tracks: Survey, config: TrackConfig) -> None:
-        self._config, self._joined = config, tracks.joined
+        self._config, self._joined, self._probability = config, tracks.joined, tracks.probability
         self._kept = tracks.long_enough(config.minimum_length or 1)
         self._number = np.full(len(tracks.joined), -1, dtype=np.int64)
         self._last = np.full(1024, -1, dtype=np.int64)
@@ -110,6 +154,10 @@ class Finisher:
         linked = part["particle"].to_numpy()
         chosen = self._kept[linked] & good(part, self._config)
         self._remember(part)
+        if "link_confidence" in part.columns:
+            # only the first detection of a linked track has no confidence of its own
+            own = part["link_confidence"].to_numpy()
+            part = part.assign(link_confidence=np.where(np.isnan(own), self._probability[linked], own))
         part = part[chosen]
         particle = self._numbered(self._joined[linked[chosen]])
         order, gap = self._ordered(part, particle)

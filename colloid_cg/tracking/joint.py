@@ -107,7 +107,7 @@ def settle(crowd: Crowd) -> None:
     classes = range(free.stop, free.stop + CLASS_SWEEPS) if several else range(0)
     begun = max(classes.stop, 2)
     for number in range(begun + MOST_SWEEPS):
-        if number in classes:
+        if number in classes or (several and number == begun + 1):  # once more with hidden particles in place
             crowd.classify()
         moves = crowd.move(free_widths=number in free)
         if number <= begun:
@@ -115,7 +115,7 @@ def settle(crowd: Crowd) -> None:
             crowd.weigh()
         if number == begun - 1:
             include_hidden(crowd)
-        elif number > begun and moves.max(initial=0.0) < CONVERGED:
+        elif number > begun + several and moves.max(initial=0.0) < CONVERGED:
             break
     crowd.fit_background()
 

@@ -15,10 +15,11 @@ from colloid_cg.tracking.image_model import ImageModel, SpotClass
 from colloid_cg.tracking.native_engine import detect
 from colloid_cg.tracking.photon_transfer import find_hot_pixels, photon_transfer
 from colloid_cg.tracking.prepared import fit_picture, picture_noise
+from colloid_cg.tracking.spot_profile import needed_lanes
 from colloid_cg.tracking.spot_width import fit_widths
 
 SAMPLED_FRAMES = 10
-SAMPLED_PIXELS = 4_000_000
+SAMPLED_PIXELS = 2_000_000  # for the noise
 MOST_FITTED = 2000
 SATURATED_SHARE = 1e-5
 ISOLATED = 1.5  # diameters to the nearest neighbour
@@ -91,7 +92,13 @@ def with_spots(
             ]
         )
         parts.append(
-            fit_widths(fit_picture(pictures[index], config, model), chosen.x, chosen.y, radius=radius, noise=noise)
+            fit_widths(
+                fit_picture(pictures[index], config, model, margin=needed_lanes(radius)),
+                chosen.x,
+                chosen.y,
+                radius=radius,
+                noise=noise,
+            )
         )
     model = replace(model, per_frame=max((len(part) for part in found.values()), default=0) or None)
     fits = np.concatenate(parts) if parts else np.empty((0, 10))

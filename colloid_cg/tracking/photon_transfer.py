@@ -94,7 +94,7 @@ def _binned(level: np.ndarray, squares: np.ndarray, edges: np.ndarray) -> tuple[
     """Count, mean level and robust variance in each bin of grey levels."""
     count = len(edges) - 1
     counts, means, variances = np.zeros(count), np.zeros(count), np.zeros(count)
-    place = np.searchsorted(edges, level, side="right") - 1
+    place = np.floor((level - edges[0]) * (count / max(edges[-1] - edges[0], 1e-30))).clip(-1, count).astype(np.int16)
     order = np.argsort(place, kind="stable")
     starts = np.searchsorted(place[order], np.arange(count + 1))
     for k in range(count):

@@ -31,11 +31,12 @@ from colloid_cg.tracking.radius_classes import split_radii
 Profile = tuple[np.ndarray, np.ndarray]
 """Increasing radii in px and the values there."""
 
-ITERATIONS = 7
+ITERATIONS = 6
 REACH = 1.35  # of the radius: how far a profile is followed before it is cut where it ends
-MOST_PARTICLES = 600  # a profile is estimated from: more make it no better than the pixels deserve
+MOST_PARTICLES = 400  # a profile is estimated from, or fewer where they hold more pixels than
+MOST_PIXELS = 2_500_000
 LEAST_PARTICLES = 3
-STRONG = 0.7  # of the support of the best edges: those the profile is first estimated from
+STRONG = 0.8  # of the support of the best edges: those the profile is first estimated from
 FAINTEST = 0.2  # of the usual height: fainter fits are no particles
 SIGNIFICANT = 5.0  # standard deviations of the height
 POOR = 4.0  # times the chi-square that is usual in the frame
@@ -80,7 +81,7 @@ def estimate_profile(
             action="check track.diameter, or set track.shape to spot",
         )
     widths, _ = split_radii(radii, config.size_classes)
-    samples = [replace(sample, classes=_nearest(sample.found.size, widths)) for sample in samples]
+    samples = [_classed(sample, widths) for sample in samples]
     profiles = [_first_profile(samples, index, width) for index, width in enumerate(widths)]
     for turn in range(ITERATIONS):
         fits = [_fit(sample, model, widths, profiles, first=turn < 2) for sample in samples]
@@ -140,12 +141,14 @@ class _Sample:
 def _samples(frames: Sequence[np.ndarray], found_per_frame: Sequence[Detections]) -> list[_Sample]:
     """Frames spread over those given, until there are enough particles."""
     order = np.argsort([(0.5 + k * 0.6180339887) % 1.0 for k in range(len(frames))], kind="stable")
-    chosen, particles = [], 0
+    chosen: list[_Sample] = []
+    particles, pixels = 0, 0.0
     for index in order:
         found = found_per_frame[index]
         usual = float(np.quantile(found.signal, 0.9)) if len(found) else 0.0
         found = found.select(found.signal >= STRONG * usual)
-        if particles and particles + len(found) > MOST_PARTICLES:
+        pixels += float(np.sum(4.0 * (REACH * found.size) ** 2))
+        if particles and (particles + len(found) > MOST_PARTICLES or pixels > MOST_PIXELS):
             break
         if len(found):
             frame = np.asarray(frames[index], dtype=np.float64)
@@ -154,8 +157,16 @@ def _samples(frames: Sequence[np.ndarray], found_per_frame: Sequence[Detections]
     return chosen
 
 
+def _classed(sample: _Sample, widths: np.ndarray) -> _Sample:
+    """Particles of the sample that have the size of a class, and their classes."""
+    classes = _nearest(sample.found.size, widths)
+    relative = sample.found.size / widths[classes]
+    known = (relative > SCALE_LIMITS[0]) & (relative < SCALE_LIMITS[1])
+    return replace(sample, found=sample.found.select(known), classes=classes[known])
+
+
 def _nearest(radii: np.ndarray, widths: np.ndarray) -> np.ndarray:
-    return np.abs(np.log(radii)[:, None] - np.log(widths)).argmin(axis=1)
+    return np.asarray(np.abs(np.log(radii)[:, None] - np.log(widths)).argmin(axis=1))
 
 
 def _fit(

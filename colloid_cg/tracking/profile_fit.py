@@ -194,7 +194,7 @@ def solved(matrix: np.ndarray, right: np.ndarray, n: int) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _normal(data, others, left_out, top, left, q, value, slope, reach, noise, free, by_sector, fisher, score, sectors):  # type: ignore[no-untyped-def]
+def _normal(data, others, left_out, top, left, q, value, slope, reach, noise, free, by_sector, fisher, score, sectors):
     """Fisher matrix, score and their parts by sector at the parameters q; returns chi-square and number of pixels."""
     fisher[:] = 0.0
     score[:] = 0.0
@@ -237,7 +237,7 @@ def _normal(data, others, left_out, top, left, q, value, slope, reach, noise, fr
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _sweep(  # type: ignore[no-untyped-def]
+def _sweep(
     picture, weightless, light, state, classes, values, slopes, reaches, noise,
     free, rounds, last, variance, spread, chi_squares, converged,
 ):  # fmt: skip
@@ -251,13 +251,14 @@ def _sweep(  # type: ignore[no-untyped-def]
         others = light[top:bottom, left:right]
         data = picture[top:bottom, left:right] - others
         left_out = weightless[top:bottom, left:right]
-        good = False
+        good, step, precise = False, 0.0, 0.0
         for turn in range(rounds):
             # Height and background first: they are linear, and a wrong height spoils the step of the position.
             only_linear = turn == 0
             _normal(
                 data, others, left_out, top, left, q, value, slope, reach, noise, free, False, fisher, score, sectors
             )
+            precise = 0.03 * math.sqrt(chi_square / max(count - free, 1) / max(fisher[X, X], 1e-30))
             if only_linear:
                 for a in range(free):
                     if a != AMPLITUDE and a != LEVEL:
@@ -272,14 +273,14 @@ def _sweep(  # type: ignore[no-untyped-def]
             for a in range(free):
                 q[a] += (1.0 if a in (AMPLITUDE, LEVEL) else part) * score[a, 0]
             q[SCALE] = min(max(q[SCALE], SCALE_LIMITS[0]), SCALE_LIMITS[1])
-            if not only_linear and step < 2e-3:
+            if not only_linear and step < max(2e-3, precise):
                 good = True
                 break
         if math.hypot(q[X] - start[X], q[Y] - start[Y]) > max(2.0, 0.4 * reach) or not np.isfinite(q).all():
             q[:] = start
             good = False
         if last:
-            good = good or step < 0.02
+            good = good or step < 0.02 + 10.0 * precise
             chi_square, count = _normal(
                 data, others, left_out, top, left, q, value, slope, reach, noise, free, True, fisher, score, sectors
             )

@@ -7,6 +7,7 @@ import numpy as np
 CLEAR = 2.5  # Ashman's D of two populations
 LEAST_SHARE = 0.08  # of the particles in a class
 MOST_CLASSES = 4
+VALLEY = 0.5  # of what is found about the mean radii, at most, in between
 
 
 def split_radii(radii: np.ndarray, classes: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -36,6 +37,8 @@ def split_radii(radii: np.ndarray, classes: int | None) -> tuple[np.ndarray, np.
         if classes is None and not _distinct(low, high, len(values)):
             break
         parts[best : best + 1] = [low, high]
+    if classes is None:  # a few stray radii are no class of their own
+        parts = [part for part in parts if len(part) >= LEAST_SHARE * len(values)]
     middles = np.array([np.exp(np.median(part)) for part in parts])
     return middles, np.abs(values[:, None] - np.log(middles)).argmin(axis=1)
 
@@ -54,7 +57,7 @@ def _best_cut(values: np.ndarray) -> tuple[float, int]:
 
 
 def _distinct(low: np.ndarray, high: np.ndarray, n: int) -> bool:
-    if min(len(low), len(high)) < max(3.0, LEAST_SHARE * n):
+    if min(len(low), len(high)) < max(3.0, 0.5 * LEAST_SHARE * n):
         return False
     distance = float(np.median(high) - np.median(low))
     widths = [1.4826 * float(np.median(np.abs(part - np.median(part)))) for part in (low, high)]
@@ -64,4 +67,4 @@ def _distinct(low: np.ndarray, high: np.ndarray, n: int) -> bool:
     place = (np.concatenate([low, high]) - np.median(low)) / distance
     middle = np.sum(np.abs(place - 0.5) < 1.0 / 6.0)
     ends = min(np.sum(np.abs(place) < 1.0 / 6.0), np.sum(np.abs(place - 1.0) < 1.0 / 6.0))
-    return bool(middle < 0.35 * ends)
+    return bool(middle < VALLEY * ends)

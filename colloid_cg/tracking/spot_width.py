@@ -7,7 +7,8 @@ import math
 import numpy as np
 from numba import njit
 
-from colloid_cg.tracking.likelihood import _invert, _window
+from colloid_cg.tracking.likelihood import _window
+from colloid_cg.tracking.spot_profile import LANES
 
 STEPS = 30
 NARROWEST = 0.4  # px
@@ -91,15 +92,15 @@ def _fit(
     least: float,
     result: np.ndarray,
 ) -> None:
-    count = 2 * radius + 1
+    count, margin = 2 * radius + 1, -(-(2 * radius + 1) // LANES) * LANES
     pixels, used = np.zeros((count, count), np.float32), np.zeros((count, count), np.float32)
     along, down = np.zeros((3, count)), np.zeros((3, count))
     fisher, score, parameters, move = np.zeros((5, 5)), np.zeros(5), np.zeros(5), np.zeros(5)
     for index in range(len(x)):
         row, column = round(y[index]), round(x[index])
-        if row < 0 or column < 0 or row >= picture.shape[0] or column >= picture.shape[1]:
+        if row < 0 or column < 0 or row >= picture.shape[0] - 2 * margin or column >= picture.shape[1] - 2 * margin:
             continue
-        n_used = _window(picture, row, column, radius, pixels, used)
+        n_used = _window(picture, row + margin - radius, column + margin - radius, count, pixels, used)
         lowest = np.sort(pixels.ravel())[count * count // 5]
         width = 0.45 * radius
         parameters[0], parameters[1] = x[index] - column, y[index] - row
@@ -139,3 +140,39 @@ def _fit(
                 result[index, 8] = math.sqrt(fisher[0, 0])
                 result[index, 9] = math.sqrt(fisher[1, 1])
                 break
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _invert(matrix: np.ndarray) -> bool:
+    """Invert a symmetric positive matrix given by its upper triangle, in place; False if it is not positive."""
+    n = len(matrix)
+    for i in range(n):
+        for j in range(i + 1):
+            value = matrix[j, i]
+            for k in range(j):
+                value -= matrix[i, k] * matrix[j, k]
+            if i == j:
+                if not value > 1e-12 * abs(matrix[i, i]) or value <= 0.0:
+                    return False
+                matrix[i, i] = math.sqrt(value)
+            else:
+                matrix[i, j] = value / matrix[j, j]
+    for j in range(n):  # inverse of the triangle
+        matrix[j, j] = 1.0 / matrix[j, j]
+        for i in range(j + 1, n):
+            value = 0.0
+            for k in range(j, i):
+                value -= matrix[i, k] * matrix[k, j]
+            matrix[i, j] = value / matrix[i, i]
+    for i in range(n):
+        for j in range(i + 1):
+            value = 0.0
+            for k in range(i, n):
+                value += matrix[k, i] * matrix[k, j]
+            matrix[j, i] = value
+            if i != j:
+                matrix[i, j] = 0.0
+    for i in range(n):
+        for j in range(i):
+            matrix[i, j] = matrix[j, i]
+    return True

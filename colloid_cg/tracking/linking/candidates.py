@@ -45,28 +45,26 @@ def candidates(
     while (np.floor((high0 - low0) / cell) + 1.0) * (np.floor((high1 - low1) / cell) + 1.0) > most:
         cell *= 1.5
     n0, n1 = int((high0 - low0) / cell) + 1, int((high1 - low1) / cell) + 1
-    cell_start, order = _by_cell(detections, low0, low1, cell, n0, n1)
-    sorted_positions = detections[order]
+    per_px = 1.0 / cell
+    cell_start, order, first, second = _by_cell(detections, low0, low1, per_px, n0, n1)
     capacity = 3 * m + 64
     column, squared = np.empty(capacity, np.int64), np.empty(capacity, np.float64)
     count = 0
     for i in range(m):
         reach = ranges[i] + TOLERANCE
         limit = reach * reach
+        at0, at1 = predicted[i, 0], predicted[i, 1]
         # compared as floats: a predicted place may be too far away for an integer
-        first0 = max(np.floor((predicted[i, 0] - reach - low0) / cell), 0.0)
-        last0 = min(np.floor((predicted[i, 0] + reach - low0) / cell), n0 - 1.0)
-        first1 = max(np.floor((predicted[i, 1] - reach - low1) / cell), 0.0)
-        last1 = min(np.floor((predicted[i, 1] + reach - low1) / cell), n1 - 1.0)
-        if first0 <= last0 and first1 <= last1:
-            for a in range(int(first0), int(last0) + 1):
+        from0, to0 = (at0 - reach - low0) * per_px, (at0 + reach - low0) * per_px
+        from1, to1 = (at1 - reach - low1) * per_px, (at1 + reach - low1) * per_px
+        if to0 >= 0.0 and to1 >= 0.0 and from0 < n0 and from1 < n1:
+            left, right = int(max(from1, 0.0)), int(min(to1, n1 - 1.0))
+            for a in range(int(max(from0, 0.0)), int(min(to0, n0 - 1.0)) + 1):
                 # cells of a row lie one after the other
-                begin, end = cell_start[a * n1 + int(first1)], cell_start[a * n1 + int(last1) + 1]
-                for k in range(begin, end):
-                    distance = 0.0
-                    for axis in range(d):
-                        step = sorted_positions[k, axis] - predicted[i, axis]
-                        distance += step * step
+                for k in range(cell_start[a * n1 + left], cell_start[a * n1 + right + 1]):
+                    distance = (first[k] - at0) ** 2 + (second[k] - at1) ** 2
+                    for axis in range(2, d):
+                        distance += (detections[order[k], axis] - predicted[i, axis]) ** 2
                     if distance <= limit:
                         if count == capacity:
                             capacity *= 2
@@ -79,23 +77,26 @@ def candidates(
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _by_cell(
-    positions: np.ndarray, low0: float, low1: float, cell: float, n0: int, n1: int
-) -> tuple[np.ndarray, np.ndarray]:
-    # counting sort: detections of cell c are order[start[c]:start[c + 1]], in their original order
+    positions: np.ndarray, low0: float, low1: float, per_px: float, n0: int, n1: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    # Counting sort: detections of cell c are order[start[c]:start[c + 1]], in their original order; their first two
+    # coordinates in that order lie side by side. Rounding may put one on the edge of the field a cell too far.
     n = positions.shape[0]
     cells = np.empty(n, np.int64)
     start = np.zeros(n0 * n1 + 1, np.int64)
     for j in range(n):
-        cells[j] = int((positions[j, 0] - low0) / cell) * n1 + int((positions[j, 1] - low1) / cell)
+        a = min(int((positions[j, 0] - low0) * per_px), n0 - 1)
+        cells[j] = a * n1 + min(int((positions[j, 1] - low1) * per_px), n1 - 1)
         start[cells[j] + 1] += 1
     for c in range(n0 * n1):
         start[c + 1] += start[c]
     place = start.copy()
-    order = np.empty(n, np.int64)
+    order, first, second = np.empty(n, np.int64), np.empty(n), np.empty(n)
     for j in range(n):
-        order[place[cells[j]]] = j
+        k = place[cells[j]]
         place[cells[j]] += 1
-    return start, order
+        order[k], first[k], second[k] = j, positions[j, 0], positions[j, 1]
+    return start, order, first, second
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

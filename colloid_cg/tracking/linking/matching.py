@@ -99,18 +99,23 @@ def match(
     ranges = reach * np.sqrt(growth[gap])
     fresh = gap <= elapsed - 1
     motion = _starting_motion(carried[fresh], detections, elapsed=elapsed, motion=motion, rules=rules)
+    strained = bool(motion.gradient.any())  # a strain is only fitted once the translation is right
     for _ in range(_ATTEMPTS[rules.prediction]):
         predicted = carried + elapsed * _velocities(carried, velocity, motion, rules)
         row_start, column, squared = candidates(predicted, ranges, detections, reach)
         cost = _costs(row_start, squared, (1.0 - added / reach**2)[gap] / growth[gap], added[gap], shadow, reach**2)
         pair = assign(row_start, column, cost, reach**2, len(detections))
+        if rules.prediction == "none":
+            break
         linked = np.flatnonzero((pair >= 0) & fresh)
         found = detections[column[pair[linked]]]
-        new = _estimated(carried[linked], (found - carried[linked]) / elapsed, motion, rules)
+        new = _estimated(carried[linked], (found - carried[linked]) / elapsed, rules, strained=strained)
         change = elapsed * (new.at(carried) - motion.at(carried))
         motion = new
         if (change**2).sum(axis=1).max(initial=0.0) <= (_WORTH_REPEATING * reach) ** 2:
-            break
+            if strained or rules.prediction != "affine":
+                break
+            strained = True
     return Matched(row_start=row_start, column=column, squared=squared, pair=pair, predicted=predicted, motion=motion)
 
 
@@ -121,11 +126,11 @@ def _velocities(carried: np.ndarray, velocity: np.ndarray, motion: SharedMotion,
     return np.where(np.isnan(velocity), common, velocity)
 
 
-def _estimated(positions: np.ndarray, displacements: np.ndarray, before: SharedMotion, rules: Rules) -> SharedMotion:
+def _estimated(positions: np.ndarray, displacements: np.ndarray, rules: Rules, *, strained: bool) -> SharedMotion:
     d = positions.shape[1]
-    if rules.prediction == "none" or len(positions) < rules.minimum_particles:
+    if len(positions) < rules.minimum_particles:
         return SharedMotion.none(d)
-    if rules.prediction == "affine" and len(positions) >= 3 * (d + 1):
+    if strained and len(positions) >= 3 * (d + 1):
         return common_affine(positions, displacements)
     shift = common_shift(displacements)
     return SharedMotion(shift=shift, gradient=np.zeros((d, d)), centre=np.zeros(d))

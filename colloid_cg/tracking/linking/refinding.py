@@ -146,7 +146,8 @@ def _believable(fitted: Detections, gaps: pd.DataFrame) -> np.ndarray:
         ratio = np.abs(np.log(fitted.mass / gaps["mass"].to_numpy()))
     # comparisons with NaN are false: what could not be measured is not believed
     good: np.ndarray = (off < _FARTHEST) & (bright > _FAINTEST) & (ratio < np.log(_MASS_RATIO))
-    return good & ((fitted.flags & FLAG_POOR_FIT) == 0)
+    good &= (fitted.flags & FLAG_POOR_FIT) == 0
+    return good
 
 
 def _apart(fitted: Detections, good: np.ndarray, here: np.ndarray, closest: float) -> np.ndarray:
