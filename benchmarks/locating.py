@@ -106,7 +106,7 @@ def speed_of_locate(record: Record) -> None:
     theirs = judged(scene, by_trackpy(scene))
     for refine, target, label in (("centroid", 5.0, "centroid"), ("likelihood", 15.0, "maximum likelihood")):
         config, model = settings(scene, refine=refine, separation=7.0)
-        own, other = cpu_pair(lambda c=config, m=model: locate_frame(frame, c, m), peer, repeats=9)
+        own, other = cpu_pair(lambda c=config, m=model: locate_frame(frame, c, m), peer, repeats=6)
         found = judged(scene, located(scene, config, model))
         record.add(f"locate B, {label}", 1e3 * own, unit="ms", target=target, better="lower", peer=TRACKPY,
                    peer_value=1e3 * other, note=words(found))  # fmt: skip
