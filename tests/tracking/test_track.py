@@ -102,7 +102,7 @@ def test_quality_figures(tracks: Trajectories) -> None:
     assert sum(figures["subpixel"]["y"]) == len(tracks)
     n = len(tracks)
     assert figures["subpixel"]["locking_x"] < 5 * np.sqrt(20 / n)  # fractional parts are even up to counting noise
-    assert figures["stated_sigma"]["mean"] == pytest.approx(tracks.table["sigma_x"].mean())
+    assert figures["stated_sigma"]["mean"] == pytest.approx(tracks.table[["sigma_x", "sigma_y"]].to_numpy().mean())
     locked = tracks.with_table(
         tracks.table.assign(x=np.round(tracks.table["x"]) + 0.01), metadata={"drift": {"removed": False}}
     )
