@@ -28,7 +28,7 @@ unit: $(STAMP)
 notebooks: $(STAMP)
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=900 notebooks -p no:cacheprovider
 
-bench: bench-foundation
+bench: bench-foundation bench-tracking
 	$(BIN)/python -m benchmarks.table
 
 bench-%: $(STAMP)

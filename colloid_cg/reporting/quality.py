@@ -10,6 +10,7 @@ import pandas as pd
 from numba import njit
 
 from colloid_cg.records import CommonMotion, Trajectories
+from colloid_cg.tracking import tracking_faults
 
 SUBPIXEL_BINS = 20
 HISTOGRAM_BINS = 60
@@ -26,7 +27,7 @@ def tracking_quality(tracks: Trajectories) -> dict[str, Any]:
     ``median_stated_sigma`` (px), ``rms_step`` (px, one frame, one axis) and counts. Where the drift was taken off
     the positions, it is put back before the sub-pixel part is taken.
     """
-    return streamed_quality([tracks], n_rows=len(tracks))
+    return streamed_quality([tracks], n_rows=len(tracks)) | tracking_faults(tracks)
 
 
 def streamed_quality(windows: Iterable[Trajectories], *, n_rows: int) -> dict[str, Any]:

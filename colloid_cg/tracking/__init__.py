@@ -11,6 +11,7 @@ from colloid_cg.tracking.drift import (
     remove_drift,
     subtract_drift,
 )
+from colloid_cg.tracking.faults import dropped_frames, localisation_error, lost_tracks
 from colloid_cg.tracking.finishing import closes_gaps, survey, survey_joined
 from colloid_cg.tracking.image_model import ImageModel, SpotClass
 from colloid_cg.tracking.importing import ImportConfig, import_table
@@ -18,7 +19,7 @@ from colloid_cg.tracking.link_parts import LINK_SETTINGS, LINKED_BY, Attempt, at
 from colloid_cg.tracking.linking import keep_good, keep_long, link
 from colloid_cg.tracking.locate import locate
 from colloid_cg.tracking.noise_model import estimate_image_model
-from colloid_cg.tracking.quality import camera_positions, quality
+from colloid_cg.tracking.quality import camera_positions, quality, tracking_faults
 from colloid_cg.tracking.scores import (
     DetectionScores,
     LinkScores,
@@ -54,6 +55,7 @@ __all__ = [
     "camera_positions",
     "check_against",
     "closes_gaps",
+    "dropped_frames",
     "estimate_drift",
     "estimate_image_model",
     "estimate_motion",
@@ -63,7 +65,9 @@ __all__ = [
     "keep_long",
     "link",
     "links_by_step",
+    "localisation_error",
     "locate",
+    "lost_tracks",
     "match_detections",
     "quality",
     "remove_common_motion",
@@ -79,5 +83,6 @@ __all__ = [
     "survey",
     "survey_joined",
     "track",
+    "tracking_faults",
     "with_links",
 ]

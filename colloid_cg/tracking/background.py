@@ -39,7 +39,7 @@ class Mesh:
         row = np.clip(np.round(y).astype(int), 0, len(self.rows) - 1)
         column = np.clip(np.round(x).astype(int), 0, len(self.columns) - 1)
         values = self.rows[row][:, :, None] * self.columns[column][:, None, :]
-        return np.asarray(values.reshape(len(row), -1))
+        return np.asarray(values.reshape(len(row), self.size))
 
 
 def mesh(shape: tuple[int, ...], scale: float) -> Mesh:
@@ -113,9 +113,9 @@ def _products(functions: Mesh, weight: np.ndarray) -> np.ndarray:
 
 
 def _cells(splines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Splines averaged over cells of an eighth of the knot spacing, and the first pixel of each cell."""
+    """Splines averaged over cells of a sixteenth of the knot spacing, and the first pixel of each cell."""
     length, count = splines.shape
-    step = max(1, length // (8 * max(count - 3, 1)))
+    step = max(1, length // (16 * max(count - 3, 1)))
     begin = np.arange(0, length, step)
     sizes = np.diff(np.append(begin, length))
     return np.add.reduceat(splines, begin, axis=0) / sizes[:, None], begin

@@ -11,114 +11,156 @@ from numba import njit
 from scipy import signal
 
 from colloid_cg.tracking.filters import response
+from colloid_cg.tracking.spot_profile import needed_lanes
 
 MOVES = 10
 """Most pixels by which the neighbourhood follows its centre of mass."""
 TURN = 0.6  # px: off-centre by more than this the neighbourhood moves; above 1/2, or it could move back and forth
 
 
-def centroids(filtered: np.ndarray, maxima: np.ndarray, *, radius: int, floor: float) -> np.ndarray:
-    """Return one row per maximum, shape (n, 6): x, y, mass, size, ecc, signal.
+def centroids(
+    filtered: np.ndarray, picture: np.ndarray, maxima: np.ndarray, *, radius: int, margin: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the particles, shape (n, 6): x, y, mass, size, ecc, signal, and sums for their errors, shape (n, 4).
 
     Crocker and Grier, J. Colloid Interface Sci. 179, 298 (1996), doi:10.1006/jcis.1996.0217, section 3: the centre
     of mass of the pixels within ``radius``; where it is more than .6 px from the centre of the neighbourhood, this
     moves by a pixel. ``mass`` is the sum over the neighbourhood, ``size`` its radius of gyration about the centre of
-    mass (px), ``ecc`` its eccentricity as trackpy defines it, ``signal`` its highest pixel. Pixels below ``floor``
-    count as zero; at the edge of the picture the neighbourhood is cut.
+    mass (px), ``ecc`` its eccentricity as trackpy defines it, ``signal`` its highest pixel. Negative pixels count as
+    zero.
+
+    Parameters
+    ----------
+    filtered, picture : float32 arrays
+        After and before the band-pass, with a margin on each side; the margin of ``filtered`` is zero.
+    maxima : int32 array, shape (n, 2)
+        Row and column, margin included.
+    radius : int
+    margin : int
+        At least :func:`needed_margin`. Positions are given without it.
     """
-    offset = np.arange(-radius, radius + 1)
-    inside = offset**2 + offset[:, None] ** 2 <= radius**2
-    half = (inside.sum(axis=1) // 2).astype(np.int64)
-    angle = 2.0 * np.arctan2(offset[:, None], offset[None, :])
-    turn = np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
-    turn[:, radius, radius] = 0.0
-    result = np.empty((len(maxima), 6))
-    _measure(filtered, maxima, radius, np.float32(floor), half, turn, result)
-    return result
+    offset = np.zeros(needed_lanes(radius))
+    offset[: 2 * radius + 1] = np.arange(-radius, radius + 1)
+    x, y = np.broadcast_arrays(offset[None, :], offset[: 2 * radius + 1, None])
+    inside = x**2 + y**2 <= radius**2
+    inside[:, 2 * radius + 1 :] = False
+    angle = 2.0 * np.arctan2(y, x)
+    centre = (x == 0) & (y == 0)
+    turn = [np.where(centre, 0.0, part) for part in (np.cos(angle), np.sin(angle))]
+    patterns = np.stack([inside, x, y, *turn]).reshape(5, -1).astype(np.float32)
+    result, sums = np.empty((len(maxima), 6)), np.empty((len(maxima), 4))
+    _measure(filtered, picture, maxima, radius, margin, patterns, result, sums)
+    return result, sums
+
+
+def needed_margin(radius: int) -> int:
+    """Return the margin within which a neighbourhood, padded to whole vector registers, always stays."""
+    return needed_lanes(radius)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _measure(
     filtered: np.ndarray,
+    picture: np.ndarray,
     maxima: np.ndarray,
     radius: int,
-    floor: np.float32,
-    half: np.ndarray,
-    turn: np.ndarray,
+    margin: int,
+    patterns: np.ndarray,
     result: np.ndarray,
+    sums: np.ndarray,
 ) -> None:
     height, width = filtered.shape
-    zero: Any = np.float32(0.0)
+    count = 2 * radius + 1
+    light = np.zeros((count, patterns.shape[1] // count), np.float32)
+    before = np.zeros_like(light)
     for index in range(len(maxima)):
         row, column = maxima[index, 0], maxima[index, 1]
-        off_y, off_x = 0.0, 0.0
-        for _ in range(MOVES):
-            mass, off_y, off_x = 0.0, 0.0, 0.0
-            for i in range(max(-radius, -row), min(radius, height - 1 - row) + 1):
-                reach = half[i + radius]
-                line, moment = zero, zero
-                for j in range(max(-reach, -column), min(reach, width - 1 - column) + 1):
-                    value = filtered[row + i, column + j]
-                    value = value if value > floor else zero
-                    line += value
-                    moment += value * np.float32(j)
-                mass += line
-                off_y += line * i
-                off_x += moment
-            off_y /= mass
-            off_x /= mass
+        off_x, off_y = 0.0, 0.0
+        for move in range(MOVES + 1):
+            _copy(filtered, row - radius, column - radius, light)
+            off_x, off_y = _centre(light.ravel(), patterns)
             step_y = (1 if off_y > TURN else 0) - (1 if off_y < -TURN else 0)
             step_x = (1 if off_x > TURN else 0) - (1 if off_x < -TURN else 0)
-            step_y = min(max(row + step_y, 0), height - 1) - row
-            step_x = min(max(column + step_x, 0), width - 1) - column
-            if step_y == 0 and step_x == 0:
+            step_y = min(max(row + step_y, margin), height - 1 - margin) - row
+            step_x = min(max(column + step_x, margin), width - 1 - margin) - column
+            if move == MOVES or (step_y == 0 and step_x == 0):
                 break
             row += step_y
             column += step_x
-        _describe(filtered, row, column, radius, floor, half, turn, result[index])
+        _copy(picture, row - radius, column - radius, before)
+        _describe(
+            light.ravel(), before.ravel(), patterns, off_x, off_y, light[radius, radius], result[index], sums[index]
+        )
+        result[index, 0] = column + off_x - margin
+        result[index, 1] = row + off_y - margin
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _copy(source: np.ndarray, top: int, left: int, target: np.ndarray) -> None:
+    """Copy a neighbourhood into one block of memory, over which sums are taken in whole vector registers."""
+    for i in range(target.shape[0]):
+        line, copy = source[top + i, left : left + target.shape[1]], target[i]
+        for j in range(target.shape[1]):
+            copy[j] = line[j]
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nnan", "nsz"})  # type: ignore[untyped-decorator]
+def _centre(light: np.ndarray, patterns: np.ndarray) -> tuple[float, float]:
+    """Centre of mass relative to the middle pixel, x and y."""
+    zero: Any = np.float32(0.0)
+    inside, x, y = patterns[0], patterns[1], patterns[2]
+    mass, off_x, off_y = zero, zero, zero
+    for k in range(len(light)):
+        value = max(light[k], zero) * inside[k]
+        mass += value
+        off_x += value * x[k]
+        off_y += value * y[k]
+    if mass <= zero:
+        return 0.0, 0.0
+    return off_x / mass, off_y / mass
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nnan", "nsz"})  # type: ignore[untyped-decorator]
 def _describe(
-    filtered: np.ndarray,
-    row: int,
-    column: int,
-    radius: int,
-    floor: np.float32,
-    half: np.ndarray,
-    turn: np.ndarray,
+    light: np.ndarray,
+    before: np.ndarray,
+    patterns: np.ndarray,
+    off_x: float,
+    off_y: float,
+    middle: float,
     result: np.ndarray,
+    sums: np.ndarray,
 ) -> None:
-    height, width = filtered.shape
-    mass, off_y, off_x, square = 0.0, 0.0, 0.0, 0.0
-    cosine, sine, highest = 0.0, 0.0, np.float32(0.0)
-    for i in range(max(-radius, -row), min(radius, height - 1 - row) + 1):
-        reach = half[i + radius]
-        zero: Any = np.float32(0.0)
-        line, moment, second, along, across = zero, zero, zero, zero, zero
-        for j in range(max(-reach, -column), min(reach, width - 1 - column) + 1):
-            value = filtered[row + i, column + j]
-            value = value if value > floor else zero
-            line += value
-            moment += value * np.float32(j)
-            second += value * np.float32(j * j)
-            along += value * turn[0, i + radius, j + radius]
-            across += value * turn[1, i + radius, j + radius]
-            highest = max(highest, value)
-        mass += line
-        off_y += line * i
-        off_x += moment
-        square += second + line * (i * i)
-        cosine += along
-        sine += across
-    off_y /= mass
-    off_x /= mass
-    result[0] = column + off_x
-    result[1] = row + off_y
-    result[2] = mass
-    result[3] = np.sqrt(max(square / mass - off_x**2 - off_y**2, 0.0))
-    result[4] = np.sqrt(cosine**2 + sine**2) / max(mass - filtered[row, column], 1e-6 * mass)
-    result[5] = highest
+    """Mass, size, eccentricity and highest pixel; second moments of the pixels that count, alone and times level."""
+    zero: Any = np.float32(0.0)
+    centre_x, centre_y = np.float32(off_x), np.float32(off_y)
+    inside, x, y, cosine, sine = patterns[0], patterns[1], patterns[2], patterns[3], patterns[4]
+    mass, moment, turned_x, turned_y, highest = zero, zero, zero, zero, zero
+    along, down, level_along, level_down = zero, zero, zero, zero
+    for k in range(len(light)):
+        value = max(light[k], zero) * inside[k]
+        used = np.float32(value > zero)
+        level = used * before[k]
+        far_x, far_y = x[k] - centre_x, y[k] - centre_y
+        far_x *= far_x
+        far_y *= far_y
+        mass += value
+        moment += value * (far_x + far_y)
+        turned_x += value * cosine[k]
+        turned_y += value * sine[k]
+        along += used * far_x
+        down += used * far_y
+        level_along += level * far_x
+        level_down += level * far_y
+    for k in range(len(light)):
+        value = light[k] * inside[k]
+        if value > highest:
+            highest = value
+    result[2], result[5] = mass, highest
+    result[3] = math.sqrt(moment / mass) if mass > zero else 0.0
+    rest = max(mass - np.float32(middle), np.float32(1e-6) * mass)
+    result[4] = math.sqrt(turned_x**2 + turned_y**2) / rest if mass > zero else 0.0
+    sums[0], sums[1], sums[2], sums[3] = along, down, level_along, level_down
 
 
 @lru_cache(maxsize=64)
@@ -140,63 +182,24 @@ def noise_ratios(radius: int, noise_size: float, smoothing: int) -> np.ndarray:
 
 
 def centroid_errors(
-    picture: np.ndarray,
-    filtered: np.ndarray,
-    found: np.ndarray,
-    *,
-    radius: int,
-    ratios: np.ndarray,
-    noise: tuple[float, float, float],
+    found: np.ndarray, sums: np.ndarray, *, ratios: np.ndarray, noise: tuple[float, float, float]
 ) -> np.ndarray:
     """Return the standard errors of the centroids along x and y in px, shape (n, 2).
 
     The variance of each pixel, ``offset + slope * picture`` but not below ``least``, is propagated linearly through
     the centroid of the pixels above zero; what the filter makes of it is that of a disc with the same second moment.
+    What the finite neighbourhood does to the position (a bias that depends on its sub-pixel part) is not included.
 
     Parameters
     ----------
-    picture, filtered : float32 arrays
-        Before and after the band-pass.
-    found : array, shape (n, 6)
+    found, sums : arrays, shapes (n, 6) and (n, 4)
         From :func:`centroids`.
-    radius : int
-        As for the centroids.
     ratios : array
         From :func:`noise_ratios`.
     noise : (offset, slope, least)
     """
-    sums = np.empty((len(found), 4))
-    _moments(picture, filtered, found, radius, sums)
     offset, slope, least = noise
     moment = np.maximum(sums[:, :2], 1e-30)
     level = np.maximum(offset + slope * sums[:, 2:] / moment, least)
     passed = np.interp(moment, ratios[:, 0], ratios[:, 1])
     return np.asarray(np.sqrt(level * moment * passed) / found[:, 2:3])
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})  # type: ignore[untyped-decorator]
-def _moments(picture: np.ndarray, filtered: np.ndarray, found: np.ndarray, radius: int, sums: np.ndarray) -> None:
-    """Second moments of the pixels that count, along x and y, and the same times their grey level."""
-    height, width = picture.shape
-    zero: Any = np.float32(0.0)
-    for index in range(len(found)):
-        x, y = found[index, 0], found[index, 1]
-        column, row = round(x), round(y)
-        along, down, level_along, level_down = 0.0, 0.0, 0.0, 0.0
-        for i in range(max(row - radius, 0), min(row + radius + 1, height)):
-            square, count, level_square, level = zero, zero, zero, zero
-            reach = int(math.sqrt(radius**2 - (i - row) ** 2))
-            for j in range(max(column - reach, 0), min(column + reach + 1, width)):
-                used = np.float32(1.0) if filtered[i, j] > zero else zero
-                value = used * picture[i, j]
-                distance = np.float32((j - x) ** 2)
-                square += used * distance
-                level_square += value * distance
-                count += used
-                level += value
-            along += square
-            level_along += level_square
-            down += count * (i - y) ** 2
-            level_down += level * (i - y) ** 2
-        sums[index, 0], sums[index, 1] = along, down
-        sums[index, 2], sums[index, 3] = level_along, level_down

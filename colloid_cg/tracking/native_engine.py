@@ -9,14 +9,14 @@ import numpy as np
 
 from colloid_cg.errors import ConfigError
 from colloid_cg.records import FLAG_EDGE
-from colloid_cg.tracking.centroid import centroid_errors, centroids, noise_ratios
+from colloid_cg.tracking.centroid import centroid_errors, centroids, needed_margin, noise_ratios
 from colloid_cg.tracking.config import TrackConfig
 from colloid_cg.tracking.detections import Detections, no_detections
-from colloid_cg.tracking.filters import bandpass, noise_gain
+from colloid_cg.tracking.filters import bandpass, noise_gain, noise_kernel
 from colloid_cg.tracking.image_model import ImageModel
-from colloid_cg.tracking.likelihood import refine_likelihood
-from colloid_cg.tracking.maxima import find_maxima, highest_within
-from colloid_cg.tracking.prepared import filter_picture, picture_noise
+from colloid_cg.tracking.likelihood import refine_in
+from colloid_cg.tracking.maxima import filter_and_find, highest_within
+from colloid_cg.tracking.prepared import filter_picture, picture_noise, without_information
 
 PEAK_WIDTHS = 4.0
 """Standard deviations of the filtered noise that a maximum must exceed."""
@@ -32,12 +32,16 @@ def locate_frame(frame: np.ndarray, config: TrackConfig, model: ImageModel) -> D
     if config.shape == "ring":
         found = _part("rings", "detect_rings")(frame, config, model)
         return found if config.refine == "centroid" else _part("rings", "refine_profile")(frame, found, config, model)
-    found = detect(frame, config, model)
+    found, picture = _detect(frame, config, model)
     if config.refine == "centroid":
         return found
     if config.refine == "joint":
         return _part("joint", "refine_joint")(frame, found, config, model)
-    return refine_likelihood(frame, found, config, model)
+    margin = (picture.shape[0] - frame.shape[0]) // 2
+    surplus = margin - needed_margin((config.diameter or 3) // 2)
+    picture = without_information(picture, frame, model, margin=margin)
+    inner = picture[surplus : len(picture) - surplus, surplus : picture.shape[1] - surplus]
+    return refine_in(np.ascontiguousarray(inner), found, config, model)
 
 
 def _part(module: str, name: str) -> Callable[..., Detections]:
@@ -64,27 +68,38 @@ def detect(frame: np.ndarray, config: TrackConfig, model: ImageModel) -> Detecti
     model : ImageModel
         Background, noise and hot pixels.
     """
+    return _detect(frame, config, model)[0]
+
+
+def _detect(frame: np.ndarray, config: TrackConfig, model: ImageModel) -> tuple[Detections, np.ndarray]:
     diameter = config.diameter or 3
-    picture = filter_picture(frame, config, model)
-    filtered = picture
-    smoothing = config.smoothing or diameter
-    if config.preprocess:
-        filtered = bandpass(picture, noise_size=config.noise_size, smoothing=smoothing)
+    radius, smoothing = diameter // 2, config.smoothing or diameter
+    margin = max(needed_margin(radius), smoothing)
+    picture = filter_picture(frame, config, model, margin=margin)
     separation = config.separation or diameter + 1.0
-    threshold = config.threshold or 0.0
-    maxima = find_maxima(filtered, threshold=threshold, separation=separation)
-    values = centroids(filtered, maxima, radius=diameter // 2, floor=0.0)
-    values = values[values[:, 2] >= max(config.minmass or 0.0, 1e-30)]
+
+    def band(part: np.ndarray) -> np.ndarray:
+        if not config.preprocess:
+            return part.copy()
+        return bandpass(part, noise_size=config.noise_size, smoothing=smoothing)
+
+    reach = max(smoothing // 2, len(noise_kernel(config.noise_size)) // 2)
+    filtered, maxima = filter_and_find(
+        picture, band=band, reach=reach, margin=margin, threshold=config.threshold or 0.0, separation=separation
+    )
+    values, sums = centroids(filtered, picture, maxima, radius=radius, margin=margin)
+    kept = values[:, 2] >= max(config.minmass or 0.0, 1e-30)
     # Two maxima whose neighbourhoods ended on the same particle are one.
-    values = values[highest_within(values[:, 1::-1].copy(), values[:, 2], 0.5 * separation)]
-    ratios = noise_ratios(diameter // 2, config.noise_size, smoothing)
-    noise = picture_noise(config, model)
-    error = centroid_errors(picture, filtered, values, radius=diameter // 2, ratios=ratios, noise=noise)
+    kept[kept] = highest_within(values[kept, 1::-1], values[kept, 2], 0.5 * separation, diameter)
+    values, sums = values[kept], sums[kept]
+    ratios = noise_ratios(radius, config.noise_size, smoothing)
+    error = centroid_errors(values, sums, ratios=ratios, noise=picture_noise(config, model))
     x, y, mass, size, ecc, signal = values.T
     known = {"mass": mass, "size": size, "ecc": ecc, "signal": signal}
     flags = edge_flags(x, y, frame.shape, diameter)
     error[flags != 0] = np.nan
-    return Detections.at(x, y, **known, sigma_x=error[:, 0], sigma_y=error[:, 1], flags=flags)
+    found = Detections.at(x, y, **known, sigma_x=error[:, 0], sigma_y=error[:, 1], flags=flags)
+    return found, picture
 
 
 def edge_flags(x: np.ndarray, y: np.ndarray, shape: tuple[int, ...], diameter: int) -> np.ndarray:

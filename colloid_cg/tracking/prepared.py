@@ -9,22 +9,31 @@ from colloid_cg.tracking.filters import centred, without_pixels
 from colloid_cg.tracking.image_model import ImageModel
 
 
-def filter_picture(frame: np.ndarray, config: TrackConfig, model: ImageModel) -> np.ndarray:
+def filter_picture(frame: np.ndarray, config: TrackConfig, model: ImageModel, *, margin: int = 0) -> np.ndarray:
     """Return the frame about its background in float32, particles bright, hot pixels replaced by their neighbours."""
-    picture = centred(frame, level=model.background, invert=bool(config.invert))
-    return without_pixels(picture, model.hot_pixels) if model.hot_pixels else picture
+    if model.hot_pixels:
+        frame = without_pixels(frame, model.hot_pixels)
+    return centred(frame, level=model.background, invert=bool(config.invert), margin=margin)
 
 
-def fit_picture(frame: np.ndarray, config: TrackConfig, model: ImageModel) -> np.ndarray:
+def fit_picture(frame: np.ndarray, config: TrackConfig, model: ImageModel, *, margin: int = 0) -> np.ndarray:
     """Return the frame about its background in float32, particles bright, pixels without information NaN.
 
-    Those are hot and saturated ones.
+    Those are hot and saturated ones, and the margin on each side.
     """
-    picture = centred(frame, level=model.background, invert=bool(config.invert))
+    picture = centred(frame, level=model.background, invert=bool(config.invert), margin=margin)
+    return without_information(picture, frame, model, margin=margin)
+
+
+def without_information(picture: np.ndarray, frame: np.ndarray, model: ImageModel, *, margin: int) -> np.ndarray:
+    """Set to NaN, in place, the margin and the hot and saturated pixels of a centred picture."""
+    height, width = frame.shape
+    picture[:margin], picture[margin + height :] = np.nan, np.nan
+    picture[:, :margin], picture[:, margin + width :] = np.nan, np.nan
     if np.isfinite(model.saturation):
-        picture[frame >= model.saturation] = np.nan
+        picture[margin : margin + height, margin : margin + width][frame >= model.saturation] = np.nan
     for row, column in model.hot_pixels:
-        picture[row, column] = np.nan
+        picture[margin + row, margin + column] = np.nan
     return picture
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from colloid_cg.records import FLAG_AFTER_GAP, FLAG_EDGE, Trajectories
+from colloid_cg.records import FLAG_AFTER_GAP, FLAG_EDGE, CommonMotion, Trajectories
+from colloid_cg.tracking.faults import confidence, dropped_frames, gap_share, localisation_error, lost_tracks
 
 
 def quality(tracks: Trajectories, *, bins: int = 20) -> dict[str, Any]:
@@ -21,7 +22,8 @@ def quality(tracks: Trajectories, *, bins: int = 20) -> dict[str, Any]:
         means pixel locking (diameter too small or 8-bit rounding).
         ``mass``, ``size``, ``ecc`` {edges, counts, median} where known; ``detections_per_frame`` {frame, count};
         ``track_length`` {edges, counts, median}; ``stated_sigma`` {mean, median, share_known} in px;
-        ``share_after_gap``, ``share_at_edge``, ``n_detections``, ``n_particles``.
+        ``share_after_gap``, ``share_at_edge``, ``n_detections``, ``n_particles``; ``faults``: see
+        :func:`tracking_faults`.
     """
     table = tracks.table
     lengths = table.groupby("particle").size().to_numpy()
@@ -38,6 +40,7 @@ def quality(tracks: Trajectories, *, bins: int = 20) -> dict[str, Any]:
         "stated_sigma": _stated_sigma(table),
         "share_after_gap": _share(flags & FLAG_AFTER_GAP),
         "share_at_edge": _share(flags & FLAG_EDGE),
+        "faults": tracking_faults(tracks),
     }
     for name in ("mass", "size", "ecc"):
         if name in table.columns and table[name].notna().any():
@@ -45,9 +48,35 @@ def quality(tracks: Trajectories, *, bins: int = 20) -> dict[str, Any]:
     return result
 
 
+def tracking_faults(tracks: Trajectories) -> dict[str, Any]:
+    """Return what went wrong where, JSON-able.
+
+    Returns
+    -------
+    dict
+        ``lost_tracks``, ``dropped_frames`` (None where the common motion was not recorded), ``gap_share``,
+        ``link_confidence`` and ``localisation``, of the functions of these names in :mod:`colloid_cg.tracking.faults`;
+        ``subpixel_bias``: what was measured of it (phase, bias_x, bias_y, error), or None.
+    """
+    motion = CommonMotion.parse(tracks.metadata.get("drift"))
+    dropped = None
+    if len(motion) and np.isfinite(motion.scatter).any():
+        counts = np.bincount(tracks.table["frame"], minlength=tracks.n_frames)
+        dropped = dropped_frames(counts[motion.frame], motion)
+    return {
+        "lost_tracks": lost_tracks(tracks),
+        "dropped_frames": dropped,
+        "gap_share": gap_share(tracks.table),
+        "link_confidence": confidence(tracks.table),
+        "localisation": localisation_error(tracks),
+        "subpixel_bias": tracks.metadata.get("subpixel_bias"),
+    }
+
+
 def camera_positions(tracks: Trajectories) -> np.ndarray:
     """Return x, y in px of the camera, shape (n, 2): the drift that was removed is put back."""
-    return tracks.camera_positions[:, :2] / tracks.pixel_size
+    motion = CommonMotion.parse(tracks.metadata.get("drift"))
+    return motion.restored(tracks.table[["x", "y"]].to_numpy(dtype=float), tracks.table["frame"].to_numpy())
 
 
 def _subpixel(positions: np.ndarray, bins: int) -> dict[str, Any]:

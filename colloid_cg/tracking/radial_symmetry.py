@@ -170,11 +170,21 @@ def _inward(along_x: np.ndarray, along_y: np.ndarray, x: float, y: float, toward
     v = (1 - b) * ((1 - a) * along_y[row, column] + a * along_y[row, column + 1]) + b * (
         (1 - a) * along_y[row + 1, column] + a * along_y[row + 1, column + 1]
     )
-    return max(0.0, u * toward_x + v * toward_y)
+    return float(max(0.0, u * toward_x + v * toward_y))
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _along_rays(along_x, along_y, x, y, radius, look, owned, strength, distance):  # type: ignore[no-untyped-def]
+def _along_rays(
+    along_x: np.ndarray,
+    along_y: np.ndarray,
+    x: float,
+    y: float,
+    radius: float,
+    look: float,
+    owned: np.ndarray,
+    strength: np.ndarray,
+    distance: np.ndarray,
+) -> None:
     """Best slope on each ray and its distance from the expected edge; strength -1 outside of the picture."""
     reach = max(1.0, look * radius)
     steps = 2 * math.ceil(reach / 0.5) + 1

@@ -73,8 +73,8 @@ def choose_ring(pictures: Sequence[np.ndarray], noise: float) -> Choice:
     rival = max(spots, key=_explained, default=None)
     best = max(rings, key=_explained, default=rival)
     of_spots = rival.explained if rival is not None else 0.0
-    if best is None or best is rival or best.explained < MARGIN * of_spots:
-        return _spot_choice(rival or best, of_rings=best.explained if best is not None else 0.0)
+    if best is None or (rival is not None and best.explained < MARGIN * of_spots):
+        return _spot_choice(rival, of_rings=best.explained if rings and best is not None else 0.0)
     hollow = best.hollowness
     evidence: dict[str, Any] = {"hollowness": round(hollow, 4), "explained": best.explained, "by_spots": of_spots}
     widths, _ = split_radii(best.radii, None)
@@ -94,7 +94,9 @@ def choose_ring(pictures: Sequence[np.ndarray], noise: float) -> Choice:
     return Choice(value="ring", reason=reason, evidence=evidence)
 
 
-def _spot_choice(trial: _Trial, *, of_rings: float) -> Choice:
+def _spot_choice(trial: _Trial | None, *, of_rings: float) -> Choice:
+    if trial is None:
+        return Choice(value="spot", reason="no round edges that stand out of the noise")
     hollow = trial.hollowness
     evidence = {"hollowness": round(hollow, 4), "radius_px": round(float(np.median(trial.radii)), 2)}
     evidence |= {"explained": trial.explained, "by_rings": of_rings}
@@ -119,7 +121,8 @@ def _tried(pictures: Sequence[np.ndarray], noise: float, highest: float) -> list
     lowest = SEARCHED[0] / SEARCHED[1] * highest
     trials = []
     for inside in (-1.0, 1.0):
-        light, share, area, radii, support = 0.0, 0.0, 0.0, [], []
+        light, share = np.zeros((2, len(RELATIVE)))
+        area, radii, support = 0.0, [], []
         for picture in pictures:
             part = _middle(picture, max(PART[0], PART[1] * highest)).astype(np.float64)
             found = strong_rings(strongest_edges(part, noise, lowest=lowest, highest=highest, inside=inside))
@@ -132,8 +135,7 @@ def _tried(pictures: Sequence[np.ndarray], noise: float, highest: float) -> list
         all_radii, all_support = np.concatenate(radii), np.concatenate(support)
         if len(all_radii) < LEAST_RINGS:
             continue
-        share = np.asarray(share)
-        profile = np.asarray(light) / np.maximum(share, 1.0)
+        profile = light / np.maximum(share, 1.0)
         tight = _concentrated(all_radii)
         spread = _energy(profile, share)
         trials.append(

@@ -6,14 +6,14 @@ import numpy as np
 
 from colloid_cg.tracking.radial_symmetry import Rings, edge_map, find_rings
 
-FINEST_RADIUS = 12.0  # px of the reduced picture: larger rings are looked for on a block-averaged one
+FINEST_RADIUS = 20.0  # px of the reduced picture: larger rings are looked for on a block-averaged one
 SEARCHED = (0.62, 1.15)  # of half the diameter: radii looked for until the size classes are known
 INNER_SIDE = 1.45  # px of the reduced picture: from the middle of a thin rim to its steepest side, as filtered
 LEAST_SUPPORT = 0.35  # mean saturated slope along an edge
 RELATIVE_SUPPORT = 0.55  # of the well supported edges of the picture
 STRONG = 0.75  # of the support of the best edges (90th percentile)
 CLEARLY_BETTER = 1.25  # of the explained area
-OVERLAP = 0.7  # least distance of two centres in units of the sum of their radii
+OVERLAP = 0.65  # least distance of two centres in units of the sum of their radii
 
 
 def strongest_edges(

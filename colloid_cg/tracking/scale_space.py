@@ -85,6 +85,7 @@ class _Level:
     block: int
     response: np.ndarray
     roundness: np.ndarray
+    highest: tuple[np.ndarray, np.ndarray]  # of the 3 x 3 pixels around, of the response and of its negative
 
 
 def _curvature(picture: np.ndarray, scale: float) -> _Level:
@@ -102,24 +103,27 @@ def _curvature(picture: np.ndarray, scale: float) -> _Level:
         cv2.sepFilter2D(small, cv2.CV_32F, along_x, along_y, borderType=cv2.BORDER_REFLECT)
         for along_x, along_y in ((second, gaussian), (gaussian, second), (slope, slope))
     ]
-    xx, yy, xy = (part.astype(np.float64) for part in filtered)
+    xx, yy, xy = filtered
     trace = xx + yy
-    roundness = np.clip(4.0 * (xx * yy - xy**2) / np.maximum(trace**2, 1e-30), 0.0, 1.0)
-    return _Level(block=block, response=-((scale / block) ** 2) * trace, roundness=roundness)
+    roundness = np.clip(4.0 * (xx * yy - xy * xy) / np.maximum(trace * trace, 1e-30), 0.0, 1.0)
+    response = np.float32(-((scale / block) ** 2)) * trace
+    return _Level(
+        block=block, response=response, roundness=roundness, highest=(_highest(response), _highest(-response))
+    )
 
 
 def _extrema(levels: list[_Level], scales: np.ndarray, index: int, shape: tuple[int, ...], noise: float) -> np.ndarray:
     here = levels[index]
     limit = max(NOISE_LIMIT * noise / (scales[index] * np.sqrt(2.0 * np.pi)), 1e-6)  # noise of the response
     found = []
-    for sign in (1.0, -1.0):
+    for which, sign in enumerate((1.0, -1.0)):
         signed = sign * here.response
-        row, column = np.nonzero((signed == _highest(signed)) & (signed > limit))
+        row, column = np.nonzero((signed == here.highest[which]) & (signed > limit))
         value = signed[row, column]
         y, x = (row + 0.5) * here.block - 0.5, (column + 0.5) * here.block - 0.5
         keep = (np.minimum(x, shape[1] - 1 - x) > scales[index]) & (np.minimum(y, shape[0] - 1 - y) > scales[index])
         for other in (levels[index - 1], levels[index + 1]):
-            highest = _highest(sign * other.response)
+            highest = other.highest[which]
             at_y = np.clip(((y + 0.5) / other.block).astype(int), 0, highest.shape[0] - 1)
             at_x = np.clip(((x + 0.5) / other.block).astype(int), 0, highest.shape[1] - 1)
             keep &= value >= highest[at_y, at_x]

@@ -157,7 +157,7 @@ def width_information(residual: np.ndarray, weight: np.ndarray, spots: np.ndarra
     score, fisher, inner, column = np.empty(4), np.empty((4, 4)), np.empty((3, 3)), np.empty(3)
     for n in range(len(spots)):
         spot = (spots[n, 0], spots[n, 1], spots[n, 2], spots[n, 3])
-        score_and_fisher(residual, weight, spot, work, score, fisher)
+        score_and_fisher(residual, weight, spot, work, score, fisher, True)
         inner[:, :] = fisher[:3, :3]
         column[:] = fisher[:3, 3]
         result[n, 2] = fisher[0, 0]

@@ -57,6 +57,16 @@ def add_spot(picture: np.ndarray, x: float, y: float, peak: float, width: float,
             row[j] += level * across[j]
 
 
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def add_spots(picture: np.ndarray, spots: np.ndarray, sign: float) -> None:
+    """Add the light of spots (x, y, peak, width) times ``sign`` to a picture."""
+    if len(spots) == 0:
+        return
+    work = np.empty((2, int(2.0 * LIGHT_REACH * np.max(spots[:, 3])) + 8))
+    for n in range(len(spots)):
+        add_spot(picture, spots[n, 0], spots[n, 1], sign * spots[n, 2], spots[n, 3], work)
+
+
 @njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
 def score_and_fisher(
     residual: np.ndarray,
@@ -65,11 +75,13 @@ def score_and_fisher(
     work: np.ndarray,
     score: np.ndarray,
     fisher: np.ndarray,
+    with_width: bool,
 ) -> None:
     """Write the score sum(w r dm/dq) and the Fisher matrix sum(w dm/dq dm/dq') of q = (peak, x, y, width).
 
     With g = exp(-r^2/2t^2) and (u, v) the offsets over t^2: dm/dq = g (1, p u, p v, p t (u^2 + v^2)). Each row of
-    pixels is first reduced to its moments in u, so that a pixel costs eight products whatever the number of pairs.
+    pixels is first reduced to its moments in u, so that a pixel costs eight products whatever the number of pairs;
+    without the width (its row and column are then not to be used) it costs five.
     """
     x, y, peak, width = spot
     top, bottom = span(y, FIT_REACH * width, residual.shape[0])
@@ -90,7 +102,16 @@ def score_and_fisher(
     for i in range(bottom - top):
         trusted, left_over = weight[top + i, left:right], residual[top + i, left:right]
         b0 = b1 = b2 = a0 = a1 = a2 = a3 = a4 = 0.0
-        for j in range(count):
+        if not with_width:
+            for j in range(count):
+                w = trusted[j]
+                r = w * left_over[j]
+                b0 += r * g[j]
+                b1 += r * gu[j]
+                a0 += w * gg[j]
+                a1 += w * ggu[j]
+                a2 += w * gguu[j]
+        for j in range(count if with_width else 0):
             w = trusted[j]
             r = w * left_over[j]
             b0 += r * g[j]
@@ -176,7 +197,7 @@ def sweep(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray, limits: n
     height, length = residual.shape
     for n in range(len(spots)):
         x, y, peak, width = spots[n, 0], spots[n, 1], spots[n, 2], spots[n, 3]
-        score_and_fisher(residual, weight, (x, y, peak, width), work, score, fisher)
+        score_and_fisher(residual, weight, (x, y, peak, width), work, score, fisher, free == 4)
         seen = fisher[0, 0]
         if not seen > 0.0:
             continue

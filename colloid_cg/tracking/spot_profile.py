@@ -12,6 +12,11 @@ PHASES_PER_PIXEL = 32
 FARTHEST = 2.0  # px: how far a fit may wander from the pixel it started on
 
 
+def needed_lanes(radius: int) -> int:
+    """Return the length of a row of ``2 radius + 1`` pixels rounded up to whole vector registers."""
+    return -(-(2 * radius + 1) // LANES) * LANES
+
+
 def pixel_light(offset: np.ndarray, width: float) -> np.ndarray:
     """Return the share of a Gaussian line of light that falls on pixels ``offset`` px away from its centre.
 
@@ -44,7 +49,7 @@ def light_table(width: float, radius: int) -> np.ndarray:
     position = np.arange(int(2 * FARTHEST * PHASES_PER_PIXEL) + 1) / PHASES_PER_PIXEL - FARTHEST
     offset = np.arange(-radius, radius + 1)[None, :] - position[:, None]
     values = np.stack([pixel_light(offset, width), *pixel_slopes(offset, width)], axis=1)
-    table = np.zeros((len(position), 4, -(-count // LANES) * LANES), dtype=np.float32)
+    table = np.zeros((len(position), 4, needed_lanes(radius)), dtype=np.float32)
     table[..., :count] = values
     table.setflags(write=False)
     return table

@@ -3,26 +3,62 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
 
-from colloid_cg.tracking.likelihood import _invert, _window
+from colloid_cg.tracking.spot_profile import LANES
 
 STEPS = 30
+SETTLED = 0.1  # of the standard errors of position and width
 NARROWEST = 0.4  # px
 
 
 def fit_widths(
-    picture: np.ndarray, x: np.ndarray, y: np.ndarray, *, radius: int, noise: tuple[float, float, float]
+    picture: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    radius: int,
+    noise: tuple[float, float, float],
+    tilt: np.ndarray | None = None,
 ) -> np.ndarray:
     """Fit position, height, background and width: rows of width, its error, height, background, chi^2, freedom, x, y.
 
     As :func:`~colloid_cg.tracking.likelihood.fit_spots` with one more parameter; NaN where the fit fails.
     """
     result = np.full((len(x), 10), np.nan)
-    _fit(picture, x, y, radius, *noise, result)
+    _fit(picture, x, y, radius, *noise, np.zeros((len(x), 2)) if tilt is None else tilt, result)
     return result
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def copy_window(picture: np.ndarray, top: int, left: int, count: int, pixels: np.ndarray, used: np.ndarray) -> int:
+    """Copy a square of pixels; returns how many are known (not NaN)."""
+    zero: Any = np.float32(0.0)
+    one: Any = np.float32(1.0)
+    known = 0
+    for i in range(count):
+        line = picture[top + i, left : left + count]  # a view: its index needs no check for negative values
+        for j in range(count):
+            value = line[j]
+            there = value == value
+            pixels[i, j] = value if there else zero
+            used[i, j] = one if there else zero
+            known += there
+    return known
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def level_window(pixels: np.ndarray, used: np.ndarray, along: float, down: float) -> None:
+    """Take a slope of the background off a square of pixels; its middle stays."""
+    if along == 0.0 and down == 0.0:
+        return
+    radius = len(pixels) // 2
+    for i in range(len(pixels)):
+        for j in range(2 * radius + 1):
+            pixels[i, j] -= used[i, j] * np.float32(along * (j - radius) + down * (i - radius))
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -89,17 +125,19 @@ def _fit(
     offset: float,
     slope: float,
     least: float,
+    tilt: np.ndarray,
     result: np.ndarray,
 ) -> None:
-    count = 2 * radius + 1
+    count, margin = 2 * radius + 1, -(-(2 * radius + 1) // LANES) * LANES
     pixels, used = np.zeros((count, count), np.float32), np.zeros((count, count), np.float32)
     along, down = np.zeros((3, count)), np.zeros((3, count))
     fisher, score, parameters, move = np.zeros((5, 5)), np.zeros(5), np.zeros(5), np.zeros(5)
     for index in range(len(x)):
         row, column = round(y[index]), round(x[index])
-        if row < 0 or column < 0 or row >= picture.shape[0] or column >= picture.shape[1]:
+        if row < 0 or column < 0 or row >= picture.shape[0] - 2 * margin or column >= picture.shape[1] - 2 * margin:
             continue
-        n_used = _window(picture, row, column, radius, pixels, used)
+        n_used = copy_window(picture, row + margin - radius, column + margin - radius, count, pixels, used)
+        level_window(pixels, used, tilt[index, 0], tilt[index, 1])
         lowest = np.sort(pixels.ravel())[count * count // 5]
         width = 0.45 * radius
         parameters[0], parameters[1] = x[index] - column, y[index] - row
@@ -125,7 +163,7 @@ def _fit(
             parameters[4] = min(max(parameters[4], NARROWEST), 2.0 * radius)
             if max(abs(parameters[0]), abs(parameters[1])) > radius or not math.isfinite(parameters[2]):
                 break
-            if step >= 4 and move[0] ** 2 + move[1] ** 2 + move[4] ** 2 < 1e-4 * (fisher[0, 0] + fisher[4, 4]):
+            if step >= 4 and move[0] ** 2 + move[1] ** 2 + move[4] ** 2 < SETTLED**2 * (fisher[0, 0] + fisher[4, 4]):
                 if parameters[4] <= NARROWEST or parameters[4] >= 1.5 * radius:
                     break
                 result[index, 0] = width
@@ -139,3 +177,39 @@ def _fit(
                 result[index, 8] = math.sqrt(fisher[0, 0])
                 result[index, 9] = math.sqrt(fisher[1, 1])
                 break
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _invert(matrix: np.ndarray) -> bool:
+    """Invert a symmetric positive matrix given by its upper triangle, in place; False if it is not positive."""
+    n = len(matrix)
+    for i in range(n):
+        for j in range(i + 1):
+            value = matrix[j, i]
+            for k in range(j):
+                value -= matrix[i, k] * matrix[j, k]
+            if i == j:
+                if not value > 1e-12 * abs(matrix[i, i]) or value <= 0.0:
+                    return False
+                matrix[i, i] = math.sqrt(value)
+            else:
+                matrix[i, j] = value / matrix[j, j]
+    for j in range(n):  # inverse of the triangle
+        matrix[j, j] = 1.0 / matrix[j, j]
+        for i in range(j + 1, n):
+            value = 0.0
+            for k in range(j, i):
+                value -= matrix[i, k] * matrix[k, j]
+            matrix[i, j] = value / matrix[i, i]
+    for i in range(n):
+        for j in range(i + 1):
+            value = 0.0
+            for k in range(i, n):
+                value += matrix[k, i] * matrix[k, j]
+            matrix[j, i] = value
+            if i != j:
+                matrix[i, j] = 0.0
+    for i in range(n):
+        for j in range(i):
+            matrix[i, j] = matrix[j, i]
+    return True

@@ -25,8 +25,11 @@ from colloid_cg.tracking.image_model import ImageModel
 from colloid_cg.tracking.noise_model import sampled_starts, with_spots
 from colloid_cg.tracking.sampling import Sample, native_sample, trackpy_sample
 from colloid_cg.tracking.scale_space import find_blobs
+from colloid_cg.tracking.size_classes import estimate_classes
+from colloid_cg.tracking.suggest_rings import choose_shape, suggest_for_rings
 
-SAMPLED_PIXELS = 3_000_000  # for the search over scales, the slowest part
+SAMPLED_PIXELS = 1_000_000  # for the search over scales, the slowest part
+CLASS_FRAMES = 3
 USUAL_LENGTH = 10
 
 
@@ -99,11 +102,13 @@ def suggest(stack: FrameStack, config: TrackConfig | None = None) -> Suggestion:
     if config.engine == "trackpy":
         for name, value in zip(NATIVE_ONLY, ("spot", "centroid", 1), strict=True):
             choices.setdefault(name, Choice(value=value, reason="all that the trackpy engine has"))
-    _suggest_size(choices, sample)
-    if "shape" not in choices:
-        choices["shape"] = Choice(value="spot", reason="each particle is one blob")
-    kept = _suggest_detection(choices, config, sample)
-    model = _suggest_refinement(choices, config, sample, kept)
+    choose_shape(choices, sample)
+    if choices["shape"].value == "ring":
+        model: ImageModel | None = suggest_for_rings(choices, config, sample, settings=lambda: _with(config, choices))
+    else:
+        _suggest_size(choices, sample)
+        kept = _suggest_detection(choices, config, sample)
+        model = _suggest_refinement(choices, config, sample, kept)
     if "minimum_length" not in choices:
         value = max(2, min(USUAL_LENGTH, stack.n_frames // 2))
         choices["minimum_length"] = Choice(value=value, reason=f"a movie of {stack.n_frames} frames")
@@ -171,8 +176,29 @@ def _suggest_refinement(
     if "refine" not in choices:
         points = [np.column_stack([part.x, part.y]) for part in kept.values()]
         choices["refine"] = choose_refinement(points, model.classes[0].width, config.diameter or 3)
-    if "size_classes" not in choices:
-        choices["size_classes"] = Choice(value=1, reason="one population of particles")
+    if choices["refine"].value == "joint":
+        model = _with_classes(choices, config, sample, kept, model)
+    choices.setdefault("size_classes", Choice(value=1, reason="one population of particles"))
+    return model
+
+
+def _with_classes(
+    choices: dict[str, Choice], config: TrackConfig, sample: Sample, kept: dict[int, Detections], model: ImageModel
+) -> ImageModel:
+    """Return the model with the populations of crowded frames, and say how many there are."""
+    starts = [start for start in sample.starts if len(kept[start])]
+    few = [starts[k] for k in np.unique(np.linspace(0, len(starts) - 1, CLASS_FRAMES).astype(int))]
+    try:
+        model = estimate_classes(
+            [sample.pictures[start] for start in few], [kept[start] for start in few], config, model
+        )
+    except DataError:
+        if config.refine is not None or config.size_classes is not None:
+            raise
+        choices["refine"] = Choice(value="likelihood", reason="too few particles to tell size classes")
+        return model
+    widths = ", ".join(f"{item.width:.2f} px ({100 * item.share:.0f} %)" for item in model.classes)
+    choices.setdefault("size_classes", Choice(value=len(model.classes), reason=f"widths of {widths}"))
     return model
 
 

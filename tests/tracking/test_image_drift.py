@@ -107,7 +107,7 @@ def test_impossible_tilings_are_refused(scene: tuple[FrameStack, np.ndarray, np.
 @pytest.mark.data
 @pytest.mark.slow
 def test_bulk_water_from_tracks_and_from_pictures(data: Path) -> None:
-    # Dirt on the window holds the pictures back by a quarter; without it they agree.
+    # Dirt on the window holds the pictures back by a fifth; without it they agree.
     frames = tifffile.imread(data / "bulk_water" / "bulk_water_green.tif")[:40]
     stack = stack_of(frames, pixel_size=100 / 285.0, frame_interval=1 / 24)
     tracks = track(stack, TrackConfig(diameter=11, invert=True, drift="translation"))

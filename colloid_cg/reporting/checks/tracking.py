@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from colloid_cg.records import CommonMotion
 from colloid_cg.reporting.checks.check import BAD, GOOD, LOOK, NOT_RUN, Check, judged
 from colloid_cg.reporting.content import ReportContent
 from colloid_cg.reporting.numbers import percent, plain, short
@@ -14,6 +15,14 @@ LOCKING_GOOD, LOCKING_LOOK = 0.1, 0.3
 DRIFT_GOOD, DRIFT_LOOK = 0.1, 0.5
 STEP_GOOD, STEP_LOOK = 0.3, 0.5
 COUNT_GOOD, COUNT_LOOK = 0.1, 0.3
+STATED_GOOD, STATED_LOOK = 0.44, 1.0  # of the variance: a fifth of the standard deviation, and 1.4 times
+SIGNIFICANT = 3.0
+FAULT_WORDS = {
+    "repeated": "repeated:",
+    "missing": "missing before:",
+    "jump": "the field jumps:",
+    "dip": "few detections:",
+}
 
 
 def tracking_checks(content: ReportContent, quality: dict[str, Any] | None) -> list[Check]:
@@ -31,6 +40,10 @@ def tracking_checks(content: ReportContent, quality: dict[str, Any] | None) -> l
         count_check(quality),
         *step_check(content, quality),
         drift_check(quality),
+        *strain_check(quality),
+        *image_check(quality),
+        *frames_check(quality),
+        *localisation_check(quality),
     ]
 
 
@@ -122,6 +135,94 @@ def drift_check(quality: dict[str, Any]) -> Check:
         verdict=verdict if verdict != BAD or not removed else LOOK,
         section="tracking",
     )
+
+
+def strain_check(quality: dict[str, Any]) -> list[Check]:
+    """Does the field turn (the stage) or get sheared (the sample)?"""
+    motion = CommonMotion.parse(quality.get("drift"))
+    parts = {name: part for name, part in motion.components().items() if name not in ("dx", "dy")}
+    if not any(np.isfinite(part["z"]) for part in parts.values()):
+        return []
+    moved = {name: part for name, part in parts.items() if abs(part["z"]) > SIGNIFICANT}
+    taken = {"rigid": ("rotation",), "affine": tuple(parts)}.get(motion.kind, ())
+    left = [name for name in moved if name not in taken]
+    words = [f"{name.replace('_', ' ')} {part['value']:.2g} ± {part['error']:.1g}" for name, part in moved.items()]
+    found = ", ".join(words) if moved else "neither, within three standard errors"
+    found += ", removed" if moved and not left else ""
+    return [
+        Check(
+            question="Does the field turn, or is the sample strained?",
+            found=found,
+            expected="neither, or removed (track.drift = 'rigid' or 'affine')",
+            verdict=LOOK if left else GOOD,
+            section="tracking",
+        )
+    ]
+
+
+def image_check(quality: dict[str, Any]) -> list[Check]:
+    """Do the pictures move as the tracks do?"""
+    check = (quality.get("drift") or {}).get("check") or {}
+    if check.get("agree") is None:
+        return []
+    return [
+        Check(
+            question="Do the pictures move as the tracks do?",
+            found=str(check["verdict"]),
+            expected="within three joint standard errors",
+            verdict=GOOD if check["agree"] else LOOK,
+            section="tracking",
+        )
+    ]
+
+
+def frames_check(quality: dict[str, Any]) -> list[Check]:
+    """Are frames missing or twice there?"""
+    dropped = quality.get("dropped_frames")
+    if dropped is None:
+        return []
+    words = [f"{label} {listed(dropped[name])}" for name, label in FAULT_WORDS.items() if dropped.get(name)]
+    serious = bool(dropped.get("repeated") or dropped.get("missing"))
+    return [
+        Check(
+            question="Are frames missing or repeated?",
+            found="; ".join(words) or "none seen",
+            expected="none: times and diffusion depend on it",
+            verdict=BAD if serious else LOOK if words else GOOD,
+            section="tracking",
+        )
+    ]
+
+
+def localisation_check(quality: dict[str, Any]) -> list[Check]:
+    """Is the stated localisation error the one that displacements show?"""
+    found = quality.get("localisation") or {}
+    known = [found[axis] for axis in "xy" if axis in found and found[axis]["stated"]]
+    if not known:
+        return []
+    stated = float(np.mean([part["stated"] ** 2 for part in known]))
+    variance = float(np.mean([part["variance"] for part in known]))
+    error = float(np.sqrt(np.sum([part["standard_error"] ** 2 for part in known])) / len(known))
+    allowed = max(STATED_GOOD * variance, 2.0 * error)
+    worse = max(STATED_LOOK * variance, 3.0 * error)
+    shown = f"{plain(np.sqrt(variance))} px" if variance > 0 else "not resolved"
+    return [
+        Check(
+            question="Do displacements show the localisation error that is stated?",
+            found=f"stated {plain(np.sqrt(stated))} px, from successive displacements {shown}",
+            expected="equal within a fifth or the errors, unless particles are caged or the exposure is unknown",
+            verdict=judged(abs(stated - variance), good=allowed, look=worse),
+            section="tracking",
+        )
+    ]
+
+
+def listed(frames: list[int], most: int = 6) -> str:
+    """Return frame numbers as words, the first few of many."""
+    if not frames:
+        return "none"
+    shown = ", ".join(str(frame) for frame in frames[:most])
+    return shown if len(frames) <= most else f"{shown} and {len(frames) - most} more"
 
 
 def final_drift(drift: dict[str, Any]) -> tuple[float, float]:

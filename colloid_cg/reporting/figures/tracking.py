@@ -82,16 +82,106 @@ def figure_drift(drift: dict[str, Any]) -> Figure:
     (axes,) = axes_of(figure)
     frame = floats(drift["frame"])
     for name, colour in zip("xy", CYCLE, strict=False):
-        value, error = floats(drift[f"d{name}"]), np.nan_to_num(floats(drift.get(f"se_{name}")))
-        if len(error) == len(value):
-            axes.fill_between(
-                frame, value - 1.645 * error, value + 1.645 * error, color=colour, alpha=0.22, linewidth=0
-            )
-        axes.plot(frame, value, color=colour, label=f"{name}, 90 % band", linewidth=1.2)
+        value, error = floats(drift[f"d{name}"]), floats(drift.get(f"se_{name}"))
+        _band(axes, frame, value, error, colour, f"{name}, 90 % band")
     axes.axhline(0.0, color=MUTED, linewidth=0.8)
     axes.set(xlabel="frame", ylabel="drift since the first frame (px)", title="Drift")
     axes.legend()
     return figure
+
+
+@styled
+def figure_turning(drift: dict[str, Any]) -> Figure:
+    """Rotation and strain of the whole field against time, with 90 % bands."""
+    figure = new_figure(9.4, 2.7)
+    turning, straining = axes_of(figure, 1, 2)
+    frame = floats(drift["frame"])
+    _band(turning, frame, floats(drift["rotation"]), floats(drift.get("se_rotation")), CYCLE[0], "rotation")
+    turning.set(xlabel="frame", ylabel="rotation (rad)", title="Rotation (stage)")
+    for name, label, colour in zip(STRAIN, STRAIN_LABELS, CYCLE, strict=False):
+        _band(straining, frame, floats(drift[name]), floats(drift.get(f"se_{name}")), colour, label)
+    straining.set(xlabel="frame", ylabel="strain", title="Strain (sample)")
+    straining.legend()
+    return figure
+
+
+STRAIN = ("dilation", "shear_plus", "shear_cross")
+STRAIN_LABELS = ("dilation", "shear: longer in x, shorter in y", "shear: along the diagonal")
+
+
+@styled
+def figure_image_check(drift: dict[str, Any]) -> Figure:
+    """Translation from the tracks and from the pictures, with 90 % bands."""
+    figure = new_figure(9.4, 2.7)
+    images = drift["check"]["images"]
+    for axes, name in zip(axes_of(figure, 1, 2), "xy", strict=True):
+        for source, colour, label in ((drift, BLUE, "tracks"), (images, ORANGE, "pictures")):
+            value, error = floats(source[f"d{name}"]), floats(source.get(f"se_{name}"))
+            _band(axes, floats(source["frame"]), value, error, colour, label)
+        axes.set(xlabel="frame", ylabel=f"drift in {name} (px)", title=f"Drift in {name}, measured twice")
+        axes.legend()
+    return figure
+
+
+@styled
+def figure_faults(quality: dict[str, Any]) -> Figure:
+    """Where tracks get lost, with the frames that do not fit between their neighbours; how sure the links are."""
+    figure = new_figure(9.4, 2.7)
+    losing, sure = axes_of(figure, 1, 2)
+    lost = quality.get("lost_tracks") or {}
+    if lost.get("count"):
+        count = floats(lost["count"])
+        losing.plot(floats(lost["frame"]), count, color=BLUE, linewidth=1.1)
+        found: list[tuple[int, str, str]] = []
+        for (name, label), colour in zip(FAULTS.items(), CYCLE[1:], strict=False):
+            frames = (quality.get("dropped_frames") or {}).get(name) or []
+            found += [(frame, label, colour) for frame in frames[:_MOST_MARKS]]
+        for frame, label, colour in found:
+            known = label in losing.get_legend_handles_labels()[1]
+            losing.axvline(frame, color=colour, linewidth=0.9, alpha=0.7, label=None if known else label)
+        losing.set(
+            xlabel="frame", ylabel="tracks that end", title="Lost tracks", ylim=(0.0, 1.3 * max(count.max(), 1.0))
+        )
+        if found:
+            losing.legend()
+    else:
+        remark(losing, "lost tracks: not recorded")
+    histogram = quality.get("link_confidence") or {}
+    if histogram.get("counts"):
+        _bars(sure, floats(histogram["edges"]), floats(histogram["counts"]), BLUE)
+        sure.set(xlabel="confidence of a link", ylabel="links", title="Links", yscale="log")
+    else:
+        remark(sure, "confidence of links: not recorded")
+    return figure
+
+
+FAULTS = {
+    "repeated": "repeated frame",
+    "missing": "frame missing before",
+    "jump": "the field jumps",
+    "dip": "few detections",
+}
+_MOST_MARKS = 40
+
+
+@styled
+def figure_subpixel_bias(bias: dict[str, Any]) -> Figure:
+    """Measured error of the position against its sub-pixel part, with a 90 % band."""
+    figure = new_figure()
+    (axes,) = axes_of(figure)
+    for name, colour in zip("xy", CYCLE, strict=False):
+        _band(axes, floats(bias["phase"]), floats(bias[f"bias_{name}"]), floats(bias.get("error")), colour, name)
+    axes.axhline(0.0, color=MUTED, linewidth=0.8)
+    axes.set(xlabel="position modulo 1 (px)", ylabel="bias (px)", title="Sub-pixel bias")
+    axes.legend()
+    return figure
+
+
+def _band(axes: Axes, x: np.ndarray, value: np.ndarray, error: np.ndarray, colour: str, label: str) -> None:
+    if len(error) == len(value):
+        error = np.nan_to_num(error)
+        axes.fill_between(x, value - 1.645 * error, value + 1.645 * error, color=colour, alpha=0.22, linewidth=0)
+    axes.plot(x, value, color=colour, label=label, linewidth=1.2)
 
 
 def _bars(axes: Axes, edges: np.ndarray, heights: np.ndarray, colour: str) -> None:

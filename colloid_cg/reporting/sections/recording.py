@@ -6,14 +6,21 @@ from typing import Any
 
 import pandas as pd
 
+from colloid_cg.records import CommonMotion
+from colloid_cg.reporting.checks.tracking import listed
 from colloid_cg.reporting.content import ReportContent
 from colloid_cg.reporting.figures.inspection import choice, figure_evidence
 from colloid_cg.reporting.figures.movie import figure_frame, figure_frames
 from colloid_cg.reporting.figures.tracking import (
+    FAULTS,
     figure_detections,
     figure_drift,
+    figure_faults,
+    figure_image_check,
     figure_mass_and_size,
     figure_subpixel,
+    figure_subpixel_bias,
+    figure_turning,
 )
 from colloid_cg.reporting.numbers import percent, plain, short
 from colloid_cg.reporting.sections.section import Picture, Section, Table, warning_line
@@ -53,11 +60,11 @@ def on_the_camera(content: ReportContent, frame: int) -> pd.DataFrame:
     if content.tracks is None:
         return pd.DataFrame({"particle": [], "x": [], "y": []})
     found = content.tracks.at(frame)[["particle", "x", "y"]]
-    drift = content.tracks.metadata.get("drift") or {}
-    if not drift.get("removed") or frame not in drift["frame"]:
+    motion = CommonMotion.parse(content.tracks.metadata.get("drift"))
+    if not motion.removed or frame not in motion.frame:
         return found
-    row = list(drift["frame"]).index(frame)
-    return found.assign(x=found["x"] + drift["dx"][row], y=found["y"] + drift["dy"][row])
+    seen = motion.restored(found[["x", "y"]].to_numpy(dtype=float), frame)
+    return found.assign(x=seen[:, 0], y=seen[:, 1])
 
 
 def suggestion_of(content: ReportContent) -> dict[str, Any] | None:
@@ -125,17 +132,58 @@ def tracking_section(content: ReportContent, quality: dict[str, Any] | None) -> 
             caption="Brightness and size of the detections. A second peak is a second kind of particle, or noise.",
         ),
     ]
-    if quality.get("drift"):
-        pictures.append(
-            Picture(
-                name="drift",
-                figure=figure_drift(quality["drift"]),
-                caption=_drift_caption(quality["drift"]),
-            )
-        )
+    pictures += [*_fault_pictures(quality), *_drift_pictures(quality.get("drift"))]
     return Section(
         anchor="tracking", title="Tracking quality", pictures=tuple(pictures), tables=(_tracking_table(quality),)
     )
+
+
+def _fault_pictures(quality: dict[str, Any]) -> list[Picture]:
+    pictures = [
+        Picture(
+            name="tracking_faults",
+            figure=figure_faults(quality),
+            caption="Left: tracks that end, frame by frame; marked are frames that do not fit between their "
+            "neighbours. Right: how much more likely each link is than the alternatives, as the linker saw it.",
+            wide=True,
+        )
+    ]
+    if quality.get("subpixel_bias"):
+        pictures.append(
+            Picture(
+                name="tracking_subpixel_bias",
+                figure=figure_subpixel_bias(quality["subpixel_bias"]),
+                caption="Error of the position against where in its pixel the particle is, with a 90 % band.",
+            )
+        )
+    return pictures
+
+
+def _drift_pictures(drift: dict[str, Any] | None) -> list[Picture]:
+    if not drift:
+        return []
+    pictures = [Picture(name="drift", figure=figure_drift(drift), caption=_drift_caption(drift))]
+    if any(value for value in drift.get("rotation") or ()):
+        removed = {"rigid": "The rotation was taken off.", "affine": "Both were taken off."}
+        pictures.append(
+            Picture(
+                name="drift_rotation",
+                figure=figure_turning(drift),
+                caption="Rotation and uniform strain since the first frame, with 90 % bands that take particles as "
+                f"independent. {removed.get(str(drift.get('kind')), 'Both were left in the positions.')}",
+                wide=True,
+            )
+        )
+    if (drift.get("check") or {}).get("images"):
+        pictures.append(
+            Picture(
+                name="drift_images",
+                figure=figure_image_check(drift),
+                caption=f"The same drift from the tracks and from the pictures alone. {drift['check']['verdict']}",
+                wide=True,
+            )
+        )
+    return pictures
 
 
 def _drift_caption(drift: dict[str, Any]) -> str:
@@ -150,7 +198,34 @@ def _tracking_table(quality: dict[str, Any]) -> Table:
         ("tracks", f"{quality.get('n_tracks', 0):,}"),
         ("median track", f"{short(quality.get('median_track_length') or 0.0)} detections"),
         ("links that bridge a gap", percent(quality.get("after_gap_fraction"))),
+        ("frames missed within tracks", percent(quality.get("gap_share"))),
+        *_fault_rows(quality),
         ("displacement per frame and axis (root mean square)", f"{plain(quality.get('rms_step'))} px"),
         ("stated localisation error (median)", f"{plain(quality.get('median_stated_sigma'))} px"),
     ]
     return Table(head=("quantity", "value"), rows=tuple(rows))
+
+
+def _fault_rows(quality: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    lost = quality.get("lost_tracks") or {}
+    if lost.get("count"):
+        where = "" if lost["share_at_edge"] is None else f", {percent(lost['share_at_edge'])} of them at the edge"
+        rows.append(("tracks that end before the movie", f"{sum(lost['count']):,}{where}"))
+        rows.append(("frames where many tracks end", listed(lost["many"])))
+    for name, label in FAULTS.items():
+        frames = (quality.get("dropped_frames") or {}).get(name)
+        if frames:
+            rows.append((label, listed(frames)))
+    sure = quality.get("link_confidence")
+    if sure:
+        rows.append(("links with a confidence below 90 %", percent(sure["share_below_90"])))
+    found = quality.get("localisation") or {}
+    for axis in "xy":
+        if axis in found:
+            value = found[axis]["estimated"]
+            shown = "not resolved" if value is None else f"{plain(value)} px"
+            stated = found[axis]["stated"]
+            beside = "" if stated is None else f" (stated: {plain(stated)} px)"
+            rows.append((f"localisation error in {axis}, from displacements", shown + beside))
+    return rows

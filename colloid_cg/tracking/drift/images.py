@@ -148,14 +148,14 @@ def check_with_images(stack: FrameStack, motion: CommonMotion, *, diameter: floa
     """Return :func:`compare_drift` and the motion of the pictures under ``images``, JSON-able.
 
     At most ``MOST_PICTURES`` pictures are compared, and no further apart than particles move by half their diameter.
-    What stands still is taken off if particles move by more than two diameters over the movie.
+    What stands still is taken off if particles move by more than their diameter over the movie.
     """
     velocity = np.linalg.norm(motion.translation[-1]) / max(len(motion) - 1, 1) if len(motion) else 0.0
     step = float(np.nanmedian(motion.scatter)) if np.isfinite(motion.scatter).any() else 0.0
     furthest = 0.5 * diameter / max(float(np.hypot(velocity, step)), 1e-9)
     every = int(max(1, min(furthest, -(-stack.n_frames // MOST_PICTURES))))
     travel = velocity * stack.n_frames + step * np.sqrt(stack.n_frames)
-    image = image_drift(stack, every=every, fixed_frames=50 if travel > 2.0 * diameter else 0)
+    image = image_drift(stack, every=every, fixed_frames=50 if travel > diameter else 0)
     return compare_drift(motion, image) | {"images": image.as_dict()}
 
 

@@ -32,6 +32,7 @@ class Path:
     mean: np.ndarray = field(default_factory=lambda: np.zeros(2))
     influence: np.ndarray = field(default_factory=lambda: np.zeros((8, 0)))
     settled: np.ndarray = field(default_factory=lambda: np.zeros((8, 8)))
+    jacobian: np.ndarray = field(default_factory=lambda: np.zeros((8, 8)))
     has_gradient: bool = False
     n_links: int = 0
     n_steps_left: int = 0
@@ -63,7 +64,7 @@ class Path:
         change[:2] = step.mean_influence
         change[2:] = (step.residual[:, None, :] * weight[None, :, :]).reshape(6, -1)
         carry = np.eye(8)
-        carry[2:, 2:] = np.kron(full[:2, :2], np.eye(3))
+        carry[2:, 2:].reshape(2, 3, 2, 3)[:, [0, 1, 2], :, [0, 1, 2]] = full[:2, :2]
         if self.parameters:
             self.onward.append(self._projected(self.influence[:, live] @ change.T))
         self.influence = carry @ self.influence
@@ -97,6 +98,7 @@ class Path:
         self.influence = self.influence[:, ~gone]
 
     def _note(self) -> None:
+        self.jacobian = _parameter_jacobian(self.map[:2, :2])
         covariance = self.settled + self.influence @ self.influence.T
         variance = self._projected(covariance)
         if not self.has_gradient and len(self.variance):
@@ -106,11 +108,15 @@ class Path:
 
     def _projected(self, covariance: np.ndarray) -> np.ndarray:
         """Return the diagonal of J C J^T, J from (mean, M) to the parameters."""
-        jacobian = np.zeros((8, 8))
-        jacobian[[0, 1], [0, 1]] = 1.0
-        jacobian[[2, 3], [4, 7]] = 1.0
-        jacobian[4:, [2, 3, 5, 6]] = polar_jacobian(self.map[:2, :2])
-        return np.asarray(((jacobian @ covariance) * jacobian).sum(axis=1))
+        return np.asarray(((self.jacobian @ covariance) * self.jacobian).sum(axis=1))
+
+
+def _parameter_jacobian(f: np.ndarray) -> np.ndarray:
+    jacobian = np.zeros((8, 8))
+    jacobian[[0, 1], [0, 1]] = 1.0
+    jacobian[[2, 3], [4, 7]] = 1.0
+    jacobian[4:, [2, 3, 5, 6]] = polar_jacobian(f)
+    return jacobian
 
 
 def polar(f: np.ndarray) -> np.ndarray:
@@ -129,7 +135,9 @@ def polar_jacobian(f: np.ndarray) -> np.ndarray:
     theta = np.array([-a, -s, s, -a]) / (s**2 + a**2)
     back = _turn(-np.arctan2(a, s))
     quarter = np.array([[0.0, -1.0], [1.0, 0.0]])
-    du = np.kron(back, np.eye(2)) - np.outer((quarter @ back @ f).ravel(), theta)
+    du = np.zeros((4, 4))
+    du[:2, :2], du[:2, 2:], du[2:, :2], du[2:, 2:] = (value * np.eye(2) for value in back.ravel())
+    du -= np.outer((quarter @ back @ f).ravel(), theta)
     return np.vstack([theta, (du[0] + du[3]) / 2, (du[0] - du[3]) / 2, (du[1] + du[2]) / 2])
 
 

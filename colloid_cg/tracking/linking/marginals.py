@@ -42,18 +42,15 @@ def marginals(row_start: np.ndarray, column: np.ndarray, weight: np.ndarray, n_c
     start, edge = _worth_it(row_start, weight)
     columns, odds = column[edge], np.minimum(weight[edge], LARGEST_WEIGHT)
     first, rows = components(start, columns, n_columns)
-    kept = np.zeros(len(edge))
-    local = np.full(n_columns, -1, np.int64)
-    members = np.empty(n_columns, np.int64)
+    kept, message = np.zeros(len(edge)), np.zeros(len(edge))
+    local, members = np.full(n_columns, -1, np.int64), np.empty(n_columns, np.int64)
     total = np.empty(n_columns)
-    message = np.zeros(len(edge))
-    largest = 0
+    largest = np.diff(first).max() if len(first) > 1 else 0
     for c in range(len(first) - 1):
-        group = rows[first[c] : first[c + 1]]
-        largest = max(largest, len(group))
-        if len(group) == 1:
-            _one_against_many(start, odds, group, kept)
+        if first[c + 1] - first[c] == 1:
+            _one_row(start, odds, rows[first[c]], kept)
             continue
+        group = rows[first[c] : first[c + 1]]
         n_members = 0
         for i in group:
             for e in range(start[i], start[i + 1]):
@@ -62,7 +59,7 @@ def marginals(row_start: np.ndarray, column: np.ndarray, weight: np.ndarray, n_c
                     members[n_members] = columns[e]
                     n_members += 1
         if n_members == 1:
-            _one_against_many(start, odds, group, kept)
+            _one_column(start, odds, group, kept)
         elif n_members <= _EXACT:
             _exact_by_columns(start, columns, odds, group, local, n_members, kept)
         elif len(group) <= _EXACT:
@@ -91,7 +88,16 @@ def _worth_it(row_start: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _one_against_many(row_start: np.ndarray, weight: np.ndarray, group: np.ndarray, probability: np.ndarray) -> None:
+def _one_row(row_start: np.ndarray, weight: np.ndarray, row: int, probability: np.ndarray) -> None:
+    total = 1.0
+    for e in range(row_start[row], row_start[row + 1]):
+        total += weight[e]
+    for e in range(row_start[row], row_start[row + 1]):
+        probability[e] = weight[e] / total
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _one_column(row_start: np.ndarray, weight: np.ndarray, group: np.ndarray, probability: np.ndarray) -> None:
     total = 1.0
     for i in group:
         for e in range(row_start[i], row_start[i + 1]):

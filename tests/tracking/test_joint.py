@@ -1,0 +1,161 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from colloid_cg.errors import ConfigError
+from colloid_cg.records import FLAG_EDGE, FLAG_POOR_FIT
+from colloid_cg.tracking.background import mesh
+from colloid_cg.tracking.bounds import render
+from colloid_cg.tracking.config import TrackConfig
+from colloid_cg.tracking.detections import Detections, no_detections
+from colloid_cg.tracking.image_model import ImageModel, SpotClass
+from colloid_cg.tracking.joint import refine_joint
+from colloid_cg.tracking.size_classes import estimate_classes
+from tests.tracking.crowds import NOISE, Scene, scene
+
+BRIGHT = TrackConfig(diameter=9, invert=False)
+WHITE = ImageModel(noise_offset=4.0, noise_slope=0.0, background=20.0)
+
+
+def fitted(crowd: Scene, config: TrackConfig = BRIGHT) -> tuple[ImageModel, list[Detections]]:
+    start = replace(NOISE, background=float(np.median(crowd.background)) + 2.0)
+    model = estimate_classes(crowd.frames[:3], crowd.found[:3], config, start)
+    refined = [refine_joint(*pair, config, model) for pair in zip(crowd.frames, crowd.found, strict=True)]
+    return model, refined
+
+
+@pytest.mark.parametrize("amplitude", [100.0, 30.0])
+@pytest.mark.parametrize("ratio", [1.0, 1.4])
+def test_touching_particles_reach_the_bound_with_classes_and_background_estimated(
+    ratio: float, amplitude: float
+) -> None:
+    crowd = scene(ratio=ratio, amplitude=amplitude)
+    model, refined = fitted(crowd)
+    scores = crowd.scores(refined)
+    assert len(model.classes) == len(np.unique(crowd.widths))
+    assert scores["efficiency"] < 1.10
+    assert 0.95 < scores["stated"] < 1.05
+    assert min(scores["recall"], scores["precision"]) >= 0.99
+    assert scores["classes"] >= 0.99
+
+
+def test_dark_particles_before_an_uneven_background_reach_the_bound() -> None:
+    edge = 200
+    y, x = np.mgrid[:edge, :edge]
+    background = 150.0 + 20.0 * x / edge + 12.0 * np.exp(-((x - 80) ** 2 + (y - 120) ** 2) / (2 * 50.0**2))
+    crowd = scene(ratio=1.4, amplitude=-100.0, background=background)
+    model, refined = fitted(crowd, TrackConfig(diameter=9, invert=True))
+    assert np.isfinite(model.background_scale)
+    assert all(item.amplitude == pytest.approx(-100.0, abs=3.0) for item in model.classes)
+    functions = mesh(background.shape, model.background_scale)
+    basis = (functions.rows.T[:, None, :, None] * functions.columns.T[None, :, None, :]).reshape(-1, edge, edge)
+    scores = crowd.scores(refined, basis=basis)
+    assert scores["efficiency"] < 1.10
+    assert 0.94 < scores["stated"] < 1.05
+    assert min(scores["recall"], scores["precision"]) >= 0.99
+
+
+def test_missed_particles_are_found_in_the_residual_and_false_ones_are_dropped() -> None:
+    crowd = scene(ratio=1.4, amplitude=100.0, n_frames=3)
+    model, _ = fitted(crowd)
+    rng = np.random.default_rng(0)
+    spoiled = []
+    for found in crowd.found:
+        kept = found.select(rng.random(len(found)) > 0.1)
+        x, y = rng.uniform(15, 185, (2, 20))
+        spoiled.append(Detections.at(np.append(kept.x, x), np.append(kept.y, y)))
+    scores = crowd.scores(
+        [refine_joint(frame, found, BRIGHT, model) for frame, found in zip(crowd.frames, spoiled, strict=True)]
+    )
+    assert min(scores["recall"], scores["precision"]) >= 0.99
+    assert scores["efficiency"] < 1.10
+
+
+def line(amplitudes: list[float], *, spacing: float, width: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+    positions = np.array([[30.3 + spacing * k, 30.6] for k in range(len(amplitudes))])
+    widths = np.full(len(amplitudes), width)
+    return positions, render((61, 90), positions, widths, np.array(amplitudes), np.array(20.0))
+
+
+def test_a_dim_particle_between_two_bright_ones_is_seen() -> None:
+    positions, picture = line([100.0, 40.0, 100.0], spacing=6.0)
+    model = replace(WHITE, classes=(SpotClass(width=2.0, amplitude=100.0, amplitude_spread=20.0),))
+    frame = picture + np.random.default_rng(1).normal(0.0, 2.0, picture.shape)
+    refined = refine_joint(frame, Detections.at(*positions[[0, 2]].T.round()), BRIGHT, model)
+    assert len(refined) == 3
+    order = np.argsort(refined.x)
+    np.testing.assert_allclose(refined.x[order], positions[:, 0], atol=0.3)
+    np.testing.assert_allclose(refined.signal[order], [100.0, 40.0, 100.0], rtol=0.1)
+
+
+def test_without_noise_position_signal_mass_and_size_are_exact() -> None:
+    positions, picture = line([100.0, 60.0], spacing=7.0)
+    model = replace(WHITE, classes=(SpotClass(width=2.0, amplitude=80.0, amplitude_spread=20.0),))
+    refined = refine_joint(picture, Detections.at(*positions.T.round()), BRIGHT, model)
+    np.testing.assert_allclose(refined.x, positions[:, 0], atol=2e-3)
+    np.testing.assert_allclose(refined.y, positions[:, 1], atol=2e-3)
+    np.testing.assert_allclose(refined.signal, [100.0, 60.0], rtol=5e-3)
+    np.testing.assert_allclose(refined.mass, 2 * np.pi * 4.0 * refined.signal)
+    np.testing.assert_allclose(refined.size, 2.0)
+    assert not (refined.flags & FLAG_POOR_FIT).any()
+
+
+def test_dark_is_the_mirror_image_of_bright() -> None:
+    crowd = scene(ratio=1.4, amplitude=100.0, n_frames=1)
+    classes = tuple(SpotClass(width=width, amplitude=100.0, share=0.5) for width in np.unique(crowd.widths))
+    bright = refine_joint(crowd.frames[0], crowd.found[0], BRIGHT, replace(WHITE, classes=classes))
+    dark_model = replace(WHITE, background=230.0, classes=tuple(replace(item, amplitude=-100.0) for item in classes))
+    dark = refine_joint(250.0 - crowd.frames[0], crowd.found[0], TrackConfig(diameter=9, invert=True), dark_model)
+    np.testing.assert_allclose(dark.x, bright.x, atol=1e-9)
+    np.testing.assert_allclose(dark.signal, bright.signal, rtol=1e-9)
+
+
+def test_hot_and_saturated_pixels_have_no_weight() -> None:
+    positions, picture = line([100.0, 60.0], spacing=7.0)
+    model = replace(WHITE, classes=(SpotClass(width=2.0, amplitude=80.0, amplitude_spread=20.0),))
+    guess = Detections.at(*positions.T.round())
+    clean = refine_joint(picture, guess, BRIGHT, model)
+    hot = picture.copy()
+    hot[32, 31] = 255.0
+    disturbed = np.sort(refine_joint(hot, guess, BRIGHT, model).x)
+    assert np.abs(disturbed[0] - clean.x.min()) > 0.05
+    for known in (replace(model, hot_pixels=((32, 31),)), replace(model, saturation=255.0)):
+        np.testing.assert_allclose(np.sort(refine_joint(hot, guess, BRIGHT, known).x), np.sort(clean.x), atol=2e-3)
+
+
+def test_particles_of_another_shape_are_flagged() -> None:
+    y, x = np.mgrid[:61, :90]
+    ring = 60.0 * np.exp(-((np.hypot(x - 30, y - 30) - 5.0) ** 2) / 2.0)
+    _, picture = line([0.0, 0.0, 0.0, 0.0, 0.0, 100.0], spacing=8.0)
+    model = replace(WHITE, classes=(SpotClass(width=2.0, amplitude=100.0, amplitude_spread=20.0),))
+    refined = refine_joint(picture + ring, Detections.at(np.array([30.0, 70.0]), np.array([26.0, 31.0])), BRIGHT, model)
+    poor = (refined.flags & FLAG_POOR_FIT) > 0
+    at_spot = np.abs(refined.x - 70.3) < 1.0
+    assert poor[~at_spot].all()
+    assert not poor[at_spot].any()
+
+
+def test_the_same_frame_gives_the_same_bytes_and_particles_at_the_edge_are_flagged() -> None:
+    crowd = scene(ratio=1.0, amplitude=100.0, n_frames=1)
+    frame = np.ascontiguousarray(crowd.frames[0][14:, 14:])
+    classes = (SpotClass(width=1.9, amplitude=100.0),)
+    guess = Detections.at(crowd.found[0].x - 14, crowd.found[0].y - 14)
+    inside = guess.select((guess.x > 0) & (guess.y > 0))
+    one, two = (refine_joint(frame, inside, BRIGHT, replace(NOISE, classes=classes)) for _ in range(2))
+    assert all(getattr(one, name).tobytes() == getattr(two, name).tobytes() for name in vars(one))
+    np.testing.assert_array_equal((one.flags & FLAG_EDGE) > 0, np.minimum(one.x, one.y) + 0.5 < 4.5)
+    truth = crowd.positions[0] - 14
+    error = np.column_stack([one.x, one.y])[:, None] - truth[None]
+    nearest = np.abs(error).sum(axis=2).argmin(axis=1)
+    near = (one.flags & FLAG_EDGE) > 0
+    pull = (one.x - truth[nearest, 0])[near] / one.sigma_x[near]
+    assert 0.6 < np.sqrt((pull**2).mean()) < 1.5
+
+
+def test_nothing_found_is_no_error_and_an_unknown_size_is_one() -> None:
+    picture = np.random.default_rng(0).normal(20.0, 2.0, (60, 60))
+    model = replace(WHITE, classes=(SpotClass(width=2.0, amplitude=80.0),))
+    assert len(refine_joint(picture, no_detections(), BRIGHT, model)) == 0
+    with pytest.raises(ConfigError, match=r"track\.diameter"):
+        refine_joint(picture, no_detections(), TrackConfig(invert=False), WHITE)
