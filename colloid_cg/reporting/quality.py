@@ -14,7 +14,7 @@ from colloid_cg.tracking import tracking_faults
 
 SUBPIXEL_BINS = 20
 HISTOGRAM_BINS = 60
-MOST_ROWS = 1_000_000
+MOST_ROWS = 500_000
 """Rows that a distribution is taken from: more would change no digit that is shown."""
 _SAMPLED = ("frame", "particle", "x", "y", "mass", "size", "sigma_x", "sigma_y")
 

@@ -9,7 +9,7 @@ import numpy as np
 from colloid_cg.tracking.background import Mesh, mesh, solve_background
 from colloid_cg.tracking.image_model import ImageModel, SpotClass
 from colloid_cg.tracking.spot_evidence import background_sums, change_widths, class_evidence
-from colloid_cg.tracking.spot_kernels import LIGHT_REACH, PIXEL_VARIANCE, add_spot, sweep
+from colloid_cg.tracking.spot_kernels import PIXEL_VARIANCE, add_spots, sweep
 
 LEAST_SPREAD = 0.1  # of the amplitude: prior spread of a class, so that no class is surer than a lamp is even
 WIDTH_RANGE = (0.4, 2.5)  # of the narrowest and widest class, for widths fitted to single particles
@@ -92,20 +92,14 @@ class Crowd:
 
     def include(self, spots: np.ndarray, species: np.ndarray) -> None:
         """Add particles."""
-        self._shine(spots, -1.0)
+        add_spots(self.residual, np.ascontiguousarray(spots), -1.0)
         self.spots = np.concatenate([self.spots, spots])
         self.species = np.concatenate([self.species, species])
 
     def exclude(self, chosen: np.ndarray) -> None:
         """Take out the particles of a mask."""
-        self._shine(self.spots[chosen], 1.0)
+        add_spots(self.residual, self.spots[chosen], 1.0)
         self.spots, self.species = np.ascontiguousarray(self.spots[~chosen]), self.species[~chosen]
-
-    def _shine(self, spots: np.ndarray, sign: float) -> None:
-        if len(spots):
-            work = np.empty((2, int(2 * LIGHT_REACH * spots[:, 3].max()) + 8))
-            for x, y, peak, width in spots:
-                add_spot(self.residual, x, y, sign * peak, width, work)
 
     def background_variance(self) -> np.ndarray:
         """Variance of the fitted background where each particle is, shape (n,)."""

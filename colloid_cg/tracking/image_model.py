@@ -29,6 +29,9 @@ class SpotClass:
         that its largest absolute value is 1; None for a spot.
     width_spread : float
         Robust standard deviation of the width from particle to particle in px, what noise adds taken off.
+    misfit : float
+        Median chi^2 per degree of freedom of fits to isolated particles, at least 1: above 1 where particles are no
+        exact Gaussian spots.
     """
 
     width: float
@@ -37,6 +40,7 @@ class SpotClass:
     share: float = 1.0
     profile: tuple[tuple[float, float], ...] | None = None
     width_spread: float = 0.0
+    misfit: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +60,8 @@ class ImageModel:
     hot_pixels : tuple of (row, column)
         Pixels that do not follow the picture; they are given no weight.
     background_scale : float
-        Length in px over which the background varies; infinite where it is flat.
+        Length in px over which the background changes by the height of a particle; infinite where its slope does
+        not matter.
     saturation : float
         Grey level at which pixels saturate; they are given no weight. Infinite where none does.
     per_frame : int or None

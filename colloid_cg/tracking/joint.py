@@ -110,7 +110,7 @@ def settle(crowd: Crowd) -> None:
         if number in classes or (several and number == begun + 1):  # once more with hidden particles in place
             crowd.classify()
         moves = crowd.move(free_widths=number in free)
-        if number <= begun:
+        if number <= begun and (number % 2 == 0 or number >= begun - 1):
             crowd.fit_background()
             crowd.weigh()
         if number == begun - 1:
@@ -133,7 +133,7 @@ def include_hidden(crowd: Crowd) -> None:
         square *= np.pi * width**2
         height = score / np.maximum(square, 1e-30)
         ratio = score / np.sqrt(np.maximum(square, 1e-30))
-        unit = max(1.0, 1.4826 * float(np.median(np.abs(ratio))))
+        unit = max(1.0, 1.4826 * float(np.median(np.abs(ratio[::4, ::4]))))
         size = 2 * int(np.ceil(width)) + 1
         highest = cv2.dilate(ratio, np.ones((size, size), dtype=np.uint8))
         row, column = np.nonzero((ratio == highest) & (ratio > SIGNIFICANT * unit) & (height > FAINTEST * peak))

@@ -10,8 +10,8 @@ from scipy.spatial import KDTree
 
 from colloid_cg.tracking.spot_kernels import LIGHT_REACH, gaussian, span
 
-COUPLED = 6.0  # widths of the larger of a pair: exp(-9) of the overlap is left out beyond
-MOST_NEIGHBORS = 12  # nearest neighbours over which a particle is marginalised
+COUPLED = 5.5  # widths of the larger of a pair: exp(-7.6) of the overlap is left out beyond
+MOST_NEIGHBORS = 10  # nearest neighbours over which a particle is marginalised
 
 
 def covariances(weight: np.ndarray, spots: np.ndarray, background_variance: np.ndarray) -> np.ndarray:
@@ -136,8 +136,16 @@ def _pair_blocks(weight: np.ndarray, spots: np.ndarray, first: np.ndarray, secon
     """Blocks F_ij of ordered pairs, shape (pairs, 3, 3)."""
     blocks = np.empty((len(first), 3, 3))
     work = np.empty((6, _longest_row(spots)))
+    starts = np.searchsorted(first, np.arange(len(spots) + 1))
     for k in range(len(first)):
-        _pair_sums(weight, spots[first[k]], spots[second[k]], LIGHT_REACH, work, blocks[k])
+        i, j, known = first[k], second[k], False
+        if j < i:  # F_ji is the transpose of F_ij
+            for link in range(starts[j], starts[j + 1]):
+                if second[link] == i:
+                    blocks[k] = blocks[link].T
+                    known = True
+        if not known:
+            _pair_sums(weight, spots[i], spots[j], LIGHT_REACH, work, blocks[k])
     return blocks
 
 

@@ -9,14 +9,18 @@ import numpy as np
 from numba import njit
 
 from colloid_cg.records import FLAG_POOR_FIT
+from colloid_cg.tracking.background_tilt import background_tilt
 from colloid_cg.tracking.config import TrackConfig
 from colloid_cg.tracking.detections import Detections
 from colloid_cg.tracking.image_model import ImageModel
 from colloid_cg.tracking.prepared import fit_picture, picture_noise
 from colloid_cg.tracking.spot_profile import FARTHEST, PHASES_PER_PIXEL, light_table, needed_lanes
+from colloid_cg.tracking.spot_width import copy_window, fit_widths, level_window
 
 STEPS = 12
 SETTLED = 0.2  # of the standard error: scoring converges at least tenfold per step, the rest adds .02 % to the error
+FREE_WIDTH = 0.35  # relative spread above which a shared width costs more than a free one, which neighbours stretch
+POOR = 3.0
 PATIENCE = 3.0  # standard deviations of chi^2 above which the model is taken to be wrong
 
 
@@ -28,8 +32,10 @@ def refine_likelihood(frame: np.ndarray, found: Detections, config: TrackConfig,
     solution and error as in Smith et al. 2010, doi:10.1038/nmeth.1449, with camera noise as in Huang et al. 2013,
     doi:10.1038/nmeth.2488. ``mass`` becomes the fitted light 2 pi w^2 A, ``signal`` the height A.
 
-    Where the residuals exceed the noise by more than ``PATIENCE`` standard deviations the error is multiplied by
-    sqrt(chi^2 / degrees of freedom). ``FLAG_POOR_FIT`` marks that and fits that fail; these keep their centroid.
+    Where the widths of the particles differ by more than ``FREE_WIDTH``, each has its own (then ``size`` is that).
+    Where the residuals exceed the noise by more than ``PATIENCE`` standard deviations, or usually do in this movie,
+    the error is multiplied by sqrt(chi^2 / degrees of freedom). ``FLAG_POOR_FIT`` marks residuals of more than
+    ``POOR`` times what is usual in the movie, and fits that fail; these keep their centroid.
     """
     margin = needed_lanes((config.diameter or 3) // 2)
     return refine_in(fit_picture(frame, config, model, margin=margin), found, config, model)
@@ -39,10 +45,20 @@ def refine_in(picture: np.ndarray, found: Detections, config: TrackConfig, model
     """Do what :func:`refine_likelihood` does, on a picture made by ``fit_picture`` with the margin of its lanes."""
     if not len(found) or not model.classes:
         return found
-    width = model.classes[0].width
-    noise = picture_noise(config, model)
-    fits = fit_spots(picture, found.x, found.y, width=width, radius=(config.diameter or 3) // 2, noise=noise)
-    return with_fits(found, fits, width=width)
+    spot = model.classes[0]
+    noise, radius = picture_noise(config, model), (config.diameter or 3) // 2
+    tilt = np.zeros((len(found), 2))
+    if np.isfinite(model.background_scale):
+        margin = needed_lanes(radius)
+        inner = picture[margin:-margin, margin:-margin]
+        tilt = background_tilt(inner, found.x, found.y, diameter=config.diameter or 3)
+    if spot.width_spread > FREE_WIDTH * spot.width:
+        fits = fit_widths(picture, found.x, found.y, radius=radius, noise=noise, tilt=tilt)
+        width = np.where(np.isfinite(fits[:, 0]), fits[:, 0], spot.width)
+        refined = with_fits(found, fits[:, [6, 7, 8, 9, 2, 3, 4, 5]], width=width, misfit=spot.misfit)
+        return refined.updated(size=width)
+    fits = fit_spots(picture, found.x, found.y, width=spot.width, radius=radius, noise=noise, tilt=tilt)
+    return with_fits(found, fits, width=spot.width, misfit=spot.misfit)
 
 
 def fit_spots(
@@ -53,6 +69,7 @@ def fit_spots(
     width: float,
     radius: int,
     noise: tuple[float, float, float],
+    tilt: np.ndarray | None = None,
 ) -> np.ndarray:
     """Fit spots of one width, shape (n, 8): x, y, sigma_x, sigma_y, height, background, chi^2, degrees of freedom.
 
@@ -70,20 +87,35 @@ def fit_spots(
         Half the edge of the square of pixels used.
     noise : (offset, slope, least)
         Variance of a pixel of expected level m: max(offset + slope m, least).
+    tilt : array, shape (n, 2), optional
+        Slope of the background along x and y at each particle, grey levels per px.
     """
     result = np.full((len(x), 8), np.nan)
     offset, slope, least = (np.float32(value) for value in noise)
-    _fit(picture, x, y, light_table(float(width), radius), radius, width, offset, slope, least, result)
+    slopes = np.zeros((len(x), 2)) if tilt is None else tilt
+    _fit(picture, x, y, light_table(float(width), radius), radius, width, offset, slope, least, slopes, result)
     return result
 
 
-def with_fits(found: Detections, fits: np.ndarray, *, width: float) -> Detections:
-    """Return detections with what :func:`fit_spots` found, honest about fits that are worse than the noise allows."""
+def with_fits(found: Detections, fits: np.ndarray, *, width: np.ndarray | float, misfit: float = 1.0) -> Detections:
+    """Return detections with what :func:`fit_spots` found, honest about fits that are worse than the noise allows.
+
+    Parameters
+    ----------
+    found : Detections
+    fits : array, shape (n, 8)
+    width : float or array, shape (n,)
+        Standard deviation of the spots in px.
+    misfit : float
+        Usual chi^2 per degree of freedom in this movie.
+    """
     x, y, sigma_x, sigma_y, height, _, chi2, freedom = fits.T
     good = np.isfinite(x) & (height > 0)
-    with np.errstate(invalid="ignore"):
-        poor = good & (chi2 > freedom + PATIENCE * np.sqrt(2.0 * freedom))
-        worse = np.where(poor, np.sqrt(chi2 / freedom), 1.0)
+    freedom = np.where(good, np.maximum(freedom, 1.0), 1.0)
+    ratio = np.where(good, chi2, 0.0) / freedom
+    scatter = PATIENCE * np.sqrt(2.0 / freedom)
+    worse = np.sqrt(np.where((ratio > 1.0 + scatter) | (misfit > 1.0), np.maximum(ratio, 1.0), 1.0))
+    poor = ~good | (ratio > POOR * misfit + scatter)
     return found.updated(
         x=np.where(good, x, found.x),
         y=np.where(good, y, found.y),
@@ -91,7 +123,7 @@ def with_fits(found: Detections, fits: np.ndarray, *, width: float) -> Detection
         sigma_y=np.where(good, sigma_y * worse, found.sigma_y),
         mass=np.where(good, height * 2.0 * np.pi * width**2, found.mass),
         signal=np.where(good, height, found.signal),
-        flags=found.flags | np.where(poor | ~good, FLAG_POOR_FIT, 0).astype(np.int32),
+        flags=found.flags | np.where(poor, FLAG_POOR_FIT, 0).astype(np.int32),
     )
 
 
@@ -106,6 +138,7 @@ def _fit(
     offset: np.float32,
     slope: np.float32,
     least: np.float32,
+    tilt: np.ndarray,
     result: np.ndarray,
 ) -> None:
     lanes, count = table.shape[2], 2 * radius + 1
@@ -119,7 +152,8 @@ def _fit(
         row, column = round(y[index]), round(x[index])
         if row < 0 or column < 0 or row >= height or column >= breadth:
             continue
-        freedom = _window(picture, row + lanes - radius, column + lanes - radius, count, pixels, used) - 4
+        freedom = copy_window(picture, row + lanes - radius, column + lanes - radius, count, pixels, used) - 4
+        level_window(pixels, used, tilt[index, 0], tilt[index, 1])
         off_x, off_y = x[index] - column, y[index] - row
         light, ground = 0.0, 0.0
         for step in range(STEPS):
@@ -147,23 +181,6 @@ def _fit(
                 result[index, 6] = solution[6]
                 result[index, 7] = freedom
                 break
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _window(picture: np.ndarray, top: int, left: int, count: int, pixels: np.ndarray, used: np.ndarray) -> int:
-    """Copy a square of pixels; returns how many are known (not NaN)."""
-    zero: Any = np.float32(0.0)
-    one: Any = np.float32(1.0)
-    known = 0
-    for i in range(count):
-        line = picture[top + i, left : left + count]  # a view: its index needs no check for negative values
-        for j in range(count):
-            value = line[j]
-            there = value == value
-            pixels[i, j] = value if there else zero
-            used[i, j] = one if there else zero
-            known += there
-    return known
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -14,7 +14,7 @@ STRIP = 128  # rows
 
 
 def find_maxima(filtered: np.ndarray, *, threshold: float, separation: float) -> np.ndarray:
-    """Return the pixels that are highest within ``separation``, int32 array of (row, column), shape (n, 2).
+    """Return the local maxima with no higher one within ``separation``, int32 array of (row, column), shape (n, 2).
 
     Of equal pixels closer than ``separation`` the first in reading order stays. Found up to the edge of the picture.
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from colloid_cg.records import FLAG_EDGE, FrameStack
+from colloid_cg.tracking.background_tilt import background_tilt
 from colloid_cg.tracking.choices import neighbour_distances
 from colloid_cg.tracking.config import TrackConfig
 from colloid_cg.tracking.detections import Detections
@@ -21,7 +22,9 @@ from colloid_cg.tracking.spot_width import fit_widths
 SAMPLED_FRAMES = 10
 SAMPLED_PIXELS = 2_000_000  # for the noise
 MOST_FITTED = 2000
+MISFIT_NOTICED = 1.1  # of chi^2 per degree of freedom: below it may be the error of the noise estimate
 SATURATED_SHARE = 1e-5
+NOTICED = 0.1  # of the standard error: shifts by less change it by half a percent
 ISOLATED = 1.5  # diameters to the nearest neighbour
 
 
@@ -50,16 +53,17 @@ def estimate_noise(pictures: Mapping[int, np.ndarray], starts: Sequence[int]) ->
     """Return an image model without particles from the frames ``starts`` and the frames that follow them."""
     few = max(1, min(len(starts), SAMPLED_PIXELS // pictures[starts[0]].size))
     chosen = [starts[k] for k in np.linspace(0, len(starts) - 1, few).astype(int)]
-    noise = photon_transfer([(pictures[start], pictures[start + 1]) for start in chosen])
     sample = [pictures[start] for start in chosen]
     if len(chosen) == 1:
         sample.append(pictures[max(pictures)])
+    saturation = _saturation(sample)
+    noise = photon_transfer([(pictures[start], pictures[start + 1]) for start in chosen], saturation=saturation)
     return ImageModel(
         noise_offset=noise.offset,
         noise_slope=noise.slope,
         background=float(np.median([np.median(picture) for picture in sample])),
         hot_pixels=find_hot_pixels(sample, noise),
-        saturation=_saturation(sample),
+        saturation=saturation,
     )
 
 
@@ -107,17 +111,41 @@ def with_spots(
         return replace(
             model, classes=(SpotClass(width=max(0.5, (config.diameter or 3) / 5.0), amplitude=float("nan")),)
         )
-    return replace(model, classes=(spot_class(fits, invert=bool(config.invert)),))
+    spot = spot_class(fits, invert=bool(config.invert))
+    return replace(model, classes=(spot,), background_scale=_background_scale(model, pictures, found, spot, config))
+
+
+def _background_scale(
+    model: ImageModel,
+    pictures: Mapping[int, np.ndarray],
+    found: Mapping[int, Detections],
+    spot: SpotClass,
+    config: TrackConfig,
+) -> float:
+    """Height of a particle over the usual slope of the background; infinite where that slope does not matter.
+
+    It matters where it shifts a particle by more than ``NOTICED`` of its standard error.
+    """
+    parts = []
+    for index, detections in found.items():
+        picture = fit_picture(pictures[index], config, model)
+        parts.append(background_tilt(picture, detections.x, detections.y, diameter=config.diameter or 3))
+    slopes = np.concatenate(parts)
+    usual = float(np.sqrt(np.mean(slopes**2))) if len(slopes) else 0.0
+    noise = float(np.sqrt(model.variance(np.array(model.background))))
+    shift, error = 4.0 * usual * spot.width**2, np.sqrt(2.0 / np.pi) * noise
+    return abs(spot.amplitude) / usual if shift > NOTICED * error else float("inf")
 
 
 def spot_class(fits: np.ndarray, *, invert: bool) -> SpotClass:
     """Return the population that free fits, rows (width, error of the width, height, ...), come from."""
-    width, error, height = fits[:, 0], fits[:, 1], fits[:, 2]
+    width, error, height, chi2, freedom = fits[:, 0], fits[:, 1], fits[:, 2], fits[:, 4], fits[:, 5]
     # each width counts with its precision, never more than half the best half does
     weight = 1.0 / np.maximum(error, np.median(error)) ** 2
     middle = weighted_median(width, weight)
     scatter = 1.4826 * weighted_median(np.abs(width - middle), weight)
-    noise = weighted_median(error, weight)
+    misfit = max(1.0, float(np.median(chi2 / np.maximum(freedom, 1.0))))
+    noise = np.sqrt(misfit) * weighted_median(error, weight)
     sign = -1.0 if invert else 1.0
     usual = float(np.median(height))
     return SpotClass(
@@ -125,6 +153,7 @@ def spot_class(fits: np.ndarray, *, invert: bool) -> SpotClass:
         amplitude=sign * usual,
         amplitude_spread=float(1.4826 * np.median(np.abs(height - usual))),
         width_spread=float(np.sqrt(max(scatter**2 - noise**2, 0.0))),
+        misfit=misfit if misfit > MISFIT_NOTICED else 1.0,
     )
 
 

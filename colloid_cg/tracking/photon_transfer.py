@@ -16,6 +16,8 @@ BINS = 32
 FEWEST = 300  # pixels in a bin of grey levels
 PICTURE_FREE = 1.15  # ratio of the variances that second and fourth differences see: above, structure is left in them
 CORRELATED = 1.5  # the same ratio where there is no structure: above, the noise is not white (compressed movies)
+MOST_HOT = 1e-3  # of all pixels
+OFTEN = 0.7  # of the frames: a particle that passes by hides a hot pixel
 _NORMAL = 0.45494  # median of chi^2 with one degree of freedom
 
 
@@ -32,20 +34,21 @@ class PixelNoise:
         return float(np.sqrt(max(self.offset + self.slope * level, 0.0)))
 
 
-def photon_transfer(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> PixelNoise:
+def photon_transfer(pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, saturation: float = float("inf")) -> PixelNoise:
     """Return the noise of a movie from pairs of consecutive frames.
 
     Differences of two frames lose everything that stands still (the illumination, particles that stick); fourth
     differences in x and y lose what is smooth over some px (particles that move). What is left has the variance
     of the noise at the grey level of the place: a straight line for photon and read noise (Janesick 2007,
     doi:10.1117/3.725073). Levels at which second differences see clearly more are left out, as there structure
-    remains. Rounding to grey levels adds its step^2 / 12.
+    remains. Rounding to grey levels adds its step^2 / 12. Pixels at the level ``saturation`` have no noise and are
+    left out with their neighbours.
     """
     step = grey_step(pairs[0][0])
     least = step**2 / 12.0
     moved = [pair for pair in pairs if not np.array_equal(*pair)] or list(pairs)
-    fine, level = _residuals(moved, _FOURTH)
-    rough, rough_level = _residuals(moved, _SECOND)
+    fine, level = _residuals(moved, _FOURTH, saturation)
+    rough, rough_level = _residuals(moved, _SECOND, saturation)
     edges = np.linspace(float(np.quantile(level, 0.0005)), float(np.quantile(level, 0.9995)), BINS + 1)
     counts, means, variances = _binned(level, fine, edges)
     _, _, others = _binned(rough_level, rough, edges)
@@ -76,7 +79,9 @@ def grey_step(frame: np.ndarray) -> float:
     return float(np.diff(levels).min()) if len(levels) > 1 else 0.0
 
 
-def _residuals(pairs: Sequence[tuple[np.ndarray, np.ndarray]], kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _residuals(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]], kernel: np.ndarray, saturation: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Squares of the normalised differences of differences, and the mean level each of them belongs to."""
     squares, levels = [], []
     weight = kernel**2 / (kernel**2).sum()
@@ -85,8 +90,12 @@ def _residuals(pairs: Sequence[tuple[np.ndarray, np.ndarray]], kernel: np.ndarra
         start, end = first.astype(np.float64), second.astype(np.float64)
         change = cv2.sepFilter2D(end - start, cv2.CV_64F, kernel, kernel)[reach:-reach, reach:-reach]
         level = cv2.sepFilter2D(0.5 * (start + end), cv2.CV_64F, weight, weight)[reach:-reach, reach:-reach]
-        squares.append((change**2 / (2.0 * (kernel**2).sum() ** 2)).ravel())
-        levels.append(level.ravel())
+        known = np.ones(change.shape, dtype=bool)
+        if np.isfinite(saturation):
+            full = (np.maximum(start, end) >= saturation).astype(np.uint8)
+            known = cv2.dilate(full, np.ones((len(kernel), len(kernel))))[reach:-reach, reach:-reach] == 0
+        squares.append((change**2 / (2.0 * (kernel**2).sum() ** 2))[known])
+        levels.append(level[known])
     return np.concatenate(squares), np.concatenate(levels)
 
 
@@ -128,23 +137,25 @@ def _correlated(pairs: Sequence[tuple[np.ndarray, np.ndarray]], step: float, fin
     """White noise that would disturb a particle as much as this movie's fluctuations at the scale of 1 to 5 px do."""
     changes = [end.astype(float) - start.astype(float) for start, end in pairs]
     coarse = float(np.median([coarse_noise(change) for change in changes])) / np.sqrt(2.0)
-    value = float(np.clip(coarse, max(fine, step / np.sqrt(12.0)), max(fine, 2.0 * step)))
+    value = max(coarse, fine, step / np.sqrt(12.0))
+    if step > 0.1 * value:  # movies of few grey levels: what moves must not pass for noise
+        value = max(fine, min(value, 2.0 * step))
     return PixelNoise(offset=max(value**2, 1e-12), slope=0.0, white=False)
 
 
 def find_hot_pixels(
     frames: Sequence[np.ndarray], noise: PixelNoise, *, widths: float = 6.0
 ) -> tuple[tuple[int, int], ...]:
-    """Return the (row, column) of pixels that stand alone above or below their neighbours in all of the frames.
+    """Return the (row, column) of pixels that stand alone above or below their neighbours in most frames.
 
     Light is never confined to one pixel: the ring of neighbours of a true spot stands out too.
     """
-    alone = np.nonzero(_alone(frames[0], noise, widths))
-    for frame in frames[1:]:
-        if not len(alone[0]):
-            break
-        still = _alone(frame, noise, widths)[alone]
-        alone = alone[0][still], alone[1][still]
+    if not noise.white:  # compression has spread them over blocks
+        return ()
+    times = np.sum([_alone(frame, noise, widths) for frame in frames], axis=0)
+    alone = np.nonzero(times >= OFTEN * len(frames))
+    if len(alone[0]) > MOST_HOT * frames[0].size:  # a texture, not a camera
+        return ()
     return tuple((int(row), int(column)) for row, column in zip(*alone, strict=True))
 
 
@@ -156,4 +167,4 @@ def _alone(frame: np.ndarray, noise: PixelNoise, widths: float) -> np.ndarray:
     near = cv2.filter2D(picture, cv2.CV_32F, ring, borderType=cv2.BORDER_REFLECT) - usual
     excess = picture - around
     sigma = np.sqrt(np.maximum(noise.offset + noise.slope * usual, noise.offset * 1e-3 + 1e-12))
-    return np.asarray((np.abs(excess) > widths * sigma) & (np.abs(near) < 0.15 * np.abs(excess) + sigma))
+    return np.asarray((np.abs(excess) > widths * sigma) & (np.abs(near) < 0.25 * np.abs(picture - usual) + sigma))

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.interpolate import make_smoothing_spline
+from scipy.interpolate import BSpline, make_smoothing_spline
+from scipy.ndimage import gaussian_filter1d
 
-from colloid_cg.errors import DataError
+from colloid_cg.errors import ConfigError, DataError
 from colloid_cg.records import FLAG_EDGE, FLAG_POOR_FIT
 from colloid_cg.tracking.config import TrackConfig
 from colloid_cg.tracking.detections import Detections
@@ -32,6 +33,7 @@ Profile = tuple[np.ndarray, np.ndarray]
 """Increasing radii in px and the values there."""
 
 ITERATIONS = 6
+LATE = 4  # iterations from this one on smooth by cross-validation and cut the profile where it ends
 REACH = 1.35  # of the radius: how far a profile is followed before it is cut where it ends
 MOST_PARTICLES = 400  # a profile is estimated from, or fewer where they hold more pixels than
 MOST_PIXELS = 2_500_000
@@ -60,7 +62,7 @@ def estimate_profile(
     config : TrackConfig
         ``size_classes`` fixes the number of classes; None lets the radii decide.
     model : ImageModel
-        Noise and background.
+        Noise and background; profiles that it has are the start, and their size classes stay.
 
     Returns
     -------
@@ -80,14 +82,17 @@ def estimate_profile(
             expected=f"at least {LEAST_PARTICLES} to estimate their profile from",
             action="check track.diameter, or set track.shape to spot",
         )
-    widths, _ = split_radii(radii, config.size_classes)
+    known = [item for item in model.classes if item.profile is not None]
+    widths = np.array([item.width for item in known]) if known else split_radii(radii, config.size_classes)[0]
     samples = [_classed(sample, widths) for sample in samples]
-    profiles = [_first_profile(samples, index, width) for index, width in enumerate(widths)]
-    for turn in range(ITERATIONS):
+    profiles = [_of_class(item) for item in known] or [
+        _first_profile(samples, index, width) for index, width in enumerate(widths)
+    ]
+    for turn in range(LATE if known else 0, ITERATIONS):
         fits = [_fit(sample, model, widths, profiles, first=turn < 2) for sample in samples]
         tables = ProfileTables.of(profiles)
         profiles = [
-            _mean_profile(samples, fits, tables, index, float(width), trim=turn >= 2)
+            _mean_profile(samples, fits, tables, index, float(width), late=turn >= LATE)
             for index, width in enumerate(widths)
         ]
     return replace(model, classes=_classes(samples, fits, profiles, widths))
@@ -117,8 +122,14 @@ def refine_profile(frame: np.ndarray, found: Detections, config: TrackConfig, mo
         (absolute value, grey levels), ``species`` the size class. What has no height to speak of is left out.
     """
     classes = [item for item in model.classes if item.profile is not None]
+    if not classes:
+        raise ConfigError(
+            "no radial profile of the particles in the image model",
+            expected="a model estimated from frames of the movie",
+            action="call ring_model first, or set track.refine to centroid",
+        )
     widths = np.array([item.width for item in classes])
-    profiles = [(np.array(item.profile)[:, 0], np.array(item.profile)[:, 1]) for item in classes]
+    profiles = [_of_class(item) for item in classes]
     if not len(found):
         return found
     sample = _Sample(frame=np.asarray(frame, dtype=np.float64), found=found, classes=_nearest(found.size, widths))
@@ -129,6 +140,11 @@ def refine_profile(frame: np.ndarray, found: Detections, config: TrackConfig, mo
     if config.minmass is not None:
         keep &= refined.mass >= config.minmass
     return refined.select(keep)
+
+
+def _of_class(item: SpotClass) -> Profile:
+    radius, value = np.array(item.profile).T
+    return radius, value
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -211,7 +227,8 @@ def _fit(
 
 def _block(profiles: list[Profile]) -> int:
     """Edge in px of the blocks a picture may be averaged over without loss: half the length of the steepest rise."""
-    steepest = max(float(np.abs(np.gradient(value, radius)).max()) for radius, value in profiles)
+    rises = [np.gradient(gaussian_filter1d(value, 1.0), radius) for radius, value in profiles]
+    steepest = max(float(np.abs(rise).max()) for rise in rises)
     reach = min(float(radius[-1]) for radius, _ in profiles)
     return max(1, int(min(0.5 / steepest, reach / 15.0)))
 
@@ -224,11 +241,11 @@ def _first_profile(samples: list[_Sample], index: int, width: float) -> Profile:
         centres = np.column_stack([sample.found.x, sample.found.y, sample.found.size])
         light, share = ring_light(sample.frame, centres, np.flatnonzero(mine), radius / width)
         total, weight = total + light, weight + share
-    return _ended(radius, total / np.maximum(weight, 1e-12), np.asarray(weight), trim=False)
+    return _ended(radius, total / np.maximum(weight, 1e-12), trim=False)
 
 
 def _mean_profile(
-    samples: list[_Sample], fits: list[ProfileFit], tables: ProfileTables, index: int, width: float, *, trim: bool
+    samples: list[_Sample], fits: list[ProfileFit], tables: ProfileTables, index: int, width: float, *, late: bool
 ) -> Profile:
     """Profile of a class from the pixels of its fitted particles, their neighbours and backgrounds taken off."""
     radius = _radii(width)
@@ -246,14 +263,16 @@ def _mean_profile(
     if seen.sum() < 8:
         return radius, np.interp(radius, np.arange(tables.value.shape[1]) * 0.05, tables.value[index])
     place, value = moments[1, seen] / moments[0, seen], moments[2, seen] / moments[0, seen]
-    smooth = _smoothed(place * common, value, moments[0, seen])
-    return _ended(radius, smooth(radius), moments[0], trim=trim)
+    if not late:  # the smoothing that cross-validation finds takes longest, and matters at the end
+        rough = gaussian_filter1d(np.interp(radius, place * common, value), 0.7, mode="nearest")
+        return _ended(radius, rough, trim=False)
+    return _ended(radius, _smoothed(place * common, value, moments[0, seen])(radius), trim=True)
 
 
 def _radii(width: float) -> np.ndarray:
     """Radii at which the profile of particles of this edge radius is stored (px)."""
     reach = REACH * width + 3.0
-    step = max(0.2, reach / 256.0)
+    step = max(0.2, 0.01 * width)
     return np.arange(0.0, reach + step, step)
 
 
@@ -265,7 +284,7 @@ def _trusted(fit: ProfileFit, classes: np.ndarray, index: int) -> np.ndarray:
     return np.asarray((ratio > 0.4) & (ratio < 2.5))
 
 
-def _smoothed(place: np.ndarray, value: np.ndarray, weight: np.ndarray):  # type: ignore[no-untyped-def]
+def _smoothed(place: np.ndarray, value: np.ndarray, weight: np.ndarray) -> BSpline:
     # Mirrored at the centre: the profile of a round particle is even in the radius.
     both = np.concatenate([-place[::-1], place])
     increasing = np.concatenate([[True], np.diff(both) > 1e-6])
@@ -273,7 +292,7 @@ def _smoothed(place: np.ndarray, value: np.ndarray, weight: np.ndarray):  # type
     return make_smoothing_spline(both[increasing], np.concatenate([value[::-1], value])[increasing], w=weights)
 
 
-def _ended(radius: np.ndarray, value: np.ndarray, weight: np.ndarray, *, trim: bool) -> Profile:
+def _ended(radius: np.ndarray, value: np.ndarray, *, trim: bool) -> Profile:
     """Profile that is zero at its end, with a largest absolute value of 1."""
     tail = float(np.median(value[-max(3, len(value) // 25) :]))
     value = value - tail

@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 
 TABLE_STEP = 0.05  # px: linear interpolation between is exact to 1e-3 of the height of a rim of 1 px
 SECTORS = 16  # of a particle: residuals of different sectors count as independent
+SETTLED = 0.3  # of the error that the residuals show: a last step below is none to speak of
 SCALE_LIMITS = (0.85, 1.18)
 X, Y, AMPLITUDE, LEVEL, SCALE, SLOPE_X, SLOPE_Y = range(7)
 """Columns of the parameters of a particle: centre (px), height of its profile and local background (grey levels),
@@ -124,7 +125,7 @@ def fit_profiles(
         last = sweep == len(blurs) - 1
         _sweep(
             picture, weightless, light, state, classes, used.value, used.slope, tables.reach, noise,
-            free, 12 if sweep == 0 else 6, last, variance, spread, chi_square, converged,
+            free, 10 if sweep == 0 else 6, sweep == 0, last, variance, spread, chi_square, converged,
         )  # fmt: skip
     return ProfileFit(
         parameters=state, variance=variance[:, :3], spread=spread[:, :2], chi_square=chi_square, converged=converged
@@ -194,7 +195,23 @@ def solved(matrix: np.ndarray, right: np.ndarray, n: int) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _normal(data, others, left_out, top, left, q, value, slope, reach, noise, free, by_sector, fisher, score, sectors):
+def _normal(
+    data: np.ndarray,
+    others: np.ndarray,
+    left_out: np.ndarray,
+    top: int,
+    left: int,
+    q: np.ndarray,
+    value: np.ndarray,
+    slope: np.ndarray,
+    reach: float,
+    noise: tuple[float, float, float],
+    free: int,
+    by_sector: bool,
+    fisher: np.ndarray,
+    score: np.ndarray,
+    sectors: np.ndarray,
+) -> tuple[float, int]:
     """Fisher matrix, score and their parts by sector at the parameters q; returns chi-square and number of pixels."""
     fisher[:] = 0.0
     score[:] = 0.0
@@ -238,9 +255,24 @@ def _normal(data, others, left_out, top, left, q, value, slope, reach, noise, fr
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _sweep(
-    picture, weightless, light, state, classes, values, slopes, reaches, noise,
-    free, rounds, last, variance, spread, chi_squares, converged,
-):  # fmt: skip
+    picture: np.ndarray,
+    weightless: np.ndarray,
+    light: np.ndarray,
+    state: np.ndarray,
+    classes: np.ndarray,
+    values: np.ndarray,
+    slopes: np.ndarray,
+    reaches: np.ndarray,
+    noise: tuple[float, float, float],
+    free: int,
+    rounds: int,
+    first: bool,
+    last: bool,
+    variance: np.ndarray,
+    spread: np.ndarray,
+    chi_squares: np.ndarray,
+    converged: np.ndarray,
+) -> None:
     fisher, score, sectors = np.empty((7, 7)), np.empty((7, 1)), np.empty((7, SECTORS))
     for index in range(len(state)):
         q = state[index]
@@ -251,13 +283,19 @@ def _sweep(
         others = light[top:bottom, left:right]
         data = picture[top:bottom, left:right] - others
         left_out = weightless[top:bottom, left:right]
-        good, step, precise = False, 0.0, 0.0
+        good, step = False, 0.0
+        best, least = q.copy(), np.inf
         for turn in range(rounds):
             # Height and background first: they are linear, and a wrong height spoils the step of the position.
-            only_linear = turn == 0
-            _normal(
+            only_linear = first and turn == 0
+            chi_square, count = _normal(
                 data, others, left_out, top, left, q, value, slope, reach, noise, free, False, fisher, score, sectors
             )
+            if chi_square > least:  # too long a step, where the residuals are large: half of it
+                step *= 0.5
+                q[:] = 0.5 * (q + best)
+                continue
+            best[:], least = q, chi_square
             precise = 0.03 * math.sqrt(chi_square / max(count - free, 1) / max(fisher[X, X], 1e-30))
             if only_linear:
                 for a in range(free):
@@ -280,14 +318,12 @@ def _sweep(
             q[:] = start
             good = False
         if last:
-            good = good or step < 0.02 + 10.0 * precise
             chi_square, count = _normal(
                 data, others, left_out, top, left, q, value, slope, reach, noise, free, True, fisher, score, sectors
             )
             inverse = np.eye(7)
-            good = solved(fisher, inverse, free) and good and count > free
+            regular = solved(fisher, inverse, free) and count > free
             chi_squares[index] = chi_square / max(count - free, 1)
-            converged[index] = good
             for a in range(free):
                 variance[index, a] = inverse[a, a]
                 for sector in range(SECTORS):
@@ -295,4 +331,5 @@ def _sweep(
                     for b in range(free):
                         shift += inverse[a, b] * sectors[b, sector]
                     spread[index, a] += shift * shift * SECTORS / (SECTORS - 2.5)
+            converged[index] = regular and (good or step < SETTLED * math.sqrt(min(spread[index, X], spread[index, Y])))
         _add(light, q, value, reach, 1.0)

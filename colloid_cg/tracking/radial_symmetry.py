@@ -174,7 +174,17 @@ def _inward(along_x: np.ndarray, along_y: np.ndarray, x: float, y: float, toward
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _along_rays(along_x, along_y, x, y, radius, look, owned, strength, distance):
+def _along_rays(
+    along_x: np.ndarray,
+    along_y: np.ndarray,
+    x: float,
+    y: float,
+    radius: float,
+    look: float,
+    owned: np.ndarray,
+    strength: np.ndarray,
+    distance: np.ndarray,
+) -> None:
     """Best slope on each ray and its distance from the expected edge; strength -1 outside of the picture."""
     reach = max(1.0, look * radius)
     steps = 2 * math.ceil(reach / 0.5) + 1

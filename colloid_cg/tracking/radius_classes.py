@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 CLEAR = 2.5  # Ashman's D of two populations
@@ -13,8 +15,8 @@ VALLEY = 0.5  # of what is found about the mean radii, at most, in between
 def split_radii(radii: np.ndarray, classes: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the median radius of each size class, increasing, and the class of each particle.
 
-    The radii are cut where that lowers the variance within the parts most. Without a given number of classes a cut
-    counts if both parts hold enough particles and their means are far apart for their widths: Ashman's
+    The radii are cut where that lowers the variance within the parts most. Without a given number of classes parts
+    stay apart if both parts hold enough particles and their means are far apart for their widths: Ashman's
     D = |m1 - m2| / sqrt((s1^2 + s2^2) / 2) > 2.5 (Ashman, Bird and Zepf 1994, doi:10.1086/117248; 2 separates two
     Gaussians, and the halves of one Gaussian cut in the middle reach 2.65 with their own widths, which is why robust
     widths and a valley between the parts are asked for as well).
@@ -26,21 +28,33 @@ def split_radii(radii: np.ndarray, classes: int | None) -> tuple[np.ndarray, np.
     """
     values = np.log(np.asarray(radii, dtype=float))
     parts = [np.sort(values)]
-    wanted = MOST_CLASSES if classes is None else classes
-    while len(parts) < wanted:
+    while len(parts) < (MOST_CLASSES if classes is None else classes):
         cuts = [_best_cut(part) for part in parts]
         best = int(np.argmax([gain for gain, _ in cuts]))
         gain, cut = cuts[best]
         if gain <= 0.0:
             break
-        low, high = parts[best][:cut], parts[best][cut:]
-        if classes is None and not _distinct(low, high, len(values)):
-            break
-        parts[best : best + 1] = [low, high]
-    if classes is None:  # a few stray radii are no class of their own
-        parts = [part for part in parts if len(part) >= LEAST_SHARE * len(values)]
+        parts[best : best + 1] = [parts[best][:cut], parts[best][cut:]]
+    if classes is None:
+        parts = _joined(parts, len(values))
     middles = np.array([np.exp(np.median(part)) for part in parts])
     return middles, np.abs(values[:, None] - np.log(middles)).argmin(axis=1)
+
+
+def _joined(parts: list[np.ndarray], n: int) -> list[np.ndarray]:
+    """Neighbouring parts put together, the closest first, until all that are left are populations of their own."""
+    parts = list(parts)
+    while len(parts) > 1:
+        gaps = [
+            np.inf if _distinct(low, high, n) else float(np.median(high) - np.median(low))
+            for low, high in pairwise(parts)
+        ]
+        closest = int(np.argmin(gaps))
+        if not np.isfinite(gaps[closest]):
+            break
+        parts[closest : closest + 2] = [np.concatenate(parts[closest : closest + 2])]
+    # A few stray radii are no class of their own.
+    return [part for part in parts if len(part) >= LEAST_SHARE * n]
 
 
 def _best_cut(values: np.ndarray) -> tuple[float, int]:

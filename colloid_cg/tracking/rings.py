@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from colloid_cg.errors import ConfigError
 from colloid_cg.tracking.config import TrackConfig
@@ -51,7 +52,10 @@ def inside_of_edge(config: TrackConfig, model: ImageModel) -> float | None:
     for item in model.classes:
         if item.profile is not None:
             radius, value = np.array(item.profile).T
-            slope = np.interp(item.width, radius, np.gradient(item.amplitude * value, radius))
+            # Detection sees the profile blurred: its edge lies beside the rim, where the profile itself may be flat.
+            blur = max(1.5, 0.1 * item.width) / (radius[1] - radius[0])
+            seen = gaussian_filter1d(item.amplitude * value, blur, mode="nearest")
+            slope = np.interp(item.width, radius, np.gradient(seen, radius))
             return -1.0 if slope > 0 else 1.0
     return None if config.invert is None else (-1.0 if config.invert else 1.0)
 

@@ -57,6 +57,16 @@ def add_spot(picture: np.ndarray, x: float, y: float, peak: float, width: float,
             row[j] += level * across[j]
 
 
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def add_spots(picture: np.ndarray, spots: np.ndarray, sign: float) -> None:
+    """Add the light of spots (x, y, peak, width) times ``sign`` to a picture."""
+    if len(spots) == 0:
+        return
+    work = np.empty((2, int(2.0 * LIGHT_REACH * np.max(spots[:, 3])) + 8))
+    for n in range(len(spots)):
+        add_spot(picture, spots[n, 0], spots[n, 1], sign * spots[n, 2], spots[n, 3], work)
+
+
 @njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
 def score_and_fisher(
     residual: np.ndarray,

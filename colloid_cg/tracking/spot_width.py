@@ -3,27 +3,62 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
 
-from colloid_cg.tracking.likelihood import _window
 from colloid_cg.tracking.spot_profile import LANES
 
 STEPS = 30
+SETTLED = 0.1  # of the standard errors of position and width
 NARROWEST = 0.4  # px
 
 
 def fit_widths(
-    picture: np.ndarray, x: np.ndarray, y: np.ndarray, *, radius: int, noise: tuple[float, float, float]
+    picture: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    radius: int,
+    noise: tuple[float, float, float],
+    tilt: np.ndarray | None = None,
 ) -> np.ndarray:
     """Fit position, height, background and width: rows of width, its error, height, background, chi^2, freedom, x, y.
 
     As :func:`~colloid_cg.tracking.likelihood.fit_spots` with one more parameter; NaN where the fit fails.
     """
     result = np.full((len(x), 10), np.nan)
-    _fit(picture, x, y, radius, *noise, result)
+    _fit(picture, x, y, radius, *noise, np.zeros((len(x), 2)) if tilt is None else tilt, result)
     return result
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def copy_window(picture: np.ndarray, top: int, left: int, count: int, pixels: np.ndarray, used: np.ndarray) -> int:
+    """Copy a square of pixels; returns how many are known (not NaN)."""
+    zero: Any = np.float32(0.0)
+    one: Any = np.float32(1.0)
+    known = 0
+    for i in range(count):
+        line = picture[top + i, left : left + count]  # a view: its index needs no check for negative values
+        for j in range(count):
+            value = line[j]
+            there = value == value
+            pixels[i, j] = value if there else zero
+            used[i, j] = one if there else zero
+            known += there
+    return known
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def level_window(pixels: np.ndarray, used: np.ndarray, along: float, down: float) -> None:
+    """Take a slope of the background off a square of pixels; its middle stays."""
+    if along == 0.0 and down == 0.0:
+        return
+    radius = len(pixels) // 2
+    for i in range(len(pixels)):
+        for j in range(2 * radius + 1):
+            pixels[i, j] -= used[i, j] * np.float32(along * (j - radius) + down * (i - radius))
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -90,6 +125,7 @@ def _fit(
     offset: float,
     slope: float,
     least: float,
+    tilt: np.ndarray,
     result: np.ndarray,
 ) -> None:
     count, margin = 2 * radius + 1, -(-(2 * radius + 1) // LANES) * LANES
@@ -100,7 +136,8 @@ def _fit(
         row, column = round(y[index]), round(x[index])
         if row < 0 or column < 0 or row >= picture.shape[0] - 2 * margin or column >= picture.shape[1] - 2 * margin:
             continue
-        n_used = _window(picture, row + margin - radius, column + margin - radius, count, pixels, used)
+        n_used = copy_window(picture, row + margin - radius, column + margin - radius, count, pixels, used)
+        level_window(pixels, used, tilt[index, 0], tilt[index, 1])
         lowest = np.sort(pixels.ravel())[count * count // 5]
         width = 0.45 * radius
         parameters[0], parameters[1] = x[index] - column, y[index] - row
@@ -126,7 +163,7 @@ def _fit(
             parameters[4] = min(max(parameters[4], NARROWEST), 2.0 * radius)
             if max(abs(parameters[0]), abs(parameters[1])) > radius or not math.isfinite(parameters[2]):
                 break
-            if step >= 4 and move[0] ** 2 + move[1] ** 2 + move[4] ** 2 < 1e-4 * (fisher[0, 0] + fisher[4, 4]):
+            if step >= 4 and move[0] ** 2 + move[1] ** 2 + move[4] ** 2 < SETTLED**2 * (fisher[0, 0] + fisher[4, 4]):
                 if parameters[4] <= NARROWEST or parameters[4] >= 1.5 * radius:
                     break
                 result[index, 0] = width

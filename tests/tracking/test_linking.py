@@ -11,6 +11,13 @@ from colloid_cg.records import FLAG_AFTER_GAP, FLAG_EDGE
 from colloid_cg.tracking import TrackConfig, keep_good, keep_long, link
 from tests.tracking.pictures import brownian, lattice
 
+
+@pytest.fixture(params=["native", "trackpy"])
+def config(request: pytest.FixtureRequest) -> TrackConfig:
+    """The same settings for both engines."""
+    return CONFIG.model_copy(update={"engine": request.param})
+
+
 CONFIG = TrackConfig(
     diameter=11,
     invert=False,
@@ -46,26 +53,26 @@ def moving() -> pd.DataFrame:
     return detections(brownian(rng, lattice(rng, edge=200, spacing=20.0), n_frames=12, step=0.6))
 
 
-def test_links_are_the_true_ones_whatever_the_order_of_the_rows(moving: pd.DataFrame) -> None:
-    linked = link(moving.sample(frac=1.0, random_state=1), CONFIG)
+def test_links_are_the_true_ones_whatever_the_order_of_the_rows(moving: pd.DataFrame, config: TrackConfig) -> None:
+    linked = link(moving.sample(frac=1.0, random_state=1), config)
     assert (linked.groupby("truth")["particle"].nunique() == 1).all()
     assert (linked.groupby("particle")["truth"].nunique() == 1).all()
     assert sorted(linked["particle"].unique()) == list(range(moving["truth"].nunique()))
     assert linked["frame"].is_monotonic_increasing
 
 
-def test_ids_count_up_in_order_of_first_appearance(moving: pd.DataFrame) -> None:
+def test_ids_count_up_in_order_of_first_appearance(moving: pd.DataFrame, config: TrackConfig) -> None:
     late = moving[~((moving["truth"] < 5) & (moving["frame"] < 4))]
-    linked = link(late, CONFIG)
+    linked = link(late, config)
     first = linked.groupby("particle")["frame"].min()
     assert first.is_monotonic_increasing
-    assert linked.equals(link(late, CONFIG))
+    assert linked.equals(link(late, config))
 
 
-def test_gaps_are_flagged_and_never_filled(moving: pd.DataFrame) -> None:
+def test_gaps_are_flagged_and_never_filled(moving: pd.DataFrame, config: TrackConfig) -> None:
     edge = moving.assign(flags=np.where(moving["truth"] == 0, FLAG_EDGE, 0).astype("int32"))
     missing = ((edge["truth"] == 7) & edge["frame"].isin([4, 5])) | ((edge["truth"] == 0) & (edge["frame"] == 3))
-    linked = link(edge[~missing], CONFIG)
+    linked = link(edge[~missing], config)
     assert len(linked) == len(edge) - 3
     flagged = linked[(linked["flags"] & FLAG_AFTER_GAP) != 0]
     assert sorted(zip(flagged["truth"], flagged["frame"], strict=True)) == [(0, 4), (7, 6)]
@@ -73,9 +80,9 @@ def test_gaps_are_flagged_and_never_filled(moving: pd.DataFrame) -> None:
     assert (linked.groupby("truth")["particle"].nunique() == 1).all()
 
 
-def test_a_gap_longer_than_the_memory_begins_a_new_track(moving: pd.DataFrame) -> None:
+def test_a_gap_longer_than_the_memory_begins_a_new_track(moving: pd.DataFrame, config: TrackConfig) -> None:
     missing = (moving["truth"] == 7) & moving["frame"].isin([4, 5, 6])
-    linked = link(moving[~missing], CONFIG)
+    linked = link(moving[~missing], config)
     assert linked.loc[linked["truth"] == 7, "particle"].nunique() == 2
     assert not (linked["flags"] & FLAG_AFTER_GAP).any()
 
@@ -93,21 +100,21 @@ def test_filters_keep_long_and_good_tracks(moving: pd.DataFrame) -> None:
     assert set(linked["truth"]) - set(keep_good(bad, config)["truth"]) == {1, 2, 4}
 
 
-def test_too_strict_filters_name_the_setting(moving: pd.DataFrame) -> None:
-    linked = link(moving, CONFIG)
+def test_too_strict_filters_name_the_setting(moving: pd.DataFrame, config: TrackConfig) -> None:
+    linked = link(moving, config)
     with pytest.raises(DataError, match=r"no track of 13 .*longest has 12.*track\.minimum_length"):
         keep_long(linked, 13)
     with pytest.raises(DataError, match=r"track\.minimum_mass_linked"):
-        keep_good(linked, CONFIG.model_copy(update={"minimum_mass_linked": 1e9}))
+        keep_good(linked, config.model_copy(update={"minimum_mass_linked": 1e9}))
     with pytest.raises(DataError, match=r"no detections.*track\.minmass"):
-        link(moving.iloc[:0], CONFIG)
+        link(moving.iloc[:0], config)
 
 
 def test_a_crowd_is_linked_with_a_shrinking_range_and_refused_when_hopeless() -> None:
     rng = np.random.default_rng(4)
     start = lattice(rng, edge=80, spacing=4.0, jitter=0.3)
     crowd = detections(brownian(rng, start, n_frames=3, step=0.2))
-    greedy = CONFIG.model_copy(update={"search_range": 6.0, "memory": 0})
+    greedy = CONFIG.model_copy(update={"engine": "trackpy", "search_range": 6.0, "memory": 0})
     linked = link(crowd, greedy)
     assert (linked.groupby("truth")["particle"].nunique() == 1).mean() > 0.95
     hopeless = greedy.model_copy(update={"search_range": 30.0})

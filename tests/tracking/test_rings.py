@@ -123,7 +123,11 @@ def test_the_profile_and_the_sizes_are_those_painted() -> None:
         # A pixel averages over its area: variance 1 / 12 across the rim, and the height falls accordingly.
         width = np.hypot(0.8, np.sqrt(1 / 12))
         expected = rim(place, radius, width) * (0.8 / width) * fitted.amplitude
-        assert np.abs(value * item.amplitude - expected).max() < 0.03 * fitted.amplitude
+        # Pixels within .2 px of a radius, over all particles, say how well the height there can be known.
+        pixels = 0.4 * 2 * np.pi * np.maximum(place, 0.1) * item.share * sum(map(len, fitted.found))
+        assert (
+            np.abs(value * item.amplitude - expected) < 0.015 * fitted.amplitude + 4 * NOISE / np.sqrt(pixels)
+        ).all()
         assert item.share == pytest.approx(0.5, abs=0.1)
     assert np.abs(np.array(fitted.model.classes[0].profile)[:, 1]).max() == pytest.approx(1.0, abs=1e-6)
     assert ImageModel.parse(fitted.model.as_dict()) == fitted.model

@@ -85,36 +85,36 @@ def fit_step(links: Links, *, minimum_particles: int) -> Step:
       at all, only those that were ``EDGE_MARGIN`` standard deviations of a step inside in frame k - 2 are used (a
       choice by x in k - 1 would again depend on e).
 
-    The mean displacement, which neither affects, is that of all particles. Displacements more than ``OUTLIER_CUT``
-    robust standard deviations off the motion are left out of both, and the fit is repeated once.
+    Displacements more than ``OUTLIER_CUT`` robust standard deviations off this motion are left out, and the fit is
+    repeated once.
+
+    The mean displacement, which neither effect changes, is that of all particles, as in ``trackpy.compute_drift``.
     """
-    everything = np.ones(len(links), dtype=bool)
-    chosen = _for_gradient(links, everything, minimum_particles)
-    fit = _gradient(links, chosen)
-    good = _not_jumping(links.displacement - _common(links, everything, fit))
-    if not good.all():
-        fit = _gradient(links, _for_gradient(links, good, minimum_particles))
-    n = int(good.sum())
-    mean = links.displacement[good].mean(axis=0)
-    about = np.where(good[:, None], links.displacement - mean, 0.0)
-    mean_influence = about.T / np.sqrt(n * (n - 1))
-    taken, added = {"translation": 4.0}, {"translation": 2.0 * len(links) / n}
+    n = len(links)
+    mean = links.displacement.mean(axis=0)
+    about = (links.displacement - mean).T
+    mean_influence = about / np.sqrt(n * (n - 1))
+    taken, added = {"translation": 4.0}, {"translation": 2.0}
+    good = np.ones(n, dtype=bool)
+    fit = _gradient(links, _for_gradient(links, good, minimum_particles))
+    if fit is not None:
+        good = _not_jumping(links.displacement - _common(links, fit))
+        if not good.all():
+            fit = _gradient(links, _for_gradient(links, good, minimum_particles))
     if fit is None:
-        gradient = np.column_stack([np.zeros((2, 2)), mean])
-        weight = np.vstack([np.zeros((2, len(links))), np.ones(len(links))])
-        scatter = float(np.sqrt((about**2).sum() / (2 * n - 2)))
         return Step(
-            mean=mean, mean_influence=mean_influence, gradient=gradient, weight=weight, residual=mean_influence,
-            has_gradient=False, taken=taken, added=added, scatter=scatter, n_left_out=len(links) - n,
+            mean=mean, mean_influence=mean_influence, gradient=np.column_stack([np.zeros((2, 2)), mean]),
+            weight=np.vstack([np.zeros((2, n)), np.ones(n)]), residual=mean_influence, has_gradient=False,
+            taken=taken, added=added, scatter=float(np.sqrt((about**2).sum() / (2 * n - 2))), n_left_out=0,
         )  # fmt: skip
-    residual = links.displacement - _common(links, good, fit)
-    for kind, spread in (("rigid", _spread_rigid), ("affine", _spread_affine)):
-        taken[kind] = 2.0 * {"rigid": 3.0, "affine": 6.0}[kind]
-        added[kind] = spread(fit.covariance, links.position)
+    residual = links.displacement - _common(links, fit)
+    taken |= {"rigid": 6.0, "affine": 12.0}
+    added["rigid"] = _spread_rigid(fit.covariance, links.position)
+    added["affine"] = _spread_affine(fit.covariance, links.position)
     return Step(
         mean=mean, mean_influence=mean_influence, gradient=fit.coefficients.T, weight=fit.weight,
         residual=residual.T, has_gradient=True, taken=taken, added=added,
-        scatter=float(np.sqrt((residual[good] ** 2).mean())), n_left_out=len(links) - n,
+        scatter=float(np.sqrt((residual[good] ** 2).mean())), n_left_out=n - int(good.sum()),
     )  # fmt: skip
 
 
@@ -165,10 +165,8 @@ def _gradient(links: Links, chosen: np.ndarray) -> _Gradient | None:
     )
 
 
-def _common(links: Links, good: np.ndarray, fit: _Gradient | None) -> np.ndarray:
+def _common(links: Links, fit: _Gradient) -> np.ndarray:
     """Return the common displacement at every particle, shape (n, 2)."""
-    if fit is None:
-        return np.broadcast_to(links.displacement[good].mean(axis=0), links.position.shape)
     return np.asarray(links.position @ fit.coefficients[:2] + fit.coefficients[2])
 
 

@@ -65,11 +65,9 @@ def _augment(
 ) -> None:
     # one shortest path (Dijkstra on reduced costs) for each waiting row
     n_columns = len(taken_by)
+    edge_row = np.repeat(np.arange(len(row_start) - 1), np.diff(row_start))
     distance = np.full(n_columns, np.inf)
     through = np.full(n_columns, -1, np.int64)  # edge by which the column is reached
-    edge_row = np.empty(len(column), np.int64)
-    for i in range(len(row_start) - 1):
-        edge_row[row_start[i] : row_start[i + 1]] = i
     done = np.zeros(n_columns, np.bool_)
     touched, settled = np.empty(n_columns, np.int64), np.empty(n_columns, np.int64)
     heap_key, heap_column = np.empty(len(column) + 1), np.empty(len(column) + 1, np.int64)
@@ -83,10 +81,8 @@ def _augment(
                 out_length, out_row = leave, row
             for e in range(row_start[row], row_start[row + 1]):
                 j = column[e]
-                if done[j]:
-                    continue
                 reach = length + cost[e] - row_price[row] - column_price[j]
-                if reach < distance[j] and reach <= out_length:
+                if not done[j] and reach < distance[j] and reach <= out_length:
                     if distance[j] == np.inf:
                         touched[n_touched] = j
                         n_touched += 1
@@ -101,20 +97,30 @@ def _augment(
             if taken_by[j] < 0:
                 end = j
                 break
-            done[j] = True
-            settled[n_settled] = j
+            done[j], settled[n_settled] = True, j
             n_settled += 1
             row = taken_by[j]
         final = distance[end] if end >= 0 else out_length
         row_price[start] += final
-        for k in range(n_settled):
-            j = settled[k]
-            column_price[j] += distance[j] - final
-            row_price[taken_by[j]] += final - distance[j]
+        _reprice(settled[:n_settled], final, distance, taken_by, row_price, column_price)
         _turn(start, end, out_row, edge_row, column, through, chosen, taken_by)
-        for k in range(n_touched):
-            j = touched[k]
-            distance[j], done[j] = np.inf, False
+        distance[touched[:n_touched]] = np.inf
+        done[settled[:n_settled]] = False
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _reprice(
+    settled: np.ndarray,
+    final: float,
+    distance: np.ndarray,
+    taken_by: np.ndarray,
+    row_price: np.ndarray,
+    column_price: np.ndarray,
+) -> None:
+    # reduced costs stay non-negative, and zero along the new path
+    for j in settled:
+        column_price[j] += distance[j] - final
+        row_price[taken_by[j]] += final - distance[j]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -15,7 +15,7 @@ _CELLS_PER_DETECTION = 4  # cells grow beyond the search range where the field i
 def candidates(
     predicted: np.ndarray, ranges: np.ndarray, detections: np.ndarray, cell: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return all pairs within reach as a sparse matrix with one row per track.
+    """Return all pairs within reach, by track: start of each row, detection and squared distance of each pair.
 
     Parameters
     ----------
@@ -29,23 +29,14 @@ def candidates(
 
     Returns
     -------
-    row_start : int64 array, shape (m + 1,)
-    column : int64 array, shape (number of pairs,)
-        Detections of track i at ``row_start[i]:row_start[i + 1]``.
-    squared : float64 array, shape (number of pairs,)
-        Squared distances.
+    row_start : int64 array, shape (m + 1,); column : int64 array; squared : float64 array, both of one entry per pair
+        The pairs of track i stand at ``row_start[i]:row_start[i + 1]``.
     """
     m, n, d = predicted.shape[0], detections.shape[0], detections.shape[1]
     row_start = np.zeros(m + 1, np.int64)
     if m == 0 or n == 0:
         return row_start, np.empty(0, np.int64), np.empty(0, np.float64)
-    low0, high0 = detections[:, 0].min(), detections[:, 0].max()
-    low1, high1 = detections[:, 1].min(), detections[:, 1].max()
-    most = float(_CELLS_PER_DETECTION * n + 64)
-    while (np.floor((high0 - low0) / cell) + 1.0) * (np.floor((high1 - low1) / cell) + 1.0) > most:
-        cell *= 1.5
-    n0, n1 = int((high0 - low0) / cell) + 1, int((high1 - low1) / cell) + 1
-    per_px = 1.0 / cell
+    low0, low1, per_px, n0, n1 = _grid(detections, cell)
     cell_start, order, first, second = _by_cell(detections, low0, low1, per_px, n0, n1)
     capacity = 3 * m + 64
     column, squared = np.empty(capacity, np.int64), np.empty(capacity, np.float64)
@@ -76,17 +67,28 @@ def candidates(
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _grid(positions: np.ndarray, cell: float) -> tuple[float, float, float, int, int]:
+    # corner, cells per px, and number of cells along both axes
+    low0, low1 = positions[:, 0].min(), positions[:, 1].min()
+    extent0, extent1 = positions[:, 0].max() - low0, positions[:, 1].max() - low1
+    most = float(_CELLS_PER_DETECTION * positions.shape[0] + 64)
+    per_px = 1.0 / cell
+    while (np.floor(extent0 * per_px) + 1.0) * (np.floor(extent1 * per_px) + 1.0) > most:
+        per_px /= 1.5
+    return low0, low1, per_px, int(extent0 * per_px) + 1, int(extent1 * per_px) + 1
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _by_cell(
     positions: np.ndarray, low0: float, low1: float, per_px: float, n0: int, n1: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     # Counting sort: detections of cell c are order[start[c]:start[c + 1]], in their original order; their first two
-    # coordinates in that order lie side by side. Rounding may put one on the edge of the field a cell too far.
+    # coordinates in that order lie side by side.
     n = positions.shape[0]
     cells = np.empty(n, np.int64)
     start = np.zeros(n0 * n1 + 1, np.int64)
     for j in range(n):
-        a = min(int((positions[j, 0] - low0) * per_px), n0 - 1)
-        cells[j] = a * n1 + min(int((positions[j, 1] - low1) * per_px), n1 - 1)
+        cells[j] = int((positions[j, 0] - low0) * per_px) * n1 + int((positions[j, 1] - low1) * per_px)
         start[cells[j] + 1] += 1
     for c in range(n0 * n1):
         start[c + 1] += start[c]

@@ -135,10 +135,8 @@ class Linker:
         self._model = self._model.including(positions)
         gap = frame - tracks.last_frame - 1
         matched = match(
-            tracks.carried,
+            tracks,
             gap,
-            tracks.velocity,
-            tracks.shadow,
             positions,
             elapsed=frame - self._frame,
             motion=self._motion,

@@ -42,11 +42,9 @@ def marginals(row_start: np.ndarray, column: np.ndarray, weight: np.ndarray, n_c
     start, edge = _worth_it(row_start, weight)
     columns, odds = column[edge], np.minimum(weight[edge], LARGEST_WEIGHT)
     first, rows = components(start, columns, n_columns)
-    kept = np.zeros(len(edge))
-    local = np.full(n_columns, -1, np.int64)
-    members = np.empty(n_columns, np.int64)
+    kept, message = np.zeros(len(edge)), np.zeros(len(edge))
+    local, members = np.full(n_columns, -1, np.int64), np.empty(n_columns, np.int64)
     total = np.empty(n_columns)
-    message = np.zeros(len(edge))
     largest = np.diff(first).max() if len(first) > 1 else 0
     for c in range(len(first) - 1):
         if first[c + 1] - first[c] == 1:

@@ -1,4 +1,11 @@
-r"""Pair the tracks with the detections of one frame: where to look, what a pair costs, the best pairing."""
+r"""Pair the tracks with the detections of one frame: where to look, what a pair costs, the best pairing.
+
+With :math:`k = (1 + g)^{2 \gamma}` for a track that was missed in g frames, the search range is
+:math:`R \sqrt{k}` and a pair at distance r costs :math:`r^2/k \cdot (1 - c/R^2) + c`, from c for no distance to
+:math:`R^2` at the search range; not continuing a track costs :math:`R^2`. The surcharge c, zero without a gap,
+is what the odds say of a particle that was missed, so that it does not take the detection of one that was not.
+For :math:`\gamma = 0` there is no surcharge: the cost of Crocker and Grier (1996), doi:10.1006/jcis.1996.0217.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +18,7 @@ from numba import njit
 
 from colloid_cg.tracking.linking.assignment import assign
 from colloid_cg.tracking.linking.candidates import candidates
+from colloid_cg.tracking.linking.live import LiveTracks
 from colloid_cg.tracking.linking.motion import SharedMotion, common_affine, common_shift
 
 _ATTEMPTS = {"none": 1, "drift": 5, "velocity": 5, "affine": 20}
@@ -55,10 +63,8 @@ class Matched:
 
 
 def match(
-    carried: np.ndarray,
+    tracks: LiveTracks,
     gap: np.ndarray,
-    velocity: np.ndarray,
-    shadow: np.ndarray,
     detections: np.ndarray,
     *,
     elapsed: int,
@@ -66,22 +72,14 @@ def match(
     surcharge: Callable[[np.ndarray], np.ndarray],
     rules: Rules,
 ) -> Matched:
-    r"""Pair tracks with detections at the least total cost.
-
-    With :math:`k = (1 + g)^{2 \gamma}` for a track that was missed in g frames, the search range is
-    :math:`R \sqrt{k}` and a pair at distance r costs :math:`r^2/k \cdot (1 - c/R^2) + c`, from c for no distance to
-    :math:`R^2` at the search range; not continuing a track costs :math:`R^2`. The surcharge c, zero without a gap,
-    is what the odds say of a particle that was missed, so that it does not take the detection of one that was not.
-    For :math:`\gamma = 0` there is no surcharge: the cost of Crocker and Grier (1996), doi:10.1006/jcis.1996.0217.
+    """Pair tracks with detections at the least total cost.
 
     Parameters
     ----------
-    carried, velocity : array, shape (m, d)
-        Where each track is thought to have been in the last frame linked, and its recent velocity (px per frame).
+    tracks : LiveTracks
+        Those that are no more than a shadow have candidates and are never paired.
     gap : int array, shape (m,)
         Frames missed.
-    shadow : bool array, shape (m,)
-        Tracks that have candidates and are never paired.
     detections : array, shape (n, d)
     elapsed : int
         Frames since the last one linked.
@@ -93,26 +91,23 @@ def match(
     """
     reach = rules.search_range
     growth = (1.0 + np.arange(rules.memory + 1)) ** (2.0 * rules.gap_growth)
-    added = np.zeros_like(growth)
-    if rules.gap_growth > 0.0:
-        added = np.minimum(surcharge(growth), _LARGEST_SURCHARGE * reach**2)
+    added = np.minimum(surcharge(growth), _LARGEST_SURCHARGE * reach**2) if rules.gap_growth > 0.0 else 0.0 * growth
     ranges = reach * np.sqrt(growth[gap])
-    fresh = gap <= elapsed - 1
+    scale, added = (1.0 - added / reach**2)[gap] / growth[gap], added[gap]
+    fresh, carried = gap <= elapsed - 1, tracks.carried
     motion = _starting_motion(carried[fresh], detections, elapsed=elapsed, motion=motion, rules=rules)
     strained = bool(motion.gradient.any())  # a strain is only fitted once the translation is right
     for _ in range(_ATTEMPTS[rules.prediction]):
-        predicted = carried + elapsed * _velocities(carried, velocity, motion, rules)
+        predicted = carried + elapsed * _velocities(carried, tracks.velocity, motion, rules)
         row_start, column, squared = candidates(predicted, ranges, detections, reach)
-        cost = _costs(row_start, squared, (1.0 - added / reach**2)[gap] / growth[gap], added[gap], shadow, reach**2)
+        cost = _costs(row_start, squared, scale, added, tracks.shadow, reach**2)
         pair = assign(row_start, column, cost, reach**2, len(detections))
         if rules.prediction == "none":
             break
         linked = np.flatnonzero((pair >= 0) & fresh)
-        found = detections[column[pair[linked]]]
-        new = _estimated(carried[linked], (found - carried[linked]) / elapsed, rules, strained=strained)
-        change = elapsed * (new.at(carried) - motion.at(carried))
-        motion = new
-        if (change**2).sum(axis=1).max(initial=0.0) <= (_WORTH_REPEATING * reach) ** 2:
+        moved = (detections[column[pair[linked]]] - carried[linked]) / elapsed
+        before, motion = motion, _estimated(carried[linked], moved, rules, strained=strained)
+        if elapsed * motion.farthest_from(before, carried) <= _WORTH_REPEATING * reach:
             if strained or rules.prediction != "affine":
                 break
             strained = True
@@ -142,15 +137,15 @@ def _starting_motion(
     # A stage that drifts goes on as before, one that shakes does not: the better of both guesses, on a sample.
     reach = rules.search_range
     sample = np.ascontiguousarray(carried[:: max(1, len(carried) // _SAMPLE)])
-    moved = elapsed * motion.at(sample)
-    if len(sample) == 0 or (moved**2).sum(axis=1).max() <= (_WORTH_COMPARING * reach) ** 2:
+    still = SharedMotion.none(carried.shape[1])
+    if elapsed * motion.farthest_from(still, sample) <= _WORTH_COMPARING * reach:
         return motion
     ranges = np.full(len(sample), reach)
     totals = []
-    for guess in (sample, sample + moved):
+    for guess in (sample, sample + elapsed * motion.at(sample)):
         row_start, _, squared = candidates(guess, ranges, detections, reach)
         totals.append(sum(squared[a:b].min(initial=reach**2) for a, b in pairwise(row_start)))
-    return motion if totals[1] <= totals[0] else SharedMotion.none(carried.shape[1])
+    return motion if totals[1] <= totals[0] else still
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

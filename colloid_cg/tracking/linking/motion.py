@@ -46,6 +46,14 @@ class SharedMotion:
         result: np.ndarray = self.shift + (positions - self.centre) @ self.gradient.T
         return result
 
+    def farthest_from(self, other: SharedMotion, positions: np.ndarray) -> float:
+        """Return the largest difference of both displacements per frame at positions of shape (n, d), in px."""
+        if len(positions) == 0:
+            return 0.0
+        if not self.gradient.any() and not other.gradient.any():
+            return float(np.sqrt(((self.shift - other.shift) ** 2).sum()))
+        return float(np.sqrt(((self.at(positions) - other.at(positions)) ** 2).sum(axis=1).max()))
+
 
 def common_shift(displacements: np.ndarray) -> np.ndarray:
     r"""Return the median displacement, shape (d,), shrunk by as much of it as chance explains.

@@ -117,24 +117,34 @@ def refind(
     here = {frame: rows[["x", "y"]].to_numpy() for frame, rows in present.groupby("frame", sort=True)}
     tables = []
     for frame, rows in gaps.groupby("frame", sort=True):
-        places = Detections.at(
-            rows["x"].to_numpy(), rows["y"].to_numpy(), mass=rows["mass"].to_numpy(), size=rows["size"].to_numpy()
-        )
-        fitted = locate_near(frames(int(str(frame))), places)
-        if len(fitted) != len(rows):
-            raise InputError(
-                f"{len(fitted)} fits for {len(rows)} places",
-                expected="one fit for each place, in the same order",
-                action="use a function that neither drops nor adds particles",
-            )
-        good = _believable(fitted, rows)
-        good &= _apart(fitted, good, here.get(frame, np.empty((0, 2))), 0.5 * (config.diameter or 1))
-        kept = fitted.select(good)
-        kept = kept.updated(flags=((kept.flags & ~FLAG_AFTER_GAP) | FLAG_REFOUND).astype("int32"))
-        tables.append(kept.table(int(str(frame))).assign(particle=rows["particle"].to_numpy()[good]))
+        number = int(str(frame))
+        tables.append(_refound(number, frames(number), rows, here.get(frame, np.empty((0, 2))), locate_near, config))
     if not tables:
         return Detections.at(np.empty(0), np.empty(0)).table(0).assign(particle=np.empty(0, dtype="int64"))
     return pd.concat(tables, ignore_index=True)
+
+
+def _refound(
+    frame: int,
+    picture: np.ndarray,
+    gaps: pd.DataFrame,
+    here: np.ndarray,
+    locate_near: LocateNear,
+    config: TrackConfig,
+) -> pd.DataFrame:
+    x, y, mass, size = (gaps[name].to_numpy() for name in ("x", "y", "mass", "size"))
+    fitted = locate_near(picture, Detections.at(x, y, mass=mass, size=size))
+    if len(fitted) != len(gaps):
+        raise InputError(
+            f"{len(fitted)} fits for {len(gaps)} places",
+            expected="one fit for each place, in the same order",
+            action="use a function that neither drops nor adds particles",
+        )
+    good = _believable(fitted, gaps)
+    good = _apart(fitted, good, here, 0.5 * (config.diameter or 1))
+    kept = fitted.select(good)
+    kept = kept.updated(flags=((kept.flags & ~FLAG_AFTER_GAP) | FLAG_REFOUND).astype("int32"))
+    return kept.table(frame).assign(particle=gaps["particle"].to_numpy()[good])
 
 
 def _believable(fitted: Detections, gaps: pd.DataFrame) -> np.ndarray:

@@ -89,8 +89,11 @@ class StepModel:
     @property
     def mean_variance(self) -> float:
         """Variance of a step without a gap per axis, both kinds together, in px^2; NaN before any link."""
-        n = float(self.pairs[:, 0].sum())
-        return max(float(self.squared[:, 0].sum()) / (len(self.lower) * n), _SMALLEST) if n > 0.0 else np.nan
+        pairs, squared = self.pairs.sum(axis=0), self.squared.sum(axis=0) / (1.0 + np.arange(self.pairs.shape[1]))
+        if pairs[0] > 0.0:
+            pairs, squared = pairs[:1], squared[:1]  # what gaps say through diffusion is only asked without any other
+        n = float(pairs.sum())
+        return max(float(squared.sum()) / (len(self.lower) * n), _SMALLEST) if n > 0.0 else np.nan
 
     @property
     def variance(self) -> np.ndarray:
