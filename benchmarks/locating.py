@@ -22,6 +22,7 @@ from colloid_cg.tracking.suggest import resolve, suggest
 TRACKPY = f"trackpy {trackpy.__version__}"
 SNR = (3.0, 5.0, 9.0, 17.0, 30.0)
 GATE = DIAMETER / 4
+BORDER = 12.0  # px
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,13 @@ def by_trackpy(scene: Scene, *, minmass: float = 300.0, separation: float = 7.0,
     return pd.concat(tables, ignore_index=True)
 
 
-def judged(scene: Scene, table: pd.DataFrame, *, border: float = 12.0) -> Located:
-    """Score detections, and take the bound over the particles that were found and counted."""
-    scores = score_detections(scene.truth, table, gate=GATE, border=border, view=scene.view)
-    return Located(table=table, scores=scores, bound=bound_of(scene, border=border))
+def judged(scene: Scene, table: pd.DataFrame, bound: float) -> Located:
+    """Score detections against the truth and the bound of the scene."""
+    scores = score_detections(scene.truth, table, gate=GATE, border=BORDER, view=scene.view)
+    return Located(table=table, scores=scores, bound=bound)
 
 
-def bound_of(scene: Scene, *, border: float, alone: bool = False) -> float:
+def bound_of(scene: Scene, *, alone: bool = False) -> float:
     """Return the root mean square bound along one axis over the particles inside the border."""
     squares = []
     for _, part in scene.truth.groupby("frame"):
@@ -81,7 +82,7 @@ def bound_of(scene: Scene, *, border: float, alone: bool = False) -> float:
             points, part["width"].to_numpy(), part["amplitude"].to_numpy(), scene.frames.shape[1:],
             background=scene.background, read_noise=scene.read_noise, alone=alone,
         )  # fmt: skip
-        squares.append(errors[scene.view.edge_distance(points) >= border] ** 2)
+        squares.append(errors[scene.view.edge_distance(points) >= BORDER] ** 2)
     return float(np.sqrt(np.concatenate(squares).mean()))
 
 
@@ -103,11 +104,12 @@ def speed_of_locate(record: Record) -> None:
     def peer() -> None:
         trackpy.locate(frame, 9, minmass=300, separation=7, engine="numba")
 
-    theirs = judged(scene, by_trackpy(scene))
+    bound = bound_of(scene)
+    theirs = judged(scene, by_trackpy(scene), bound)
     for refine, target, label in (("centroid", 5.0, "centroid"), ("likelihood", 15.0, "maximum likelihood")):
         config, model = settings(scene, refine=refine, separation=7.0)
         own, other = cpu_pair(lambda c=config, m=model: locate_frame(frame, c, m), peer, repeats=6)
-        found = judged(scene, located(scene, config, model))
+        found = judged(scene, located(scene, config, model), bound)
         record.add(f"locate B, {label}", 1e3 * own, unit="ms", target=target, better="lower", peer=TRACKPY,
                    peer_value=1e3 * other, note=words(found))  # fmt: skip
         record.add(f"locate B, {label}: speed over trackpy", other / own, unit="x",
@@ -126,9 +128,10 @@ def isolated(record: Record) -> None:
     """RMSE over the bound and stated over true error of isolated particles."""
     for number, snr in enumerate(SNR):
         scene = synthetic.isolated_scene(amplitude_for(snr), seed=100 + number)
-        found = judged(scene, located(scene, *settings(scene, refine="likelihood")))
+        bound = bound_of(scene)
+        found = judged(scene, located(scene, *settings(scene, refine="likelihood")), bound)
         mass = 2 * np.pi * WIDTH**2 * amplitude_for(snr)
-        theirs = judged(scene, by_trackpy(scene, minmass=0.2 * mass, separation=10.0))
+        theirs = judged(scene, by_trackpy(scene, minmass=0.2 * mass, separation=10.0), bound)
         record.add(f"isolated, SNR {snr:g}: RMSE/bound", found.ratio, target=1.06, better="lower", peer=TRACKPY,
                    peer_value=theirs.ratio, note=words(found))  # fmt: skip
         record.add(f"isolated, SNR {snr:g}: stated/true error", found.scores.stated_over_true, target=[0.95, 1.05],
@@ -142,14 +145,15 @@ def dense(record: Record) -> None:
         label = f"touching 1:1.4, area fraction .75, amplitude {amplitude:g}"
         scene = synthetic.dense_scene(amplitude, seed=5)
         config, model = settings(scene, refine="joint")
+        bound = bound_of(scene)
         seconds = cpu(lambda s=scene, c=config, m=model: locate_frame(s.frames[0], c, m), repeats=2)
-        found = judged(scene, located(scene, config, model))
-        theirs = best_trackpy(scene)
+        found = judged(scene, located(scene, config, model), bound)
+        theirs = best_trackpy(scene, bound)
         widths = ", ".join(f"{item.width:.3f}" for item in model.classes)
         record.add(f"{label}: RMSE/bound", found.ratio, target=1.10, better="lower", peer=TRACKPY,
                    peer_value=theirs.ratio,
                    note=f"{words(found)}; over the bound of a particle whose neighbours are known "
-                   f"{found.scores.rmse / bound_of(scene, border=12.0, alone=True):.3f}; estimated widths {widths} "
+                   f"{found.scores.rmse / bound_of(scene, alone=True):.3f}; estimated widths {widths} "
                    f"(true 1.689, 2.364), background {model.background:.2f} (true 20); "
                    f"{1e3 * seconds:.0f} ms per frame of {len(scene.truth) // len(scene.frames)}")  # fmt: skip
         record.add(f"{label}: stated/true error", found.scores.stated_over_true, target=[0.95, 1.05], peer=TRACKPY,
@@ -159,13 +163,13 @@ def dense(record: Record) -> None:
                    note=f"precision {found.scores.precision:.4f}, trackpy {theirs.scores.precision:.4f}")  # fmt: skip
 
 
-def best_trackpy(scene: Scene) -> Located:
+def best_trackpy(scene: Scene, bound: float) -> Located:
     """Return trackpy at its best: the diameter and least mass with the largest Jaccard index."""
     tries = []
     for diameter, separation in ((7, 5.0), (9, 7.0)):
         table = by_trackpy(scene, minmass=0.0, separation=separation, diameter=diameter)
         for share in (0.0, 0.02, 0.05, 0.1, 0.2):
             kept = table[table["mass"] > table["mass"].quantile(share)]
-            scores = score_detections(scene.truth, kept, gate=GATE, border=12.0, view=scene.view)
+            scores = score_detections(scene.truth, kept, gate=GATE, border=BORDER, view=scene.view)
             tries.append((scores.jaccard, len(tries), kept))
-    return judged(scene, max(tries)[2])
+    return judged(scene, max(tries)[2], bound)
