@@ -22,7 +22,7 @@ from colloid_cg.tracking.choices import (
 from colloid_cg.tracking.config import NATIVE_ONLY, SUGGESTED, TrackConfig, check_against
 from colloid_cg.tracking.detections import Detections
 from colloid_cg.tracking.image_model import ImageModel
-from colloid_cg.tracking.noise_model import sampled_starts, with_spots
+from colloid_cg.tracking.noise_model import sampled_starts, spread, with_spots
 from colloid_cg.tracking.sampling import Sample, native_sample, trackpy_sample
 from colloid_cg.tracking.scale_space import find_blobs
 from colloid_cg.tracking.size_classes import estimate_classes
@@ -173,7 +173,7 @@ def _suggest_refinement(
         points = [np.column_stack([part.x, part.y]) for part in kept.values()]
         choices["refine"] = choose_refinement(points, model.classes[0].width, config.diameter or 3)
     if choices["refine"].value == "joint":
-        few = [sample.starts[k] for k in sorted({0, len(sample.starts) // 2, len(sample.starts) - 1})]
+        few = spread(sample.starts)
         model = estimate_classes([sample.pictures[k] for k in few], [kept[k] for k in few], config, model)
         reason = (
             f"widths of {', '.join(f'{item.width:.2f}' for item in model.classes)} px in a mixture of all particles"
