@@ -17,6 +17,7 @@ from colloid_cg.tracking.native_engine import detect
 from colloid_cg.tracking.photon_transfer import find_hot_pixels, photon_transfer
 from colloid_cg.tracking.prepared import fit_picture, picture_noise
 from colloid_cg.tracking.spot_profile import needed_lanes
+from colloid_cg.tracking.size_classes import estimate_classes
 from colloid_cg.tracking.spot_width import fit_widths
 
 SAMPLED_FRAMES = 10
@@ -46,7 +47,16 @@ def estimate_image_model(stack: FrameStack, config: TrackConfig) -> ImageModel:
     pictures = {index: stack[index] for index in sorted({*starts, *(start + 1 for start in starts)})}
     model = estimate_noise(pictures, starts)
     found = {start: detect(pictures[start], config, model) for start in starts}
-    return with_spots(model, pictures, found, config)
+    model = with_spots(model, pictures, found, config)
+    if config.refine != "joint":
+        return model
+    few = spread(starts)
+    return estimate_classes([pictures[start] for start in few], [found[start] for start in few], config, model)
+
+
+def spread(starts: Sequence[int]) -> list[int]:
+    """Return the first, middle and last of some frames, on which crowds are fitted."""
+    return [starts[k] for k in sorted({0, len(starts) // 2, len(starts) - 1})]
 
 
 def estimate_noise(pictures: Mapping[int, np.ndarray], starts: Sequence[int]) -> ImageModel:

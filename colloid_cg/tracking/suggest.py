@@ -22,14 +22,13 @@ from colloid_cg.tracking.choices import (
 from colloid_cg.tracking.config import NATIVE_ONLY, SUGGESTED, TrackConfig, check_against
 from colloid_cg.tracking.detections import Detections
 from colloid_cg.tracking.image_model import ImageModel
-from colloid_cg.tracking.noise_model import sampled_starts, with_spots
+from colloid_cg.tracking.noise_model import sampled_starts, spread, with_spots
 from colloid_cg.tracking.sampling import Sample, native_sample, trackpy_sample
 from colloid_cg.tracking.scale_space import find_blobs
 from colloid_cg.tracking.size_classes import estimate_classes
 from colloid_cg.tracking.suggest_rings import choose_shape, suggest_for_rings
 
 SAMPLED_PIXELS = 1_000_000  # for the search over scales, the slowest part
-CLASS_FRAMES = 3
 USUAL_LENGTH = 10
 
 
@@ -213,7 +212,7 @@ def _with_classes(
 ) -> ImageModel:
     """Return the model with the populations of crowded frames, and say how many there are."""
     starts = [start for start in sample.starts if len(kept[start])]
-    few = [starts[k] for k in np.unique(np.linspace(0, len(starts) - 1, CLASS_FRAMES).astype(int))]
+    few = spread(starts)
     try:
         model = estimate_classes(
             [sample.pictures[start] for start in few], [kept[start] for start in few], config, model
