@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import trackpy
@@ -14,6 +16,7 @@ from colloid_cg.tracking.detections import Detections
 from colloid_cg.tracking.image_model import ImageModel
 from colloid_cg.tracking.radius_classes import split_radii
 from colloid_cg.tracking.rings import choose_ring, detect_rings, estimate_profile, refine_profile, ring_model
+from colloid_cg.video import open_video
 from tests.tracking.pictures import paint
 from tests.tracking.ring_pictures import lower_bound, packed, paint_rings, rim
 
@@ -67,7 +70,7 @@ class Fitted:
 
 CASES = [
     {"radius": 6.0, "width": 0.6, "share": 0.3, "signal": 3.0},
-    {"radius": 6.0, "width": 0.8, "share": 0.6, "signal": 10.0},
+    {"radius": 6.0, "width": 0.8, "share": 0.6, "signal": 10.0, "n_frames": 2},
     {"radius": 10.0, "width": 0.6, "share": 0.6, "signal": 5.0, "ratio": 1.4},
     {"radius": 10.0, "width": 1.0, "share": 0.3, "signal": 30.0},
     {"radius": 20.0, "width": 0.8, "share": 0.6, "signal": 3.0, "ratio": 1.4, "n_frames": 4},
@@ -102,17 +105,22 @@ def test_no_bias_towards_the_pixels() -> None:
         assert abs(2 * np.mean(errors[:, axis] * wave)) < 3 * np.sqrt(2 / len(errors)) * stated.mean()
 
 
-def test_a_centroid_fails_where_the_fit_does_not() -> None:
+def test_a_centroid_is_worse_by_far() -> None:
     fitted = Fitted(10.0, width=0.8, share=0.6, signal=10.0, n_frames=1)
     errors, _, _, recall, _ = fitted.matched()
-    peer = trackpy.locate(fitted.frames[0].astype(np.uint8), fitted.config.diameter, minmass=100)
     truth = fitted.truth[0]
     reach = truth[:, 2] + 3
     inside = np.all((truth[:, :2] > reach[:, None]) & (truth[:, :2] < fitted.edge - reach[:, None]), axis=1)
-    near = KDTree(peer[["x", "y"]].to_numpy()).query(truth[inside, :2])[0]
+    distances = {}
+    for invert in (False, True):  # the rims, or the dark insides, which it finds
+        peer = trackpy.locate(fitted.frames[0].astype(np.uint8), 21, separation=12, invert=invert)
+        distances[invert] = KDTree(peer[["x", "y"]].to_numpy()).query(truth[inside, :2])[0]
+    bound = lower_bound(10.0, width=0.8, amplitude=fitted.amplitude, noise=NOISE)
     assert recall == 1.0
-    assert np.sqrt(np.mean(errors**2)) < 0.03
-    assert np.mean(near < 1.0) < 0.5  # the centroid engine: most rings have nothing within a pixel of their centre
+    assert np.sqrt(np.mean(errors**2)) < 1.2 * bound
+    assert np.mean(distances[False] < 2.0) < 0.1
+    matched = distances[True][distances[True] < 2.0]
+    assert np.sqrt(np.mean(matched**2) / 2) > 8 * bound
 
 
 def test_the_profile_and_the_sizes_are_those_painted() -> None:
@@ -184,9 +192,9 @@ def test_a_profile_that_does_not_fit_is_said_so_and_the_error_grows() -> None:
 
 def test_uneven_light() -> None:
     rng = np.random.default_rng(2)
-    circles = packed(rng, edge=260, share=0.5, radii=[9.0], gap=3.0)
-    clean = paint_rings(circles, edge=260, width=0.8, amplitude=40.0)
-    light = np.linspace(0.4, 1.6, 260)
+    circles = packed(rng, edge=200, share=0.5, radii=[9.0], gap=3.0)
+    clean = paint_rings(circles, edge=200, width=0.8, amplitude=40.0)
+    light = np.linspace(0.4, 1.6, 200)
     frames = [clean * light + rng.normal(0.0, NOISE, clean.shape) for _ in range(2)]
     config, model = (
         TrackConfig(diameter=21),
@@ -194,7 +202,7 @@ def test_uneven_light() -> None:
     )
     model = ring_model(frames, config, model)
     found = refine_profile(frames[0], detect_rings(frames[0], config, model), config, model)
-    inside = np.all((circles[:, :2] > 13) & (circles[:, :2] < 246), axis=1)
+    inside = np.all((circles[:, :2] > 13) & (circles[:, :2] < 186), axis=1)
     distance = KDTree(np.column_stack([found.x, found.y])).query(circles[inside, :2])[0]
     assert (distance < 0.5).all()
 
@@ -273,6 +281,26 @@ def test_spots_are_called_spots(width: float, spacing: float, signal: float, sig
 
 def test_noise_is_no_ring() -> None:
     assert choose_ring([np.random.default_rng(9).normal(100.0, NOISE, (200, 200))], NOISE).value == "spot"
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("name", "value"), [("videos/discs.mp4", "ring"), ("bulk_water/bulk_water_green.tif", "spot")])
+def test_real_movies(data: Path, name: str, value: str) -> None:
+    stack = open_video(data / name, pixel_size="1 um", frame_interval="1 s")
+    frames = [stack[0], stack[stack.n_frames // 2]]
+    choice = choose_ring(frames, 1.0)
+    assert choice.value == value
+    if value == "ring":  # counted and measured by eye: outer radii of about 50 and 58 px
+        seen = {"diameter": choice.evidence["diameter_px"], "invert": choice.evidence["invert"]}
+        config = TrackConfig(**seen, size_classes=2)  # lit contacts would make a third
+        model = ring_model(frames, config, ImageModel(noise_offset=1.0, noise_slope=0.0, background=60.0))
+        assert [item.width for item in model.classes] == pytest.approx([51.0, 61.0], abs=3.0)
+        found = refine_profile(frames[0], detect_rings(frames[0], config, model), config, model)
+        # Centres read off the picture (x, y), and the number of discs between the walls.
+        by_eye = [[539, 97], [647, 121], [677, 454], [575, 412], [524, 305], [416, 284], [310, 256], [709, 253]]
+        assert (KDTree(np.column_stack([found.x, found.y])).query(by_eye)[0] < 6.0).all()
+        between = (found.x > 195) & (found.x < 1085) & (found.y > 35) & (found.y < 830)
+        assert 70 <= between.sum() <= 76
 
 
 @pytest.mark.parametrize(("radii", "n"), [((10.0, 14.0), 2), ((10.0,), 1), ((10.0, 14.0, 19.0), 3)])
