@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 NARROWEST = 9.0  # spot widths between knots (about two diameters): a finer mesh takes the light of the particles
-RIDGE = 1e-6  # relative; keeps coefficients bounded whose support is covered by particles
+ELIMINATED = 0.8  # of what the peaks take over: b_i is no constant over a particle, the margin keeps a step stable
+RIDGE = 1e-4  # of the mean information: damps the steps of splines that the frame or the particles hardly show
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,7 +76,8 @@ def solve_background(
     b_i the functions at particle i, s_i = sum(w g r). Without that elimination the two would creep towards each other,
     the slower the denser the crowd. f in place of the Fisher matrix F of the peaks is its lumped form: p_i f_i =
     sum_j F_ij p_j, exact where all peaks change by the same factor, as they do under a smooth background, and never
-    below F, so that the left side stays positive and the step never overshoots.
+    below F, so that the left side stays positive and the step never overshoots; only ``ELIMINATED`` of the two sums is
+    taken off.
 
     Parameters
     ----------
@@ -90,9 +92,10 @@ def solve_background(
     values = functions.at(spots[:, 0], spots[:, 1])
     light, square, score = sums.T
     held = np.maximum(square, 1e-300)
-    information = _products(functions, weight) - (values * (light**2 / held)[:, None]).T @ values
-    gradient = (functions.rows.T @ (weight * residual) @ functions.columns).ravel() - values.T @ (light / held * score)
-    information += np.diag(RIDGE * np.abs(np.diag(information)) + 1e-300)
+    taken = ELIMINATED * light / held
+    information = _products(functions, weight) - (values * (taken * light)[:, None]).T @ values
+    gradient = (functions.rows.T @ (weight * residual) @ functions.columns).ravel() - values.T @ (taken * score)
+    information += np.eye(functions.size) * (RIDGE * np.abs(np.diag(information)).mean() + 1e-300)
     covariance = np.linalg.inv(information)
     return covariance @ gradient, covariance
 

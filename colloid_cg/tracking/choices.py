@@ -164,12 +164,8 @@ def choose_refinement(points: Sequence[np.ndarray], width: float, diameter: int)
     share = float((distances < reach).mean()) if len(distances) else 0.0
     evidence = {"share_touching": share, "reach_px": reach, "width_px": width}
     words = f"{100 * share:.0f} % of the particles have a neighbour within {reach:.1f} px, where light overlaps"
-    if share < TOUCHING_SHARE:
-        return Choice(value="likelihood", reason=words, evidence=evidence)
-    if find_spec("colloid_cg.tracking.joint") is None:
-        warning = "neighbours overlap: positions of touching particles are pulled together"
-        return Choice(value="likelihood", reason=words, evidence=evidence, warning=warning)
-    return Choice(value="joint", reason=words, evidence=evidence)
+    together = share >= TOUCHING_SHARE and find_spec("colloid_cg.tracking.joint") is not None
+    return Choice(value="joint" if together else "likelihood", reason=words, evidence=evidence)
 
 
 def choose_search_range(pairs: Sequence[tuple[pd.DataFrame, pd.DataFrame]]) -> Choice:

@@ -170,11 +170,12 @@ def _spurious(crowd: Crowd, covariance: np.ndarray) -> np.ndarray:
         return np.zeros(0, dtype=bool)
     x, y, peak, width = crowd.spots.T
     usual = crowd.classes[crowd.species, 1]
-    ratio = np.minimum(peak / np.sqrt(covariance[:, 0, 0]) / SIGNIFICANT, peak / usual / FAINTEST)
+    with np.errstate(invalid="ignore"):
+        ratio = np.minimum(peak / np.sqrt(covariance[:, 0, 0]) / SIGNIFICANT, peak / usual / FAINTEST)
     pairs = KDTree(crowd.spots[:, :2]).query_pairs(NEAREST * float(width.max()), output_type="ndarray")
     apart = np.hypot(x[pairs[:, 0]] - x[pairs[:, 1]], y[pairs[:, 0]] - y[pairs[:, 1]])
     merged = pairs[apart < 0.75 * np.minimum(width[pairs[:, 0]], width[pairs[:, 1]])]
-    bad = ratio < 1.0
+    bad = ~(ratio >= 1.0)  # no number where no pixel with weight is left
     bad[np.where(peak[merged[:, 0]] < peak[merged[:, 1]], merged[:, 0], merged[:, 1])] = True
     both = pairs[bad[pairs].all(axis=1)]
     bad[np.where(ratio[both[:, 0]] < ratio[both[:, 1]], both[:, 1], both[:, 0])] = False

@@ -46,7 +46,8 @@ def photon_transfer(pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, saturatio
     """
     step = grey_step(pairs[0][0])
     least = step**2 / 12.0
-    moved = [pair for pair in pairs if not np.array_equal(*pair)] or list(pairs)
+    # Where all frames are copies of the one before, one frame alone has to do: its structure is left in.
+    moved = [pair for pair in pairs if not np.array_equal(*pair)] or [(0 * pair[0], pair[0]) for pair in pairs]
     fine, level = _residuals(moved, _FOURTH, saturation)
     rough, rough_level = _residuals(moved, _SECOND, saturation)
     edges = np.linspace(float(np.quantile(level, 0.0005)), float(np.quantile(level, 0.9995)), BINS + 1)
@@ -89,12 +90,14 @@ def _residuals(
     for first, second in pairs:
         start, end = first.astype(np.float64), second.astype(np.float64)
         change = cv2.sepFilter2D(end - start, cv2.CV_64F, kernel, kernel)[reach:-reach, reach:-reach]
-        level = cv2.sepFilter2D(0.5 * (start + end), cv2.CV_64F, weight, weight)[reach:-reach, reach:-reach]
+        alone = not first.any()
+        mean = end if alone else 0.5 * (start + end)
+        level = cv2.sepFilter2D(mean, cv2.CV_64F, weight, weight)[reach:-reach, reach:-reach]
         known = np.ones(change.shape, dtype=bool)
         if np.isfinite(saturation):
             full = (np.maximum(start, end) >= saturation).astype(np.uint8)
             known = cv2.dilate(full, np.ones((len(kernel), len(kernel))))[reach:-reach, reach:-reach] == 0
-        squares.append((change**2 / (2.0 * (kernel**2).sum() ** 2))[known])
+        squares.append((change**2 / ((1.0 if alone else 2.0) * (kernel**2).sum() ** 2))[known])
         levels.append(level[known])
     return np.concatenate(squares), np.concatenate(levels)
 

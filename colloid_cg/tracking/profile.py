@@ -33,7 +33,7 @@ Profile = tuple[np.ndarray, np.ndarray]
 """Increasing radii in px and the values there."""
 
 ITERATIONS = 6
-LATE = 4  # iterations from this one on smooth by cross-validation and cut the profile where it ends
+LATE = 5  # iterations from this one on smooth by cross-validation and cut the profile where it ends
 REACH = 1.35  # of the radius: how far a profile is followed before it is cut where it ends
 MOST_PARTICLES = 400  # a profile is estimated from, or fewer where they hold more pixels than
 MOST_PIXELS = 2_500_000
@@ -88,7 +88,7 @@ def estimate_profile(
     profiles = [_of_class(item) for item in known] or [
         _first_profile(samples, index, width) for index, width in enumerate(widths)
     ]
-    for turn in range(LATE if known else 0, ITERATIONS):
+    for turn in range(ITERATIONS - 2 if known else 0, ITERATIONS):
         fits = [_fit(sample, model, widths, profiles, first=turn < 2) for sample in samples]
         tables = ProfileTables.of(profiles)
         profiles = [
@@ -328,7 +328,10 @@ def _classes(
         content.append(
             SpotClass(width=float(widths[index]), amplitude=middle, amplitude_spread=spread, share=share, profile=pairs)
         )
-    return tuple(content)
+    # Gaps between particles are round and of one size too, but hold no light of their own.
+    brightest = max(abs(item.amplitude) for item in content)
+    real = [item for item in content if abs(item.amplitude) >= FAINTEST * brightest]
+    return tuple(replace(item, share=item.share / sum(other.share for other in real)) for item in real)
 
 
 def _real(fit: ProfileFit, classes: np.ndarray, heights: np.ndarray, widths: np.ndarray) -> np.ndarray:

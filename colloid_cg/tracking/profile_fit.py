@@ -223,12 +223,15 @@ def _normal(
             if left_out[i, j]:
                 continue
             dx, dy = left + j - q[X], top + i - q[Y]
-            distance = math.hypot(dx, dy)
+            distance = math.sqrt(dx * dx + dy * dy)
             radius = distance / q[SCALE]
             if radius >= reach:
                 continue
-            height = interpolated(value, radius)
-            along = q[AMPLITUDE] * interpolated(slope, radius) / q[SCALE]
+            place = radius / TABLE_STEP
+            entry = int(place)
+            rest = place - entry
+            height = (1.0 - rest) * value[entry] + rest * value[entry + 1]
+            along = q[AMPLITUDE] / q[SCALE] * ((1.0 - rest) * slope[entry] + rest * slope[entry + 1])
             inverse = 1.0 / max(distance, 1e-9)
             fit = q[LEVEL] + q[SLOPE_X] * dx + q[SLOPE_Y] * dy + q[AMPLITUDE] * height
             weight = 1.0 / max(noise[0] + noise[1] * (fit + others[i, j]), noise[2])

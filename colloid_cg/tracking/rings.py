@@ -49,7 +49,7 @@ def detect_rings(frame: np.ndarray, config: TrackConfig, model: ImageModel) -> D
 
 def inside_of_edge(config: TrackConfig, model: ImageModel) -> float | None:
     """Return 1 where the edge to look for has a bright inside, -1 for a dark one, None if it is not known."""
-    for item in model.classes:
+    for item in sorted(model.classes, key=lambda item: -item.share):
         if item.profile is not None:
             radius, value = np.array(item.profile).T
             # Detection sees the profile blurred: its edge lies beside the rim, where the profile itself may be flat.

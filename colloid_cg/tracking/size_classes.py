@@ -41,7 +41,7 @@ def estimate_classes(
     found_per_frame : sequence of Detections
         Positions in each to within about a spot width.
     config : TrackConfig
-        ``size_classes``, ``invert`` and, where the model has no class yet, ``diameter``.
+        ``size_classes``, ``invert``, and ``diameter`` as the start; without it the commonest class of the model is.
     model : ImageModel
         Noise; background level as a start.
 
@@ -131,12 +131,13 @@ def classes_of_tracks(evidence: np.ndarray, particle: np.ndarray) -> np.ndarray:
 
 
 def _one_class(frame: np.ndarray, found: Detections, config: TrackConfig, model: ImageModel) -> ImageModel:
-    """Start from the commonest class alone, or from the diameter."""
-    if not has_classes(model):
-        return with_first_class(frame, found, config, model)
+    """Start from the diameter and the heights at all places found.
+
+    What isolated particles look like is the fallback only: in a crowd those that stand alone are not like the others.
+    """
+    if config.diameter is not None or not has_classes(model):
+        return with_first_class(frame, found, config, replace(model, classes=()))
     common = max(model.classes, key=lambda item: item.share)
-    if common.amplitude_spread == 0.0:
-        common = replace(common, amplitude_spread=0.5 * abs(common.amplitude))
     return replace(model, classes=(common,))
 
 

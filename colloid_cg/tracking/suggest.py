@@ -103,9 +103,10 @@ def suggest(stack: FrameStack, config: TrackConfig | None = None) -> Suggestion:
         for name, value in zip(NATIVE_ONLY, ("spot", "centroid", 1), strict=True):
             choices.setdefault(name, Choice(value=value, reason="all that the trackpy engine has"))
     choose_shape(choices, sample)
+    model: ImageModel | None = None
     if choices["shape"].value == "ring":
-        model: ImageModel | None = suggest_for_rings(choices, config, sample, settings=lambda: _with(config, choices))
-    else:
+        model = _rings_that_last(choices, config, sample)
+    if choices["shape"].value == "spot":
         _suggest_size(choices, sample)
         kept = _suggest_detection(choices, config, sample)
         model = _suggest_refinement(choices, config, sample, kept)
@@ -114,6 +115,31 @@ def suggest(stack: FrameStack, config: TrackConfig | None = None) -> Suggestion:
         choices["minimum_length"] = Choice(value=value, reason=f"a movie of {stack.n_frames} frames")
     ordered = {name: choices[name] for name in SUGGESTED}
     return Suggestion(choices=ordered, frames=sorted(pictures), noise=sample.noise, image_model=model)
+
+
+def _rings_that_last(choices: dict[str, Choice], config: TrackConfig, sample: Sample) -> ImageModel | None:
+    """Complete the choices for rings; go back to spots where what looks like rings is not there a frame later."""
+    trial = dict(choices)
+    try:
+        model = suggest_for_rings(trial, config, sample, settings=lambda: _with(config, trial))
+        doubt = trial["search_range"].warning
+    except DataError as error:
+        model, doubt = None, str(error)
+    if doubt and config.shape is None:
+        for name in {"invert", "diameter"} & choices.keys():
+            if getattr(config, name) is None:
+                del choices[name]
+        reason = f"what looks like rings does not last from frame to frame ({doubt})"
+        choices["shape"] = Choice(value="spot", reason=reason, evidence=choices["shape"].evidence)
+        return None
+    if model is None:
+        raise DataError(
+            f"too few rings in {sample.source or 'the movie'}",
+            expected="rings, as track.shape = 'ring' asks for",
+            action="check track.diameter and track.invert, or set track.shape = 'spot'",
+        )
+    choices.update(trial)
+    return model
 
 
 def _suggest_size(choices: dict[str, Choice], sample: Sample) -> None:

@@ -29,9 +29,9 @@ def packed(rng: np.random.Generator, *, edge: int, share: float, radii: list[flo
         apart = places[first] - places[second]
         distance = np.linalg.norm(apart, axis=1) + 1e-9
         overlap = size[first] + size[second] + gap - distance
-        if not (overlap > 0).any():
+        if not (overlap > 0.05).any():
             break
-        push = apart / distance[:, None] * np.where(overlap > 0, 0.5 * overlap + 1e-3, 0.0)[:, None]
+        push = apart / distance[:, None] * np.where(overlap > 0, 0.6 * overlap + 1e-3, 0.0)[:, None]
         np.add.at(places, first, push)
         np.add.at(places, second, -push)
         places = np.clip(places, 0, edge - 1)

@@ -45,9 +45,10 @@ def test_long_gaps_are_closed_rightly_and_as_surely_as_stated() -> None:
     gap = frame[true["after"]] - frame[true["before"]] - 1
     possible = int(((gap > 2) & (gap <= 10)).sum())
     assert possible > 150
-    assert closed["right"].sum() > 0.85 * possible
-    assert closed["right"].mean() > 0.85
-    assert closed["confidence"].mean() == pytest.approx(closed["right"].mean(), abs=0.06)
+    assert closed["right"].sum() > 0.9 * possible
+    assert closed["right"].mean() > 0.9
+    # 179 gaps: the frequency is known to .02, the stated mean is within twice that
+    assert closed["confidence"].mean() == pytest.approx(closed["right"].mean(), abs=0.04)
     assert closed["gap"].max() <= 10
     without = link_reported(table, config.model_copy(update={"close_gaps": 0}))[1]
     assert report.n_tracks == without.n_tracks - report.n_joined

@@ -76,3 +76,11 @@ def test_the_statistics_learnt_are_the_true_ones() -> None:
     np.testing.assert_allclose(gap[:3], [4.0, 8.0, 12.0], rtol=0.08)
     assert model.detection[1, 0] == pytest.approx(0.8, abs=0.03)
     assert model.density(9.0) == pytest.approx(75 / 900**2, rel=0.35)
+
+
+def test_a_particle_whose_track_went_astray_is_still_expected() -> None:
+    # where many are missed, tracks are continued by false detections and neighbours, and the particle comes back beside
+    table = free_particles(2, n=2000, edge=900, n_frames=30, step=2.0, missed=0.2, false=0.05)
+    links = scored(link(table, settings(8.0, memory=3)))
+    assert links["right"].mean() < 0.93
+    assert links["confidence"].mean() == pytest.approx(links["right"].mean(), abs=0.005)

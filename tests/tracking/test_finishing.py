@@ -112,3 +112,9 @@ def test_gaps_closed_over_the_whole_movie_are_those_closed_in_parts(length: int)
     pd.testing.assert_frame_equal(found[whole.columns.tolist()], whole)
     assert tracks.n_joins > 50
     assert tracks.n_tracks == survey(parts).n_tracks
+
+
+def test_lengths_of_more_tracks_than_foreseen() -> None:
+    ids = np.repeat(np.arange(5000), np.arange(5000) % 3 + 1)
+    parts = [pd.DataFrame({"particle": piece}) for piece in np.array_split(ids, 7)]
+    np.testing.assert_array_equal(survey(parts).length, np.arange(5000) % 3 + 1)

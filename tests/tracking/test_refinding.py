@@ -123,3 +123,19 @@ def test_a_fit_that_failed_is_not_believed_and_a_missing_one_refused() -> None:
             locate_near=lambda picture, places: places.select(np.array([0])),
             config=settings(5.0),
         )
+
+
+def test_a_fit_must_stand_out_of_its_own_noise() -> None:
+    # amplitude over its error is sqrt(2) times width over the error of the place: 5.7 and 4.7 for these
+    _, table, _ = scene()
+    gaps = find_gaps([table], longest=3, step_variance=0.25)
+    found = {}
+    for error in (0.5, 0.6):
+        sigma = np.full(12, error)
+
+        def located(picture: np.ndarray, places: Detections, sigma: np.ndarray = sigma) -> Detections:
+            return places.updated(sigma_x=sigma[: len(places)], sigma_y=sigma[: len(places)])
+
+        found[error] = refind(lambda frame: np.empty(0), gaps, present=table, locate_near=located, config=settings(5.0))
+    assert len(found[0.5]) == len(gaps)
+    assert found[0.6].empty

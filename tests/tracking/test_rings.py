@@ -70,7 +70,7 @@ CASES = [
     {"radius": 6.0, "width": 0.8, "share": 0.6, "signal": 10.0},
     {"radius": 10.0, "width": 0.6, "share": 0.6, "signal": 5.0, "ratio": 1.4},
     {"radius": 10.0, "width": 1.0, "share": 0.3, "signal": 30.0},
-    {"radius": 20.0, "width": 0.8, "share": 0.6, "signal": 3.0, "ratio": 1.4, "n_frames": 6},
+    {"radius": 20.0, "width": 0.8, "share": 0.6, "signal": 3.0, "ratio": 1.4, "n_frames": 4},
 ]
 
 
@@ -148,7 +148,7 @@ def test_other_round_particles(profile) -> None:
     circles = packed(rng, edge=260, share=0.25, radii=[12.0], gap=4.0)
     circles = circles[np.all((circles[:, :2] > 22) & (circles[:, :2] < 237), axis=1)]
     clean = paint_rings(circles, edge=260, amplitude=60.0, **look)
-    frames = [clean + rng.normal(0.0, NOISE, clean.shape) for _ in range(4)]
+    frames = [clean + rng.normal(0.0, NOISE, clean.shape) for _ in range(3)]
     choice = choose_ring(frames, NOISE)
     assert choice.value == "ring"
     config = TrackConfig(diameter=choice.evidence["diameter_px"], invert=choice.evidence["invert"])
@@ -285,3 +285,10 @@ def test_size_classes(radii: tuple[float, ...], n: int) -> None:
     broad, _ = split_radii(rng.normal(10.0, 0.8, 300), None)
     assert len(broad) == 1
     assert len(split_radii(measured, 2)[0]) == 2
+
+
+def test_the_gaps_between_touching_rings_are_no_size_class() -> None:
+    # This arrangement has many round gaps: found as dark insides, but without a profile of their own.
+    fitted = Fitted(6.0, width=0.8, share=0.6, signal=10.0, n_frames=2)
+    assert len(fitted.model.classes) == 1
+    assert fitted.model.classes[0].share == 1.0
