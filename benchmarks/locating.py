@@ -15,8 +15,7 @@ from benchmarks.synthetic import DIAMETER, WIDTH, Scene
 from benchmarks.timing import cpu, cpu_pair
 from colloid_cg.tracking import DetectionScores, TrackConfig, score_detections
 from colloid_cg.tracking.image_model import ImageModel
-from colloid_cg.tracking.native_engine import detect, locate_frame
-from colloid_cg.tracking.size_classes import estimate_classes
+from colloid_cg.tracking.native_engine import locate_frame
 from colloid_cg.tracking.suggest import resolve, suggest
 
 TRACKPY = f"trackpy {trackpy.__version__}"
@@ -43,12 +42,7 @@ def settings(scene: Scene, **given: Any) -> tuple[TrackConfig, ImageModel]:
     """Return what a user gets who gives no more than ``given``: all else is decided and estimated from the movie."""
     config = TrackConfig(diameter=int(DIAMETER), **given)
     suggestion = suggest(scene.stack, config)
-    config, model = resolve(config, suggestion), suggestion.image_model
-    if config.refine == "joint" and "size_classes" not in given:
-        found = [detect(frame, config, model) for frame in scene.frames]
-        model = estimate_classes(scene.frames, found, config.model_copy(update={"size_classes": None}), model)
-        config = config.model_copy(update={"size_classes": len(model.classes)})
-    return config, model
+    return resolve(config, suggestion), suggestion.image_model
 
 
 def located(scene: Scene, config: TrackConfig, model: ImageModel) -> pd.DataFrame:

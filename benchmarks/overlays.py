@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.record import Record
+from colloid_cg.records import Box
 from colloid_cg.tracking import TrackConfig, locate, resolve, score_detections, suggest
 from colloid_cg.video import open_video
 
@@ -55,7 +56,9 @@ def draw_overlays(record: Record, data: Path) -> None:
         picture = drawn(stack[number], *(found[name].to_numpy() for name in ("x", "y")), radius,
                         found["species"].to_numpy())  # fmt: skip
         cv2.imwrite(str(PICTURES / f"hydrogel_{number:02d}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 80])
-    both = score_detections(pd.concat(theirs), pd.concat(tables), gate="d/4", diameter=config.diameter)
+    view = Box(lower=(-0.5, -0.5), upper=(stack.width - 0.5, stack.height - 0.5), periodic=(False, False))
+    both = score_detections(pd.concat(theirs), pd.concat(tables), gate="d/4", diameter=config.diameter,
+                            border=float(config.diameter or 0), view=view)  # fmt: skip
     note = (
         f"frames {FRAMES}: {[len(table) for table in tables]} particles, trackpy {[len(table) for table in theirs]}; "
     )

@@ -33,7 +33,7 @@ def section(content: dict[str, Any]) -> list[str]:
         peer = f"{entry['peer']}: {number(entry['peer_value'])}" if entry["peer"] else ""
         value = f"{number(entry['value'])} {entry['unit']}".strip()
         cells = [entry["name"], value, number(entry.get("interval")), target(entry), verdict, peer, entry["note"]]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return [*lines, ""]
 
 
