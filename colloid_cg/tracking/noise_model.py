@@ -16,8 +16,8 @@ from colloid_cg.tracking.image_model import ImageModel, SpotClass
 from colloid_cg.tracking.native_engine import detect
 from colloid_cg.tracking.photon_transfer import find_hot_pixels, photon_transfer
 from colloid_cg.tracking.prepared import fit_picture, picture_noise
-from colloid_cg.tracking.spot_profile import needed_lanes
 from colloid_cg.tracking.size_classes import estimate_classes
+from colloid_cg.tracking.spot_profile import needed_lanes
 from colloid_cg.tracking.spot_width import fit_widths
 
 SAMPLED_FRAMES = 10
