@@ -57,8 +57,6 @@ class TrackConfig(Settings):
     close_gaps : int
         Native engine: longest gap in frames that the second pass closes, after all frames are linked, by the best
         pairing of track ends with track starts over the whole movie; 0 leaves it out.
-    refind : bool
-        Native engine: look again at the pixels where a particle is missing for a few frames between two detections.
     minimum_length : int or None
         Tracks with fewer detections are dropped; first of the filters after linking.
     minimum_mass_linked, max_size, max_eccentricity : float or None
@@ -100,7 +98,6 @@ class TrackConfig(Settings):
     gap_growth: float = Field(default=0.5, ge=0, le=1)
     prediction: Literal["none", "drift", "velocity", "affine"] = "drift"
     close_gaps: int = Field(default=0, ge=0)
-    refind: bool = False
     minimum_length: int | None = Field(default=None, ge=1)
     minimum_mass_linked: float | None = Field(default=None, ge=0)
     max_size: float | None = Field(default=None, gt=0)
