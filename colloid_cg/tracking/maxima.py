@@ -55,7 +55,8 @@ def filter_and_find(
     threshold, separation : float
         As for :func:`find_maxima`.
     """
-    filtered = np.zeros_like(picture)
+    filtered = np.empty_like(picture)
+    filtered[:margin], filtered[-margin:] = 0.0, 0.0
     halo = reach + _half(separation)
     found = []
     last = len(picture) - margin
