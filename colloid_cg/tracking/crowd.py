@@ -29,6 +29,8 @@ class Crowd:
         x, y, peak, width of each particle as the pixels see it (see :mod:`spot_kernels`).
     species : int array, shape (n,)
         Class of each particle.
+    hidden : bool array, shape (n,)
+        Whether the particle was found in the residual.
     classes : array, shape (classes, 4)
         Width as the pixels see it, peak, its standard deviation, share.
     functions, coefficients, covariance
@@ -40,6 +42,7 @@ class Crowd:
     weight: np.ndarray
     spots: np.ndarray
     species: np.ndarray
+    hidden: np.ndarray
     classes: np.ndarray
     functions: Mesh
     coefficients: np.ndarray
@@ -90,16 +93,18 @@ class Crowd:
         self.covariance = np.zeros((functions.size, functions.size))
         self.residual -= self.functions.picture(self.coefficients)
 
-    def include(self, spots: np.ndarray, species: np.ndarray) -> None:
+    def include(self, spots: np.ndarray, species: np.ndarray, *, hidden: bool = False) -> None:
         """Add particles."""
         add_spots(self.residual, np.ascontiguousarray(spots), -1.0)
         self.spots = np.concatenate([self.spots, spots])
         self.species = np.concatenate([self.species, species])
+        self.hidden = np.concatenate([self.hidden, np.full(len(spots), hidden)])
 
     def exclude(self, chosen: np.ndarray) -> None:
         """Take out the particles of a mask."""
         add_spots(self.residual, self.spots[chosen], 1.0)
         self.spots, self.species = np.ascontiguousarray(self.spots[~chosen]), self.species[~chosen]
+        self.hidden = self.hidden[~chosen]
 
     def background_variance(self) -> np.ndarray:
         """Variance of the fitted background where each particle is, shape (n,)."""
@@ -136,6 +141,7 @@ def begin(frame: np.ndarray, x: np.ndarray, y: np.ndarray, model: ImageModel, *,
         weight=np.zeros_like(picture),
         spots=np.empty((0, 4)),
         species=np.empty(0, dtype=int),
+        hidden=np.empty(0, dtype=bool),
         classes=classes,
         functions=functions,
         coefficients=coefficients,

@@ -141,7 +141,7 @@ def include_hidden(crowd: Crowd) -> None:
             nearest = KDTree(crowd.spots[:, :2]).query(np.column_stack([column, row]))[0]
             row, column = row[nearest > NEAREST * width], column[nearest > NEAREST * width]
         added = np.column_stack([column, row, height[row, column], np.full(len(row), width)]).astype(float)
-        crowd.include(added, np.full(len(row), species))
+        crowd.include(added, np.full(len(row), species), hidden=True)
 
 
 def drop_spurious(crowd: Crowd) -> np.ndarray:
@@ -177,6 +177,8 @@ def _spurious(crowd: Crowd, covariance: np.ndarray) -> np.ndarray:
     merged = pairs[apart < 0.75 * np.minimum(width[pairs[:, 0]], width[pairs[:, 1]])]
     bad = ~(ratio >= 1.0)  # no number where no pixel with weight is left
     bad[np.where(peak[merged[:, 0]] < peak[merged[:, 1]], merged[:, 0], merged[:, 1])] = True
+    # What was found in the residual and does not look like a particle is a part of something else.
+    bad |= crowd.hidden & (misfit(crowd.residual, crowd.weight, crowd.spots) > MISFIT)
     both = pairs[bad[pairs].all(axis=1)]
     bad[np.where(ratio[both[:, 0]] < ratio[both[:, 1]], both[:, 1], both[:, 0])] = False
     return np.asarray(bad)
