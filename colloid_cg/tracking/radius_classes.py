@@ -27,18 +27,24 @@ def split_radii(radii: np.ndarray, classes: int | None) -> tuple[np.ndarray, np.
     classes : int or None
     """
     values = np.log(np.asarray(radii, dtype=float))
+    parts = _joined(_cut(values, MOST_CLASSES), len(values))
+    if classes is not None:  # the largest populations; if there are too few, plain cuts
+        largest = sorted(parts, key=len, reverse=True)[:classes]
+        parts = sorted(largest, key=np.median) if len(largest) == classes else _cut(values, classes)
+    middles = np.array([np.exp(np.median(part)) for part in parts])
+    return middles, np.abs(values[:, None] - np.log(middles)).argmin(axis=1)
+
+
+def _cut(values: np.ndarray, n_parts: int) -> list[np.ndarray]:
     parts = [np.sort(values)]
-    while len(parts) < (MOST_CLASSES if classes is None else classes):
+    while len(parts) < n_parts:
         cuts = [_best_cut(part) for part in parts]
         best = int(np.argmax([gain for gain, _ in cuts]))
         gain, cut = cuts[best]
         if gain <= 0.0:
             break
         parts[best : best + 1] = [parts[best][:cut], parts[best][cut:]]
-    if classes is None:
-        parts = _joined(parts, len(values))
-    middles = np.array([np.exp(np.median(part)) for part in parts])
-    return middles, np.abs(values[:, None] - np.log(middles)).argmin(axis=1)
+    return parts
 
 
 def _joined(parts: list[np.ndarray], n: int) -> list[np.ndarray]:
