@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import typer
 
 from colloid_cg.cli import options as o
 from colloid_cg.cli.display import bar, note, show, show_error, show_json
-from colloid_cg.errors import ColloidError, ConfigError
+from colloid_cg.errors import ColloidError, ConfigError, StorageError
 
 app = typer.Typer(
     name="colloid-cg",
@@ -51,6 +52,17 @@ def _reported(as_json: bool) -> Iterator[None]:
     except ColloidError as error:
         show_error(error, as_json=as_json)
         raise typer.Exit(error.exit_code) from error
+    except OSError as error:
+        # what others write, such as the cache of compiled functions, meets a full disk as well
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        full = StorageError(
+            f"no space left to write {error.filename or 'a file'}",
+            expected="enough free disk space",
+            action="free some space and start the same command again: it goes on where it stopped",
+        )
+        show_error(full, as_json=as_json)
+        raise typer.Exit(full.exit_code) from error
     except KeyboardInterrupt:
         note("stopped; the same command goes on where it stopped")
         raise typer.Exit(130) from None

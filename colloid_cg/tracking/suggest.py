@@ -120,7 +120,7 @@ def _rings_that_last(choices: dict[str, Choice], config: TrackConfig, sample: Sa
     """Complete the choices for rings; go back to spots where what looks like rings is not there a frame later."""
     trial = dict(choices)
     try:
-        model = suggest_for_rings(trial, config, sample, settings=lambda: _with(config, trial))
+        model = suggest_for_rings(trial, sample, settings=lambda: _with(config, trial))
         doubt = trial["search_range"].warning
     except DataError as error:
         model, doubt = None, str(error)

@@ -12,7 +12,7 @@ from colloid_cg.tracking.choices import Choice, choose_search_range
 from colloid_cg.tracking.config import TrackConfig
 from colloid_cg.tracking.detections import Detections
 from colloid_cg.tracking.image_model import ImageModel
-from colloid_cg.tracking.rings import choose_ring, detect_rings, estimate_profile, refine_profile
+from colloid_cg.tracking.rings import choose_ring, detect_rings, refine_profile, ring_model
 from colloid_cg.tracking.sampling import Sample
 
 PROFILE_FRAMES = 3
@@ -44,17 +44,13 @@ def choose_shape(choices: dict[str, Choice], sample: Sample) -> None:
     )
 
 
-def suggest_for_rings(
-    choices: dict[str, Choice], config: TrackConfig, sample: Sample, *, settings: Callable[[], TrackConfig]
-) -> ImageModel:
+def suggest_for_rings(choices: dict[str, Choice], sample: Sample, *, settings: Callable[[], TrackConfig]) -> ImageModel:
     """Complete the choices for a movie of rings and return its image model with the profiles.
 
     Parameters
     ----------
     choices : dict
         With shape, diameter and invert; the others are added.
-    config : TrackConfig
-        What was given.
     sample : Sample
     settings : callable
         Returns the settings with the choices made so far.
@@ -67,10 +63,8 @@ def suggest_for_rings(
     for name, value in (("separation", float(settings().diameter or 3)), ("threshold", 0.0), ("minmass", 0.0)):
         choices.setdefault(name, Choice(value=value, reason=NOT_USED))
     model = sample.model or ImageModel(noise_offset=sample.noise**2, noise_slope=0.0, background=0.0)
-    few = _spread(sample.starts, PROFILE_FRAMES)
-    frames = [sample.pictures[start] for start in few]
-    found = [detect_rings(frame, settings(), model) for frame in frames]
-    model = estimate_profile(frames, found, config, model)
+    frames = [sample.pictures[start] for start in _spread(sample.starts, PROFILE_FRAMES)]
+    model = ring_model(frames, settings(), model)
     sizes = ", ".join(f"{item.width:.1f}" for item in model.classes)
     choices.setdefault("refine", Choice(value="likelihood", reason="the profile of the particles fitted to each"))
     choices.setdefault("size_classes", Choice(value=len(model.classes), reason=f"edges of radius {sizes} px"))
