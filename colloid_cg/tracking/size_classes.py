@@ -21,6 +21,7 @@ from colloid_cg.tracking.width_mixture import Mixture, choose_mixture, fit_mixtu
 FEWEST = 10  # particles from which a distribution of widths is looked at
 FREE_SWEEPS = 6
 ROUNDS = 4  # of assigning classes and fitting their widths
+LONGEST_STEP = 0.25  # of the width of a class in one round
 OUTLIER = 4.0  # standard deviations at which the pull of one particle on the width of its class is cut
 
 
@@ -201,9 +202,8 @@ def _refined(crowds: Sequence[Crowd], table: np.ndarray) -> np.ndarray:
         middle = float(np.median(peak[own]))
         scatter = (1.4826 * float(np.median(np.abs(peak[own] - middle)))) ** 2
         spread = np.sqrt(max(scatter - float(np.median(1.0 / square[own])), (1e-3 * middle) ** 2))
-        rows.append(
-            (width + _shared_step(score[own], information[own]), middle, spread, own.sum() / (inside > 0).sum())
-        )
+        step = float(np.clip(_shared_step(score[own], information[own]), -LONGEST_STEP * width, LONGEST_STEP * width))
+        rows.append((width + step, middle, spread, own.sum() / (inside > 0).sum()))
     refined = np.array(rows)
     return refined[np.argsort(refined[:, 0])]
 

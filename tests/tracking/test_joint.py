@@ -140,7 +140,7 @@ def test_particles_of_another_shape_are_flagged() -> None:
 def test_an_object_that_is_no_particle_is_not_filled_with_particles() -> None:
     rng = np.random.default_rng(5)
     positions, picture = line([100.0], spacing=8.0)
-    picture[35:, 50:] += 120.0
+    picture[:, 60:66] += 120.0
     model = replace(WHITE, classes=(SpotClass(width=2.0, amplitude=100.0, amplitude_spread=20.0),))
     refined = refine_joint(picture + rng.normal(0.0, 2.0, picture.shape), Detections.at(*positions.T), BRIGHT, model)
     assert len(refined) == 1
