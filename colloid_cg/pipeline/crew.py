@@ -169,7 +169,7 @@ def _client(crew: Crew, workers: int) -> Iterator[Client]:
         import dask
         from distributed import Client, LocalCluster
 
-        stack.enter_context(dask.config.set({"temporary-directory": scratch}))
+        stack.enter_context(dask.config.set({"temporary-directory": scratch, "distributed.scheduler.http.routes": []}))
         if crew.scheduler is not None:
             yield _checked(_connected(crew.scheduler, stack), crew.scheduler)
             return
@@ -179,7 +179,8 @@ def _client(crew: Crew, workers: int) -> Iterator[Client]:
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
-                dashboard_address=None,
+                # no dashboard; the port that dask opens for it all the same serves nothing and clashes with none
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
                 memory_limit=0,  # a worker that dask pauses for its memory would never go on
                 local_directory=scratch,
                 silence_logs=logging.CRITICAL,

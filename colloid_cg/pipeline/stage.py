@@ -21,6 +21,7 @@ from colloid_cg.records import FrameStack, Trajectories
 from colloid_cg.seeding import generator
 from colloid_cg.settings import Settings
 from colloid_cg.store import RunFolder
+from colloid_cg.store.atomic import explain
 
 ProgressFactory = Callable[[str], AbstractContextManager[Progress]]
 
@@ -131,6 +132,8 @@ def execute(stage: Stage, job: Job) -> Outcome:
     except DataError as error:
         folder.record_stage(stage.name, {**entry, "status": "failed", "failed": str(error)})
         raise
+    except OSError as error:  # a full disk met by a library, in the cache of compiled code for example
+        raise explain(error, folder.path) from error
     elapsed = time.perf_counter() - clock
     products = {name: sha256_of_tree(folder.path / name) for name in stage.products}
     folder.record_stage(

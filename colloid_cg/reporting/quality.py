@@ -10,7 +10,7 @@ import pandas as pd
 from numba import njit
 
 from colloid_cg.records import CommonMotion, Trajectories
-from colloid_cg.tracking import tracking_faults
+from colloid_cg.tracking import dropped_frames, tracking_faults
 
 SUBPIXEL_BINS = 20
 HISTOGRAM_BINS = 60
@@ -27,14 +27,16 @@ def tracking_quality(tracks: Trajectories) -> dict[str, Any]:
     ``median_stated_sigma`` (px), ``rms_step`` (px, one frame, one axis) and counts. Where the drift was taken off
     the positions, it is put back before the sub-pixel part is taken.
     """
-    return streamed_quality([tracks], n_rows=len(tracks)) | tracking_faults(tracks)
+    return streamed_quality([tracks], n_rows=len(tracks))
 
 
 def streamed_quality(windows: Iterable[Trajectories], *, n_rows: int) -> dict[str, Any]:
     """Return what :func:`tracking_quality` returns, of a movie given as consecutive windows.
 
     Counts, steps, gaps and lengths are those of all rows. Distributions (sub-pixel part, mass, size, sigma) come from
-    evenly spaced whole frames with at most about ``MOST_ROWS`` rows, ``distributions_from`` of them in all.
+    evenly spaced whole frames with at most about ``MOST_ROWS`` rows, ``distributions_from`` of them in all. What
+    follows particles from frame to frame (lost tracks, gaps, localisation error) comes from the first windows with at
+    least ``MOST_ROWS`` rows, the frames before ``faults_before``.
 
     Parameters
     ----------
@@ -44,6 +46,7 @@ def streamed_quality(windows: Iterable[Trajectories], *, n_rows: int) -> dict[st
     """
     counted, every = CountedQuality(), -(-n_rows // MOST_ROWS) or 1
     sample: list[pd.DataFrame] = []
+    block: list[Trajectories] = []
     motion: CommonMotion | None = None
     drift: dict[str, Any] | None = None
     for window in windows:
@@ -52,8 +55,24 @@ def streamed_quality(windows: Iterable[Trajectories], *, n_rows: int) -> dict[st
         counted.add(window)
         rows = window.table[window.table["frame"] % every == 0]
         sample.append(_seen_by_the_camera(rows[[name for name in _SAMPLED if name in rows.columns]], motion))
-    table = pd.concat(sample, ignore_index=True)
-    return _distributions(table) | counted.result() | {"drift": drift, "distributions_from": len(table)}
+        if sum(len(part) for part in block) < MOST_ROWS:
+            block.append(window)
+    table, counts = pd.concat(sample, ignore_index=True), counted.result()
+    faults = _faults(block, counts, motion or CommonMotion.parse(None))
+    return _distributions(table) | counts | faults | {"drift": drift, "distributions_from": len(table)}
+
+
+def _faults(block: list[Trajectories], counts: dict[str, Any], motion: CommonMotion) -> dict[str, Any]:
+    """Return the faults within the first windows, and the frames of the whole movie that do not fit."""
+    tracks = block[0] if len(block) == 1 else block[0].with_table(pd.concat([part.table for part in block]))
+    faults = tracking_faults(tracks)
+    last = int(tracks.table["frame"].iloc[-1])
+    if faults["dropped_frames"] is not None:
+        first = counts["first_frame"]
+        per_frame = np.zeros(int(motion.frame[-1]) + 1, dtype=np.int64)
+        per_frame[first : first + len(counts["detections_per_frame"])] = counts["detections_per_frame"]
+        faults["dropped_frames"] = dropped_frames(per_frame[motion.frame], motion)
+    return faults | {"faults_before": last + 1}
 
 
 def _seen_by_the_camera(rows: pd.DataFrame, motion: CommonMotion) -> pd.DataFrame:

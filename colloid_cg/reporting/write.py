@@ -66,7 +66,7 @@ def render(content: ReportContent) -> tuple[str, dict[str, bytes]]:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
         temporary.write_bytes(data)
         temporary.replace(path)

@@ -88,7 +88,9 @@ def test_processes_leave_no_trace_and_end_with_the_run(movie: Path, reference: R
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["stages"]["track"]["summary"]["workers"] == 2
     assert "located by 2 workers" in result.stderr
-    assert "distributed" not in result.stderr
+    assert [line.split()[0] for line in result.stderr.splitlines()] == [
+        *("inspect", "inspect", "locate", "link", "tracks", "drift", "write", "track"),
+    ]
     assert trajectories(RunFolder(tmp_path / "run")) == trajectories(reference)
     assert [item.name for item in tmp_path.iterdir()] == ["run"]
     assert not [p for p in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(p.cmdline())]
@@ -114,7 +116,12 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (
         dask.config.set({"temporary-directory": str(tmp_path_factory.mktemp("dask"))}),
         LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp", silence_logs=50
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+            protocol="tcp",
+            silence_logs=50,
         ) as cluster,
     ):
         yield cluster.scheduler_address

@@ -17,6 +17,7 @@ def tracks() -> Trajectories:
     n = len(tracks)
     table = tracks.table.assign(mass=rng.normal(100, 9, n), size=2.0, sigma_x=0.1, sigma_y=rng.uniform(0.1, 0.2, n))
     drift = {"frame": list(range(60)), "dx": np.linspace(0, 3, 60).tolist(), "dy": [0.0] * 60, "removed": True}
+    drift |= {"scatter": [None, *rng.uniform(0.9, 1.1, 59)], "n": [0, *[30] * 59]}
     return tracks.with_table(table, metadata={"drift": drift})
 
 
@@ -46,4 +47,7 @@ def test_of_a_long_movie_only_distributions_are_sampled(tracks: Trajectories, mo
     assert found["distributions_from"] < 0.6 * len(tracks)
     for name in ("n_detections", "n_tracks", "track_lengths", "detections_per_frame", "after_gap_fraction"):
         assert found[name] == whole[name]
+    assert found["dropped_frames"] == whole["dropped_frames"]
+    assert found["faults_before"] < whole["faults_before"]
+    assert len(found["lost_tracks"]["frame"]) < len(whole["lost_tracks"]["frame"])
     assert found["median_stated_sigma"] == pytest.approx(whole["median_stated_sigma"], rel=0.05)
