@@ -51,14 +51,6 @@ def _reported(as_json: bool) -> Iterator[None]:
     except ColloidError as error:
         show_error(error, as_json=as_json)
         raise typer.Exit(error.exit_code) from error
-    except OSError as error:  # a full disk met outside the run folder: the cache of compiled code
-        from colloid_cg.store.atomic import explain
-
-        shown = explain(error, Path(error.filename or "the cache of compiled code"))
-        if not isinstance(shown, ColloidError):
-            raise
-        show_error(shown, as_json=as_json)
-        raise typer.Exit(shown.exit_code) from error
     except KeyboardInterrupt:
         note("stopped; the same command goes on where it stopped")
         raise typer.Exit(130) from None
