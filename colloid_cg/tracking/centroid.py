@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +14,8 @@ from colloid_cg.tracking.spot_profile import needed_lanes
 
 MOVES = 10
 """Most pixels by which the neighbourhood follows its centre of mass."""
+PIXELS_AT_ONCE = 16
+"""Pixels of a neighbourhood are handled in groups of so many."""
 TURN = 0.6  # px: off-centre by more than this the neighbourhood moves; above 1/2, or it could move back and forth
 
 
@@ -39,17 +40,12 @@ def centroids(
     margin : int
         At least :func:`needed_margin`. Positions are given without it.
     """
-    offset = np.zeros(needed_lanes(radius))
-    offset[: 2 * radius + 1] = np.arange(-radius, radius + 1)
-    x, y = np.broadcast_arrays(offset[None, :], offset[: 2 * radius + 1, None])
-    inside = x**2 + y**2 <= radius**2
-    inside[:, 2 * radius + 1 :] = False
-    angle = 2.0 * np.arctan2(y, x)
-    centre = (x == 0) & (y == 0)
-    turn = [np.where(centre, 0.0, part) for part in (np.cos(angle), np.sin(angle))]
-    patterns = np.stack([inside, x, y, *turn]).reshape(5, -1).astype(np.float32)
     result, sums = np.empty((len(maxima), 6)), np.empty((len(maxima), 4))
-    _measure(filtered, picture, maxima, radius, margin, patterns, result, sums)
+    middles = np.empty((len(maxima), 2), np.int32)
+    rows, columns, patterns = _disc(radius)
+    _measure(filtered, picture, maxima, rows, columns, margin, patterns, result, sums, middles)
+    _shapes(result, filtered[middles[:, 0], middles[:, 1]])
+    result[:, :2] += middles[:, ::-1] - margin
     return result, sums
 
 
@@ -58,27 +54,50 @@ def needed_margin(radius: int) -> int:
     return needed_lanes(radius)
 
 
+@lru_cache(maxsize=64)
+def _disc(radius: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the pixels of the neighbourhood: rows and columns from its middle, and what their light is weighted with.
+
+    The weights are 1, x, y, x^2, y^2, cos 2 theta and sin 2 theta, float32, shape (7, lanes). The pixels are padded to
+    whole vector registers by the middle one with weight zero.
+    """
+    offset = np.arange(-radius, radius + 1)
+    y, x = (part[offset**2 + offset[:, None] ** 2 <= radius**2] for part in np.meshgrid(offset, offset, indexing="ij"))
+    angle = 2.0 * np.arctan2(y, x)
+    turns = [np.where((x == 0) & (y == 0), 0.0, part) for part in (np.cos(angle), np.sin(angle))]
+    weights = np.stack([np.ones(len(x)), x, y, x**2, y**2, *turns])
+    surplus = -len(x) % PIXELS_AT_ONCE
+    patterns = np.pad(weights, ((0, 0), (0, surplus))).astype(np.float32)
+    disc = (np.pad(y, (0, surplus)).astype(np.int32), np.pad(x, (0, surplus)).astype(np.int32), patterns)
+    for part in disc:
+        part.setflags(write=False)
+    return disc
+
+
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _measure(
     filtered: np.ndarray,
     picture: np.ndarray,
     maxima: np.ndarray,
-    radius: int,
+    rows: np.ndarray,
+    columns: np.ndarray,
     margin: int,
     patterns: np.ndarray,
     result: np.ndarray,
     sums: np.ndarray,
+    middles: np.ndarray,
 ) -> None:
     height, width = filtered.shape
-    count = 2 * radius + 1
-    light = np.zeros((count, patterns.shape[1] // count), np.float32)
-    before = np.zeros_like(light)
+    places = rows.astype(np.int64) * width + columns
+    all_filtered, all_picture = filtered.ravel(), picture.ravel()
+    light = np.zeros(len(places), np.float32)
+    before, top = np.zeros_like(light), np.zeros(1, np.int32)
     for index in range(len(maxima)):
         row, column = maxima[index, 0], maxima[index, 1]
-        off_x, off_y = 0.0, 0.0
+        mass, off_x, off_y = 0.0, 0.0, 0.0
         for move in range(MOVES + 1):
-            _copy(filtered, row - radius, column - radius, light)
-            off_x, off_y = _centre(light.ravel(), patterns)
+            _gather(all_filtered, row * width + column, places, light)
+            mass, off_x, off_y = _centre(light, patterns)
             step_y = (1 if off_y > TURN else 0) - (1 if off_y < -TURN else 0)
             step_x = (1 if off_x > TURN else 0) - (1 if off_x < -TURN else 0)
             step_y = min(max(row + step_y, margin), height - 1 - margin) - row
@@ -87,80 +106,97 @@ def _measure(
                 break
             row += step_y
             column += step_x
-        _copy(picture, row - radius, column - radius, before)
-        _describe(
-            light.ravel(), before.ravel(), patterns, off_x, off_y, light[radius, radius], result[index], sums[index]
-        )
-        result[index, 0] = column + off_x - margin
-        result[index, 1] = row + off_y - margin
+        _gather(all_picture, row * width + column, places, before)
+        _describe(light, patterns, result[index])
+        _moments(light, before, patterns, off_x, off_y, sums[index])
+        result[index, 0], result[index, 1], result[index, 2] = off_x, off_y, mass
+        top[0] = _highest(light.view(np.int32))
+        result[index, 5] = top.view(np.float32)[0]
+        middles[index, 0], middles[index, 1] = row, column
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _copy(source: np.ndarray, top: int, left: int, target: np.ndarray) -> None:
-    """Copy a neighbourhood into one block of memory, over which sums are taken in whole vector registers."""
-    for i in range(target.shape[0]):
-        line, copy = source[top + i, left : left + target.shape[1]], target[i]
-        for j in range(target.shape[1]):
-            copy[j] = line[j]
+def _gather(source: np.ndarray, middle: int, places: np.ndarray, target: np.ndarray) -> None:
+    """Collect the pixels of a neighbourhood, negative ones and all, so that sums run over whole vector registers."""
+    for k in range(len(places)):
+        target[k] = source[middle + places[k]]
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nnan", "nsz"})  # type: ignore[untyped-decorator]
-def _centre(light: np.ndarray, patterns: np.ndarray) -> tuple[float, float]:
-    """Centre of mass relative to the middle pixel, x and y."""
+def _centre(light: np.ndarray, patterns: np.ndarray) -> tuple[float, float, float]:
+    """Mass, and centre of mass relative to the middle pixel, x and y."""
     zero: Any = np.float32(0.0)
     inside, x, y = patterns[0], patterns[1], patterns[2]
     mass, off_x, off_y = zero, zero, zero
     for k in range(len(light)):
-        value = max(light[k], zero) * inside[k]
-        mass += value
+        value = max(light[k], zero)
+        mass += value * inside[k]
         off_x += value * x[k]
         off_y += value * y[k]
     if mass <= zero:
-        return 0.0, 0.0
-    return off_x / mass, off_y / mass
+        return 0.0, 0.0, 0.0
+    return mass, off_x / mass, off_y / mass
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nnan", "nsz"})  # type: ignore[untyped-decorator]
-def _describe(
-    light: np.ndarray,
-    before: np.ndarray,
-    patterns: np.ndarray,
-    off_x: float,
-    off_y: float,
-    middle: float,
-    result: np.ndarray,
-    sums: np.ndarray,
-) -> None:
-    """Mass, size, eccentricity and highest pixel; second moments of the pixels that count, alone and times level."""
+def _describe(light: np.ndarray, patterns: np.ndarray, result: np.ndarray) -> None:
+    """Second moments about the middle pixel: x^2 + y^2, and of the light turned to cos 2 theta and sin 2 theta."""
     zero: Any = np.float32(0.0)
-    centre_x, centre_y = np.float32(off_x), np.float32(off_y)
-    inside, x, y, cosine, sine = patterns[0], patterns[1], patterns[2], patterns[3], patterns[4]
-    mass, moment, turned_x, turned_y, highest = zero, zero, zero, zero, zero
-    along, down, level_along, level_down = zero, zero, zero, zero
+    xx, yy, cosine, sine = patterns[3], patterns[4], patterns[5], patterns[6]
+    moment, turned_x, turned_y = zero, zero, zero
     for k in range(len(light)):
-        value = max(light[k], zero) * inside[k]
-        used = np.float32(value > zero)
-        level = used * before[k]
-        far_x, far_y = x[k] - centre_x, y[k] - centre_y
-        far_x *= far_x
-        far_y *= far_y
-        mass += value
-        moment += value * (far_x + far_y)
+        value = max(light[k], zero)
+        moment += value * (xx[k] + yy[k])
         turned_x += value * cosine[k]
         turned_y += value * sine[k]
-        along += used * far_x
-        down += used * far_y
-        level_along += level * far_x
-        level_down += level * far_y
+    result[3] = moment
+    result[4] = turned_x**2 + turned_y**2
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _highest(bits: np.ndarray) -> np.int32:
+    """Highest of the pixels given by their bits: not negative, floats are in the order of these as integers."""
+    highest = np.int32(0)
+    for k in range(len(bits)):
+        highest = max(highest, bits[k])
+    return highest
+
+
+def _shapes(found: np.ndarray, middle: np.ndarray) -> None:
+    """Turn, in place, the moments of the light into radius of gyration and eccentricity; zero where there is none."""
+    off_x, off_y, mass, moment, turned = found[:, 0], found[:, 1], found[:, 2], found[:, 3], found[:, 4]
+    lit = np.where(mass > 0.0, mass, np.inf)
+    # about the centre of mass; the middle pixel has no direction
+    found[:, 3] = np.sqrt(np.maximum(moment / lit - off_x**2 - off_y**2, 0.0))
+    found[:, 4] = np.sqrt(turned) / np.maximum(lit - middle, 1e-6 * lit)
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nnan", "nsz"})  # type: ignore[untyped-decorator]
+def _moments(
+    light: np.ndarray, before: np.ndarray, patterns: np.ndarray, off_x: float, off_y: float, sums: np.ndarray
+) -> None:
+    """Second moments about the centre, along x and y, of the pixels that count: alone, and times their level."""
+    zero: Any = np.float32(0.0)
+    inside, x, y, xx, yy = patterns[0], patterns[1], patterns[2], patterns[3], patterns[4]
+    n, n_x, n_y, n_xx, n_yy = zero, zero, zero, zero, zero
+    level, level_x, level_y, level_xx, level_yy = zero, zero, zero, zero, zero
     for k in range(len(light)):
-        value = light[k] * inside[k]
-        if value > highest:
-            highest = value
-    result[2], result[5] = mass, highest
-    result[3] = math.sqrt(moment / mass) if mass > zero else 0.0
-    rest = max(mass - np.float32(middle), np.float32(1e-6) * mass)
-    result[4] = math.sqrt(turned_x**2 + turned_y**2) / rest if mass > zero else 0.0
-    sums[0], sums[1], sums[2], sums[3] = along, down, level_along, level_down
+        used = np.float32(light[k] > zero)
+        shade = used * before[k]
+        n += used * inside[k]
+        n_x += used * x[k]
+        n_y += used * y[k]
+        n_xx += used * xx[k]
+        n_yy += used * yy[k]
+        level += shade * inside[k]
+        level_x += shade * x[k]
+        level_y += shade * y[k]
+        level_xx += shade * xx[k]
+        level_yy += shade * yy[k]
+    sums[0] = n_xx - off_x * (2.0 * n_x - off_x * n)
+    sums[1] = n_yy - off_y * (2.0 * n_y - off_y * n)
+    sums[2] = level_xx - off_x * (2.0 * level_x - off_x * level)
+    sums[3] = level_yy - off_y * (2.0 * level_y - off_y * level)
 
 
 @lru_cache(maxsize=64)

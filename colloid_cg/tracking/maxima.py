@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
-import cv2
 import numpy as np
 from numba import njit
 
-BLOCK = 64
-STRIP = 128  # rows
+WORD = 8  # marks of a byte each that are looked at together
 
 
 def find_maxima(filtered: np.ndarray, *, threshold: float, separation: float) -> np.ndarray:
@@ -26,94 +23,76 @@ def find_maxima(filtered: np.ndarray, *, threshold: float, separation: float) ->
     separation : float
         Distance in px within which only one maximum can be.
     """
-    candidates = _candidates(filtered, _highest(filtered, separation), np.float32(threshold))
-    return _separated(candidates, filtered, separation)
-
-
-def filter_and_find(
-    picture: np.ndarray,
-    *,
-    band: Callable[[np.ndarray], np.ndarray],
-    reach: int,
-    margin: int,
-    threshold: float,
-    separation: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the filtered picture, zero in its margin, and its maxima.
-
-    The same as filtering first and :func:`find_maxima` then, in strips that stay in the cache of the processor.
-
-    Parameters
-    ----------
-    picture : float32 array
-        With a margin on each side.
-    band : callable
-        The filter.
-    reach : int
-        Rows above and below a pixel that the filter looks at.
-    margin : int
-    threshold, separation : float
-        As for :func:`find_maxima`.
-    """
-    filtered = np.empty_like(picture)
-    filtered[:margin], filtered[-margin:] = 0.0, 0.0
-    halo = reach + _half(separation)
-    found = []
-    last = len(picture) - margin
-    for top in range(margin, last, STRIP):
-        bottom = min(top + STRIP, last)
-        start, stop = max(top - halo, 0), min(bottom + halo, len(picture))
-        strip = band(picture[start:stop])
-        strip[: max(margin - start, 0)], strip[max(last - start, 0) :] = 0.0, 0.0
-        strip[:, :margin], strip[:, -margin:] = 0.0, 0.0
-        inner = slice(top - start, bottom - start)
-        filtered[top:bottom] = strip[inner]
-        places = _candidates(strip[inner], _highest(strip, separation)[inner], np.float32(threshold))
-        places[:, 0] += top
-        found.append(places)
-    return filtered, _separated(np.concatenate(found), filtered, separation)
-
-
-def _half(separation: float) -> int:
-    """Half the edge of the largest square of pixels that fits into the circle of radius ``separation``."""
-    return max(1, int(separation / math.sqrt(2.0)))
-
-
-def _highest(filtered: np.ndarray, separation: float) -> np.ndarray:
-    edge = 2 * _half(separation) + 1
-    return np.asarray(cv2.dilate(filtered, np.ones((edge, edge), dtype=np.uint8)))
-
-
-def _separated(candidates: np.ndarray, filtered: np.ndarray, separation: float) -> np.ndarray:
-    # The square was quick; what is left of the circle is compared in pairs.
+    # The largest square of pixels in the circle is quick to look through; what it leaves is compared in pairs.
+    candidates = _candidates(filtered, np.float32(threshold), max(1, int(separation / math.sqrt(2.0))))
     heights = filtered[candidates[:, 0], candidates[:, 1]]
     return np.asarray(candidates[highest_within(candidates.astype(np.float64), heights, float(separation), 0.0)])
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _candidates(filtered: np.ndarray, highest: np.ndarray, threshold: np.float32) -> np.ndarray:
-    """Pixels above the threshold that are the highest of their surroundings, in reading order."""
+def _candidates(filtered: np.ndarray, threshold: np.float32, half: int) -> np.ndarray:
+    """Pixels above the threshold and below none of the square of edge ``2 half + 1`` around, in reading order."""
     height, width = filtered.shape
     found = np.empty((1024, 2), np.int32)
     count = 0
+    peaks = np.zeros(-(-width // WORD) * WORD, np.uint8)
+    words = peaks.view(np.uint64)
     for row in range(height):
-        for start in range(0, width, BLOCK):  # most blocks hold none: looked through without branches
-            line, top = filtered[row, start : start + BLOCK], highest[row, start : start + BLOCK]
-            hits = 0
-            for k in range(len(line)):
-                hits += (line[k] > threshold) & (line[k] == top[k])
-            if hits == 0:
+        _mark_peaks(filtered[row], filtered[max(row - 1, 0)], filtered[min(row + 1, height - 1)], threshold, peaks)
+        for word in range(len(words)):
+            if words[word] == 0:  # nearly always
                 continue
-            if count + hits > len(found):
-                longer = np.empty((2 * (count + hits), 2), np.int32)
-                longer[:count] = found[:count]
-                found = longer
-            for k in range(len(line)):
-                if line[k] > threshold and line[k] == top[k]:
-                    found[count, 0] = row
-                    found[count, 1] = start + k
+            for column in range(WORD * word, min(WORD * (word + 1), width)):
+                if peaks[column] and _is_highest(filtered, row, column, half):
+                    if count == len(found):
+                        longer = np.empty((2 * count, 2), np.int32)
+                        longer[:count] = found
+                        found = longer
+                    found[count, 0], found[count, 1] = row, column
                     count += 1
     return found[:count]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _mark_peaks(
+    line: np.ndarray, above: np.ndarray, below: np.ndarray, threshold: np.float32, peaks: np.ndarray
+) -> None:
+    """Mark the pixels of a row that are above the threshold and below none of their four neighbours."""
+    last = len(line) - 1
+    here, left, right, up, down, marks = (
+        line[1:last],
+        line[: last - 1],
+        line[2:],
+        above[1:last],
+        below[1:last],
+        peaks[1:],
+    )
+    for k in range(len(here)):
+        value = here[k]
+        marks[k] = (
+            (value > threshold) & (value >= up[k]) & (value >= down[k]) & (value >= left[k]) & (value >= right[k])
+        )
+    for k in (0, last):  # _is_highest looks at the rest
+        peaks[k] = line[k] > threshold
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _is_highest(filtered: np.ndarray, row: int, column: int, half: int) -> bool:
+    """Whether no pixel of the square is higher; the nearest are asked first."""
+    value = filtered[row, column]
+    last_row, last_column = filtered.shape[0] - 1, filtered.shape[1] - 1
+    for i in (row, row - 1, row + 1):
+        for j in (column - 1, column, column + 1):
+            if 0 <= i <= last_row and 0 <= j <= last_column and filtered[i, j] > value:
+                return False
+    left, right = max(column - half, 0), min(column + half, last_column) + 1
+    for i in range(max(row - half, 0), min(row + half, last_row) + 1):
+        line, higher = filtered[i, left:right], 0
+        for k in range(len(line)):  # without branches: several pixels at once
+            higher += line[k] > value
+        if higher:
+            return False
+    return True
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -128,11 +107,23 @@ def highest_within(points: np.ndarray, heights: np.ndarray, distance: float, dis
     distance, disorder : float
     """
     kept = np.ones(len(points), np.bool_)
+    along, across = points[:, 0].copy(), points[:, 1].copy()
+    stop = 0
     for first in range(len(points)):
-        for second in range(first + 1, len(points)):
-            step = points[second, 0] - points[first, 0]
-            if step >= distance + disorder:
-                break
-            if step**2 + (points[second, 1] - points[first, 1]) ** 2 < distance**2:
+        stop = max(stop, first + 1)
+        while stop < len(points) and along[stop] < along[first] + distance + disorder:
+            stop += 1
+        if not _any_within(along[first + 1 : stop], across[first + 1 : stop], along[first], across[first], distance):
+            continue
+        for second in range(first + 1, stop):
+            if (along[second] - along[first]) ** 2 + (across[second] - across[first]) ** 2 < distance**2:
                 kept[second if heights[second] <= heights[first] else first] = False
     return kept
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _any_within(along: np.ndarray, across: np.ndarray, x: float, y: float, distance: float) -> bool:
+    near = 0
+    for k in range(len(along)):  # without branches: several points at once
+        near += (along[k] - x) ** 2 + (across[k] - y) ** 2 < distance**2
+    return near > 0

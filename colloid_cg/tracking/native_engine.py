@@ -12,10 +12,10 @@ from colloid_cg.records import FLAG_EDGE
 from colloid_cg.tracking.centroid import centroid_errors, centroids, needed_margin, noise_ratios
 from colloid_cg.tracking.config import TrackConfig
 from colloid_cg.tracking.detections import Detections, no_detections
-from colloid_cg.tracking.filters import bandpass, noise_gain, noise_kernel
+from colloid_cg.tracking.filters import bandpass_inside, noise_gain, reach
 from colloid_cg.tracking.image_model import ImageModel
 from colloid_cg.tracking.likelihood import refine_in
-from colloid_cg.tracking.maxima import filter_and_find, highest_within
+from colloid_cg.tracking.maxima import find_maxima, highest_within
 from colloid_cg.tracking.prepared import filter_picture, picture_noise, without_information
 
 PEAK_WIDTHS = 4.0
@@ -74,19 +74,11 @@ def detect(frame: np.ndarray, config: TrackConfig, model: ImageModel) -> Detecti
 def _detect(frame: np.ndarray, config: TrackConfig, model: ImageModel) -> tuple[Detections, np.ndarray]:
     diameter = config.diameter or 3
     radius, smoothing = diameter // 2, config.smoothing or diameter
-    margin = max(needed_margin(radius), smoothing)
-    picture = filter_picture(frame, config, model, margin=margin)
+    margin = max(needed_margin(radius), smoothing, reach(config.noise_size, smoothing))
+    picture = filter_picture(frame, config, model, margin=margin, reuse=True)
     separation = config.separation or diameter + 1.0
-
-    def band(part: np.ndarray) -> np.ndarray:
-        if not config.preprocess:
-            return part.copy()
-        return bandpass(part, noise_size=config.noise_size, smoothing=smoothing)
-
-    reach = max(smoothing // 2, len(noise_kernel(config.noise_size)) // 2)
-    filtered, maxima = filter_and_find(
-        picture, band=band, reach=reach, margin=margin, threshold=config.threshold or 0.0, separation=separation
-    )
+    filtered = _filtered(picture, config, smoothing=smoothing, margin=margin)
+    maxima = find_maxima(filtered, threshold=config.threshold or 0.0, separation=separation)
     values, sums = centroids(filtered, picture, maxima, radius=radius, margin=margin)
     kept = values[:, 2] >= max(config.minmass or 0.0, 1e-30)
     # Two maxima whose neighbourhoods ended on the same particle are one.
@@ -100,6 +92,15 @@ def _detect(frame: np.ndarray, config: TrackConfig, model: ImageModel) -> tuple[
     error[flags != 0] = np.nan
     found = Detections.at(x, y, **known, sigma_x=error[:, 0], sigma_y=error[:, 1], flags=flags)
     return found, picture
+
+
+def _filtered(picture: np.ndarray, config: TrackConfig, *, smoothing: int, margin: int) -> np.ndarray:
+    if config.preprocess:
+        return bandpass_inside(picture, noise_size=config.noise_size, smoothing=smoothing, margin=margin)
+    filtered = np.zeros_like(picture)
+    inside = (slice(margin, -margin), slice(margin, -margin))
+    filtered[inside] = picture[inside]
+    return filtered
 
 
 def edge_flags(x: np.ndarray, y: np.ndarray, shape: tuple[int, ...], diameter: int) -> np.ndarray:

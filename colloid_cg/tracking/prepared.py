@@ -9,11 +9,16 @@ from colloid_cg.tracking.filters import centred, without_pixels
 from colloid_cg.tracking.image_model import ImageModel
 
 
-def filter_picture(frame: np.ndarray, config: TrackConfig, model: ImageModel, *, margin: int = 0) -> np.ndarray:
-    """Return the frame about its background in float32, particles bright, hot pixels replaced by their neighbours."""
+def filter_picture(
+    frame: np.ndarray, config: TrackConfig, model: ImageModel, *, margin: int = 0, reuse: bool = False
+) -> np.ndarray:
+    """Return the frame about its background in float32, particles bright, hot pixels replaced by their neighbours.
+
+    With ``reuse`` it may be overwritten when this thread takes the next one.
+    """
     if model.hot_pixels:
         frame = without_pixels(frame, model.hot_pixels)
-    return centred(frame, level=model.background, invert=bool(config.invert), margin=margin)
+    return centred(frame, level=model.background, invert=bool(config.invert), margin=margin, reuse=reuse)
 
 
 def fit_picture(frame: np.ndarray, config: TrackConfig, model: ImageModel, *, margin: int = 0) -> np.ndarray:

@@ -15,8 +15,8 @@ from scipy.spatial import KDTree
 from colloid_cg.errors import ConfigError, DataError
 from colloid_cg.records import FLAG_EDGE, FLAG_POOR_FIT
 from colloid_cg.tracking import ImageModel, SpotClass, TrackConfig, estimate_image_model, locate, resolve, suggest
-from colloid_cg.tracking.filters import bandpass, centred, noise_gain, noise_kernel
-from colloid_cg.tracking.maxima import filter_and_find, find_maxima
+from colloid_cg.tracking.filters import bandpass, bandpass_inside, centred, noise_gain, noise_kernel, reach
+from colloid_cg.tracking.maxima import find_maxima
 from colloid_cg.tracking.native_engine import detect, locate_frame
 from colloid_cg.tracking.photon_transfer import find_hot_pixels, photon_transfer
 from colloid_cg.tracking.spot_profile import FARTHEST, PHASES_PER_PIXEL, light_table, pixel_light
@@ -379,26 +379,28 @@ def test_filter_is_a_gaussian_minus_a_mean_up_to_the_edge(smoothing: int) -> Non
     assert np.abs(bandpass(centred(level, level=7.0, invert=False), noise_size=1.0, smoothing=9)).max() < 1e-6
 
 
-def test_strips_are_the_whole_picture() -> None:
-    rng = np.random.default_rng(15)
-    picture = centred(rng.normal(0.0, 1.0, (500, 90)), level=0.0, invert=False, margin=16)
-    whole = bandpass(picture, noise_size=1.0, smoothing=9)
-    whole[:16], whole[-16:], whole[:, :16], whole[:, -16:] = 0.0, 0.0, 0.0, 0.0
-    filtered, maxima = filter_and_find(
-        picture,
-        band=lambda part: bandpass(part, noise_size=1.0, smoothing=9),
-        reach=4,
-        margin=16,
-        threshold=0.3,
-        separation=7.0,
-    )
-    assert np.array_equal(filtered, whole)
-    assert np.array_equal(maxima, find_maxima(whole, threshold=0.3, separation=7.0))
+@pytest.mark.parametrize(("noise_size", "smoothing"), [(1.0, 9), (0.0, 7), (1.6, 21)])
+def test_filtering_row_by_row_is_the_bandpass(noise_size: float, smoothing: int) -> None:
+    rng = np.random.default_rng(14)
+    margin = max(16, reach(noise_size, smoothing))
+    for shape in ((90, 61), (30, 200)):  # the memory is used again
+        picture = centred(rng.normal(0.0, 50.0, shape), level=0.0, invert=False, margin=margin)
+        whole = bandpass(picture, noise_size=noise_size, smoothing=smoothing)
+        whole[:margin], whole[-margin:], whole[:, :margin], whole[:, -margin:] = 0.0, 0.0, 0.0, 0.0
+        filtered = bandpass_inside(picture, noise_size=noise_size, smoothing=smoothing, margin=margin)
+        assert np.abs(filtered - whole).max() < 5e-5
+
+
+@pytest.mark.parametrize(("separation", "edge"), [(7.0, 9), (5.0, 7), (15.5, 21)])
+def test_maxima_are_the_highest_of_their_square_and_apart(separation: float, edge: int) -> None:
+    whole = np.random.default_rng(15).normal(0.0, 1.0, (500, 90)).astype(np.float32)
+    whole = cv2.GaussianBlur(whole, (0, 0), 1.5)
+    maxima = find_maxima(whole, threshold=0.1, separation=separation)
     # each is the highest of its square, and no two are closer than the separation
-    square = cv2.dilate(whole, np.ones((9, 9), dtype=np.uint8))
-    candidates = np.argwhere((whole == square) & (whole > np.float32(0.3)))
+    square = cv2.dilate(whole, np.ones((edge, edge), dtype=np.uint8))
+    candidates = np.argwhere((whole == square) & (whole > np.float32(0.1)))
     height = whole[tuple(candidates.T)]
-    near = KDTree(candidates).query_ball_point(candidates, 7.0 - 1e-9)
+    near = KDTree(candidates).query_ball_point(candidates, separation - 1e-9)
     lone = [height[k] >= height[others].max() for k, others in enumerate(near)]
     assert {tuple(place) for place in candidates[lone].tolist()} == {tuple(place) for place in maxima.tolist()}
     assert len(candidates) > len(maxima) > 50
