@@ -18,6 +18,7 @@ doi:10.1111/j.1467-9868.2009.00698.x).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numba import njit
@@ -86,7 +87,7 @@ class StepModel:
         """Whether enough links were seen to trust the numbers."""
         return bool(self.pairs[:, 0].sum() >= _ENOUGH)
 
-    @property
+    @cached_property
     def mean_variance(self) -> float:
         """Variance of a step without a gap per axis, both kinds together, in px^2; NaN before any link."""
         pairs, squared = self.pairs.sum(axis=0), self.squared.sum(axis=0) / (1.0 + np.arange(self.pairs.shape[1]))
@@ -95,7 +96,7 @@ class StepModel:
         n = float(pairs.sum())
         return max(float(squared.sum()) / (len(self.lower) * n), _SMALLEST) if n > 0.0 else np.nan
 
-    @property
+    @cached_property
     def variance(self) -> np.ndarray:
         """Variance per axis for each kind of step and length of the gap, shape (2, memory + 1), in px^2."""
         d = len(self.lower)
@@ -105,7 +106,7 @@ class StepModel:
         result: np.ndarray = np.maximum((self.squared / d + _PRIOR * prior) / (self.pairs + _PRIOR), _SMALLEST)
         return result
 
-    @property
+    @cached_property
     def transition(self) -> np.ndarray:
         """Probability of each kind of step (column) after each (row), shape (2, 2)."""
         single = self.pairs[:, 0] + np.ravel(_FIRST_SHARES)
@@ -113,13 +114,13 @@ class StepModel:
         result: np.ndarray = weighted / weighted.sum(axis=1, keepdims=True)
         return result
 
-    @property
+    @cached_property
     def second_share(self) -> float:
         """Share of the second kind of step."""
         single = self.pairs[:, 0] + np.ravel(_FIRST_SHARES)
         return float(single[1] / single.sum())
 
-    @property
+    @cached_property
     def detection(self) -> np.ndarray:
         """Probability that a track is seen again, shape (2, memory + 1)."""
         seen = (self.seen + 0.5 * _PRIOR_SEEN) / (self.watched + _PRIOR_SEEN)
