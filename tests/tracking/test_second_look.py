@@ -15,7 +15,7 @@ from colloid_cg.tracking import TrackConfig, assemble, camera_positions, estimat
 from colloid_cg.tracking.linking import gaps_by_part, measured_step_variance
 from tests.tracking.pictures import brownian, lattice, paint, stack_of
 
-EDGE, FRAMES, NOISE = 256, 24, 4.0
+EDGE, FRAMES, NOISE = 288, 24, 4.0
 
 
 def config_for(**values: Any) -> TrackConfig:
@@ -29,12 +29,14 @@ def config_for(**values: Any) -> TrackConfig:
 class World:
     """Diffusing spots that drift; some are not there in some frames, and detections of others are taken away."""
 
-    def __init__(self, *, gone: float = 0.03, deleted: float = 0.05) -> None:
+    def __init__(self, *, gone: float = 0.03, deleted: float = 0.08) -> None:
         rng = np.random.default_rng(3)
-        self.at = brownian(rng, lattice(rng, edge=EDGE, spacing=22.0), n_frames=FRAMES, step=0.5, drift=(0.2, -0.1))
+        self.at = brownian(rng, lattice(rng, edge=EDGE, spacing=28.0), n_frames=FRAMES, step=0.5, drift=(0.2, -0.1))
         self.gone = rng.random(self.at.shape[:2]) < gone
         self.deleted = (rng.random(self.at.shape[:2]) < deleted) & ~self.gone
-        frames = [paint(at[~gone], edge=EDGE, noise=NOISE, rng=rng) for at, gone in zip(self.at, self.gone, strict=True)]
+        frames = [
+            paint(at[~gone], edge=EDGE, noise=NOISE, rng=rng) for at, gone in zip(self.at, self.gone, strict=True)
+        ]
         self.stack: FrameStack = stack_of(np.stack(frames).astype(np.float32))
 
     def owners(self, frame: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -140,7 +142,7 @@ def test_dim_frames_are_found_again_in_one_call() -> None:
     light = np.where(np.arange(10) % 4 == 2, 35.0, 80.0)
     frames = [paint(places, edge=160, amplitude=a, noise=NOISE, rng=rng) for places, a in zip(at, light, strict=True)]
     stack = stack_of(np.stack(frames).astype(np.float32))
-    tracks = track(stack, config_for(minmass=1100.0))
+    tracks = track(stack, config_for(minmass=700.0))
     counts = tracks.metadata["counts"]
     # frames 2 and 6: every particle is too dim for minmass, and is found all the same
     assert counts["n_missing"] == counts["n_refound"] == 2 * at.shape[1]
