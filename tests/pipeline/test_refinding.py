@@ -132,5 +132,6 @@ def test_what_comes_after_takes_them_as_any_other(reference: RunFolder) -> None:
     assert rows["found on a second look, of those missing within tracks"] == (
         f"{counts['n_refound']:,} of {counts['n_missing']:,}"
     )
-    assert float(rows["sub-pixel bias (root mean square)"].split()[0]) < 0.05
+    assert 0.0 <= tracks.metadata["subpixel_bias"]["largest"] < 0.05
+    assert rows["sub-pixel bias (root mean square; what chance gives)"].endswith(" px")
     assert "tracking_subpixel_bias" in {picture.name for picture in section.pictures}

@@ -13,7 +13,9 @@ from colloid_cg.errors import ConfigError
 from colloid_cg.records import FLAG_AFTER_GAP, FLAG_REFOUND, FrameStack, Trajectories
 from colloid_cg.tracking import TrackConfig, assemble, camera_positions, estimate_image_model, locate, track
 from colloid_cg.tracking.linking import gaps_by_part, measured_step_variance
+from colloid_cg.tracking.rings import ring_model
 from tests.tracking.pictures import brownian, lattice, paint, stack_of
+from tests.tracking.ring_pictures import paint_rings
 
 EDGE, FRAMES, NOISE = 288, 24, 4.0
 
@@ -147,6 +149,37 @@ def test_dim_frames_are_found_again_in_one_call() -> None:
     # frames 2 and 6: every particle is too dim for minmass, and is found all the same
     assert counts["n_missing"] == counts["n_refound"] == 2 * at.shape[1]
     assert len(tracks) == 10 * at.shape[1]
+
+
+def test_rings_are_found_again() -> None:
+    rng = np.random.default_rng(4)
+    at = brownian(rng, lattice(rng, edge=200, spacing=36.0), n_frames=8, step=0.5)
+    gone = rng.random(at.shape[:2]) < 0.06
+    frames = []
+    for places, out in zip(at, gone, strict=True):
+        circles = np.column_stack([places, np.full(len(places), 8.0)])[~out]
+        picture = paint_rings(circles, edge=200, width=1.5, amplitude=60.0)
+        frames.append(picture + rng.normal(0.0, 3.0, picture.shape))
+    stack = stack_of(np.stack(frames).astype(np.float32))
+    config = config_for(shape="ring", diameter=23, separation=20.0, minmass=0.0)
+    model = ring_model([stack[0], stack[4]], config, estimate_image_model(stack, config))
+    detections = locate(stack, config, model)
+    frame = detections["frame"].to_numpy()
+    places = detections[["x", "y"]].to_numpy()
+    owner = np.array([KDTree(at[k]).query(place)[1] for k, place in zip(frame, places, strict=True)])
+    taken = rng.random(len(detections)) < 0.1
+    tracks = assemble(detections[~taken], stack, config, model)
+    counts = tracks.metadata["counts"]
+    rows = tracks.table[(tracks.table["flags"] & FLAG_REFOUND) != 0]
+    found = camera_positions(tracks)[(tracks.table["flags"] & FLAG_REFOUND).to_numpy() != 0]
+    hidden = set(zip(frame[taken], owner[taken], strict=True))
+    nearest = [int(KDTree(at[k]).query(place)[1]) for k, place in zip(rows["frame"], found, strict=True)]
+    assert set(zip(rows["frame"], nearest, strict=True)) <= hidden
+    assert counts["n_missing"] > counts["n_refound"] == len(rows) > 10
+    inside = {key for key in hidden if 0 < key[0] < 7}
+    assert len(rows) > 0.9 * len(inside) - 3
+    z = (found - at[rows["frame"], nearest]) / rows[["sigma_x", "sigma_y"]].to_numpy()
+    assert np.sqrt((z**2).mean()) == pytest.approx(1.0, abs=0.35)
 
 
 def test_settings_that_cannot_look_again_are_refused() -> None:

@@ -227,7 +227,8 @@ def _fault_rows(quality: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("links with a confidence below 90 %", percent(sure["share_below_90"])))
     bias = quality.get("subpixel_bias")
     if bias:
-        rows.append(("sub-pixel bias (root mean square)", f"{plain(bias['largest'])} px"))
+        shown = f"{plain(bias['largest'])} px; {plain(bias['standard_error'])} px"
+        rows.append(("sub-pixel bias (root mean square; what chance gives)", shown))
     found = quality.get("localisation") or {}
     for axis in "xy":
         if axis in found:
