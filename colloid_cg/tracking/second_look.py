@@ -141,8 +141,8 @@ def _maxima_near(
 def _together(refine: Callable[[np.ndarray, Detections], Detections]) -> LocateNear:
     """Return what fits the missing particles together with those known, and gives the missing ones.
 
-    Such fits drop and add particles: a place has the fit that is nearest to it, if no place and no known particle is
-    nearer to that fit.
+    Such fits drop and add particles: a place has the fit that is nearest to it. :func:`refind` refuses it where it
+    is too far away, or that of a known particle or of another place.
     """
 
     def near(picture: np.ndarray, places: Detections, known: Detections) -> Detections:
@@ -152,15 +152,9 @@ def _together(refine: Callable[[np.ndarray, Detections], Detections]) -> LocateN
             size=np.concatenate([known.size, places.size]),
         )
         fitted = refine(picture, start)
-        failed = Detections.at(places.x, places.y, flags=np.full(len(places), FLAG_POOR_FIT, dtype=np.int32))
         if not len(fitted):
-            return failed
-        index = _distance(places, fitted)[1]
-        owner = _distance(fitted, start)[1]
-        own = owner[index] == len(known) + np.arange(len(places))
-        chosen = fitted.select(index)
-        fields = {name: np.where(own, getattr(chosen, name), getattr(failed, name)) for name in failed.__dict__}
-        return Detections(**fields)
+            return Detections.at(places.x, places.y, flags=np.full(len(places), FLAG_POOR_FIT, dtype=np.int32))
+        return fitted.select(_distance(places, fitted)[1])
 
     return near
 

@@ -126,6 +126,8 @@ def test_a_track_is_as_long_as_with_what_was_found(world: World) -> None:
 def test_gaps_that_only_the_second_pass_closes_are_looked_at() -> None:
     world = World(gone=0.0, deleted=0.0)
     world.deleted[8:13, ::4] = True
+    # tracks that begin after others were joined have another number before than after joining
+    world.deleted[:14, 1::8] = world.deleted[17:22, 1::8] = True
     config = config_for(memory=1, close_gaps=6)
     tracks = looked_again(world, config)
     rows, truth, _ = refound(world, tracks)

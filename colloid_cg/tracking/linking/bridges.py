@@ -33,15 +33,16 @@ def measured_step_variance(parts: Iterable[pd.DataFrame]) -> float:
             continue
         new = part[list(carried.columns)].astype(float)
         rows = pd.concat([carried, new], ignore_index=True).sort_values(["particle", "frame"], kind="stable")
-        counts += _counted(_squared_deviations(rows.to_numpy(), since=float(new["frame"].iloc[0])))
+        counts += _counted(_squared_deviations(rows.to_numpy()))
+        # two frames hold no triple: each is counted once
         carried = rows[rows["frame"] >= new["frame"].iloc[-1] - 1]
     return float(_quantile(counts) / -np.log(1.0 - _SHARE))
 
 
-def _squared_deviations(values: np.ndarray, *, since: float) -> np.ndarray:
-    # columns frame, particle, x, y, sorted by particle and frame; triples that end in frame `since` or later
+def _squared_deviations(values: np.ndarray) -> np.ndarray:
+    # columns frame, particle, x, y, sorted by particle and frame
     first, middle, last = values[:-2], values[1:-1], values[2:]
-    whole = (first[:, 1] == last[:, 1]) & (last[:, 0] - first[:, 0] == 2) & (last[:, 0] >= since)
+    whole = (first[:, 1] == last[:, 1]) & (last[:, 0] - first[:, 0] == 2)
     off = middle[whole, 2:] - 0.5 * (first[whole, 2:] + last[whole, 2:])
     return np.asarray((off**2).sum(axis=1))
 
