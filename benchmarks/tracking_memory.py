@@ -25,7 +25,7 @@ import pandas as pd
 
 from benchmarks.record import Record
 from colloid_cg.observables import MsdSums, TrackLengths
-from colloid_cg.pipeline.linking import link_detections, write_finished
+from colloid_cg.pipeline.linking import link_detections, survey_tracks, write_finished
 from colloid_cg.progress import Progress
 from colloid_cg.records import CommonMotion, FrameStack, Trajectories
 from colloid_cg.reporting import streamed_quality
@@ -187,7 +187,8 @@ def main() -> None:
     )
     linked = link_detections(detections, given.folder / "links", CONFIG, progress=log)
     path = given.folder / "trajectories.parquet"
-    counts = write_finished(path, linked, movie, CONFIG, progress=log)
+    tracks = survey_tracks(linked, CONFIG, progress=log)
+    counts = write_finished(path, linked, tracks, movie, CONFIG, progress=log)
     size = sum(file.stat().st_size for file in given.folder.rglob("*.parquet")) / 1e9
     found = analyse(path, log)
     report(record, log, counts, found, size)

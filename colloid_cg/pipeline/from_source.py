@@ -9,8 +9,9 @@ import numpy as np
 
 from colloid_cg import tracking
 from colloid_cg.errors import StorageError
-from colloid_cg.pipeline.linking import link_resumable, write_finished
+from colloid_cg.pipeline.linking import link_resumable, survey_tracks, write_finished
 from colloid_cg.pipeline.locating import locate_resumable
+from colloid_cg.pipeline.refinding import refind_resumable
 from colloid_cg.pipeline.stage import Job, Stage
 from colloid_cg.pipeline.study import Study
 from colloid_cg.records import FrameStack, Trajectories
@@ -36,12 +37,14 @@ def _inspect(job: Job) -> dict[str, Any]:
     with job.progress("inspect") as progress:
         progress(0, 1)
         suggestion = tracking.suggest(video, config)
+        settings = tracking.resolve(config, suggestion)
+        bias = tracking.bias_of_movie(settings, suggestion.image_model, job.rng("inspect"))
         progress(1, 1)
-    settings = tracking.resolve(config, suggestion)
     chosen = np.unique(np.linspace(0, len(video) - 1, PREVIEW_FRAMES).round().astype(int))
     with atomic_path(folder.cache / "preview.npz") as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, index=chosen, frames=np.stack([video[int(index)] for index in chosen]))
-    write_json(folder.path / "inspect.json", {"suggestion": suggestion.as_dict(), "settings": settings.as_dict()})
+    content = {"suggestion": suggestion.as_dict(), "settings": settings.as_dict(), "subpixel_bias": bias}
+    write_json(folder.path / "inspect.json", content)
     return settings.as_dict()
 
 
@@ -53,7 +56,17 @@ def _track(job: Job) -> dict[str, Any]:
     with job.progress("locate") as progress:
         located = locate_resumable(job, video, config, model, progress)
     linked = link_resumable(job, located, config)
-    counts = write_finished(folder.path / "trajectories.parquet", linked, video, config, progress=job.progress)
+    tracks = survey_tracks(linked, config, progress=job.progress)
+    linked, tracks = refind_resumable(job, linked, tracks, video, config, model)
+    counts = write_finished(
+        folder.path / "trajectories.parquet",
+        linked,
+        tracks,
+        video,
+        config,
+        metadata={"subpixel_bias": inspected.get("subpixel_bias")},
+        progress=job.progress,
+    )
     return {**counts, "frames": video.n_frames, "workers": located.workers}
 
 

@@ -10,6 +10,7 @@ from colloid_cg.pipeline.source import open_source
 from colloid_cg.pipeline.stage import ProgressFactory, no_progress
 from colloid_cg.pipeline.study import Study
 from colloid_cg.reporting import inspect_figure, png_bytes
+from colloid_cg.seeding import generator
 from colloid_cg.store import atomic_path
 from colloid_cg.tracking import TrackConfig
 
@@ -30,8 +31,9 @@ def inspect_video(
     with progress("inspect") as advance:
         advance(0, 1)
         suggestion = tracking.suggest(video, config)
+        settings = tracking.resolve(config, suggestion)
+        bias = tracking.bias_of_movie(settings, suggestion.image_model, generator(study.seed, "inspect"))
         advance(1, 1)
-    settings = tracking.resolve(config, suggestion)
     middle = len(video) // 2
     detections = tracking.locate(video, settings, suggestion.image_model, start=middle, stop=middle + 1)
     content = suggestion.as_dict()
@@ -48,10 +50,16 @@ def inspect_video(
         "exposure_s": video.exposure,
     }
     reasons = [f"{name} = {choice.value}: {choice.reason}" for name, choice in suggestion.choices.items()]
+    if bias is not None:
+        reasons.append(
+            f"sub-pixel bias: {bias['largest']:.2g} px (rms over the place in the pixel, uncertain by "
+            f"{bias['standard_error']:.1g} px), beside an error of {bias['rms_error']:.2g} px"
+        )
     return {
         "movie": movie,
         "settings": settings.as_dict(),
         "reasons": reasons,
         "warnings": suggestion.warnings,
+        "subpixel_bias": bias,
         **content,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -46,17 +46,21 @@ class Linked:
         One table per part: ``particle`` and, where the linker tells, ``link_confidence``.
     report : dict
         How the links were made.
+    refound : tuple of Path
+        One table per part with what a second look found, linked already; empty where there was none.
     """
 
     detections: DetectionParts
     links: tuple[Path, ...]
     report: dict[str, Any]
+    refound: tuple[Path, ...] = ()
 
     def parts(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
         """Yield the linked detections part by part."""
         for index, path in enumerate(self.links):
             links = read_columns(path, columns, keep=("particle",))
-            yield tracking.with_links(self.detections.read(index, columns), links)
+            part = tracking.with_links(self.detections.read(index, columns), links)
+            yield tracking.with_refound(part, read_columns(self.refound[index], None)) if self.refound else part
 
     def particles(self) -> Iterator[pd.DataFrame]:
         """Yield the ids the linker gave, part by part."""
@@ -123,40 +127,63 @@ def _stored(path: Path, links: Sequence[Path], mark: float) -> tuple[int, dict[s
     return done, {name.removeprefix(_STATE): value for name, value in stored.items() if name.startswith(_STATE)} or None
 
 
+def survey_tracks(linked: Linked, config: TrackConfig, *, progress: ProgressFactory = no_progress) -> tracking.Survey:
+    """Go through the links once: lengths of the tracks, joins across gaps, size classes."""
+    columns = tracking.survey_columns(config)
+    parts = linked.parts(columns) if columns else linked.particles()
+    with progress("tracks") as advance:
+        tracks = tracking.surveyed(told(parts, len(linked.links), advance), config)
+    tracking.require_detections(tracks.n_detections)
+    return tracks
+
+
 def write_finished(
-    path: Path, linked: Linked, video: FrameStack, config: TrackConfig, *, progress: ProgressFactory = no_progress
+    path: Path,
+    linked: Linked,
+    tracks: tracking.Survey,
+    video: FrameStack,
+    config: TrackConfig,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    progress: ProgressFactory = no_progress,
 ) -> dict[str, Any]:
     """Filter, number, take the common motion off and write trajectories.parquet; return the counts.
 
-    Three passes over the parts: lengths of the tracks; what stays, and its common motion; the rows.
+    Two passes over the parts: what stays, and its common motion; the rows.
+
+    Parameters
+    ----------
+    path : Path
+    linked : Linked
+    tracks : Survey
+        Of the same links.
+    video : FrameStack
+    config : TrackConfig
+    metadata : mapping, optional
+        More metadata of the trajectories, JSON-able.
+    progress : callable
     """
     n_parts = len(linked.links)
-    with progress("tracks") as advance:
-        if tracking.closes_gaps(config):
-            parts = _told(linked.parts(("frame", "x", "y")), n_parts, advance)
-            tracks = tracking.survey_joined(parts, config)
-        else:
-            tracks = tracking.survey(_told(linked.particles(), n_parts, advance))
-    tracking.require_detections(tracks.n_detections)
     with progress("drift") as advance:
 
         def measured(columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
-            return _told(linked.parts(columns), n_parts, advance)
+            return told(linked.parts(columns), n_parts, advance)
 
-        assembly = tracking.finish(measured, tracks, video, config, linked.report)
+        assembly = tracking.finish(measured, tracks, video, config, linked.report, metadata)
     with progress("write") as advance, trajectory_writer(path, assembly.header) as writer:
-        for table in _told(assembly.tables(linked.parts), n_parts, advance):
+        for table in told(assembly.tables(linked.parts), n_parts, advance):
             writer.append(table)
     counts = assembly.header.metadata["counts"]
     return {
         "detections": counts["n_detections"],
         "tracks": counts["n_tracks_kept"],
         "rows": counts["n_detections_kept"],
+        **({"refound": counts["n_refound"]} if "n_refound" in counts else {}),
         "warnings": [counts["warning"]] if counts.get("warning") else [],
     }
 
 
-def _told(items: Iterable[T], total: int, progress: Progress) -> Iterator[T]:
+def told(items: Iterable[T], total: int, progress: Progress) -> Iterator[T]:
     """Yield the items and say how far the pass is."""
     progress(0, total)
     for index, item in enumerate(items):

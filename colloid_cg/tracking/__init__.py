@@ -12,7 +12,7 @@ from colloid_cg.tracking.drift import (
     subtract_drift,
 )
 from colloid_cg.tracking.faults import dropped_frames, localisation_error, lost_tracks
-from colloid_cg.tracking.finishing import closes_gaps, survey, survey_joined
+from colloid_cg.tracking.finishing import Survey, closes_gaps, survey, survey_columns, survey_joined, surveyed
 from colloid_cg.tracking.image_model import ImageModel, SpotClass
 from colloid_cg.tracking.importing import ImportConfig, import_table
 from colloid_cg.tracking.link_parts import LINK_SETTINGS, LINKED_BY, Attempt, attempts, with_links
@@ -31,6 +31,15 @@ from colloid_cg.tracking.scores import (
     score_links_of_rows,
     score_tracks,
 )
+from colloid_cg.tracking.second_look import (
+    PRESENT,
+    longest_gap,
+    look_again,
+    missing_by_part,
+    surveyed_again,
+    with_refound,
+)
+from colloid_cg.tracking.subpixel_bias import bias_of_movie, measured_bias
 from colloid_cg.tracking.suggest import Suggestion, resolve, suggest
 from colloid_cg.tracking.trackpy_engine import OversizedSubnet
 
@@ -38,6 +47,7 @@ __all__ = [
     "LINKED_BY",
     "LINK_SETTINGS",
     "LOCATE_SETTINGS",
+    "PRESENT",
     "Attempt",
     "Choice",
     "DetectionScores",
@@ -48,10 +58,12 @@ __all__ = [
     "OversizedSubnet",
     "SpotClass",
     "Suggestion",
+    "Survey",
     "TrackConfig",
     "TrackScores",
     "assemble",
     "attempts",
+    "bias_of_movie",
     "camera_positions",
     "check_against",
     "closes_gaps",
@@ -67,8 +79,12 @@ __all__ = [
     "links_by_step",
     "localisation_error",
     "locate",
+    "longest_gap",
+    "look_again",
     "lost_tracks",
     "match_detections",
+    "measured_bias",
+    "missing_by_part",
     "quality",
     "remove_common_motion",
     "remove_drift",
@@ -81,8 +97,12 @@ __all__ = [
     "subtract_drift",
     "suggest",
     "survey",
+    "survey_columns",
     "survey_joined",
+    "surveyed",
+    "surveyed_again",
     "track",
     "tracking_faults",
     "with_links",
+    "with_refound",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,13 @@ from colloid_cg.progress import Progress, silent
 from colloid_cg.records import Box, CommonMotion, FrameStack, Trajectories
 from colloid_cg.tracking.config import SUGGESTED, TrackConfig, check_against
 from colloid_cg.tracking.drift import check_with_images, estimate_motion
-from colloid_cg.tracking.finishing import NEEDED, Finisher, Parts, Survey, closes_gaps, survey, survey_joined
+from colloid_cg.tracking.finishing import NEEDED, Finisher, Parts, Survey, surveyed
+from colloid_cg.tracking.image_model import ImageModel
 from colloid_cg.tracking.link_parts import link_whole
 from colloid_cg.tracking.linking import renumbered
 from colloid_cg.tracking.locate import locate
+from colloid_cg.tracking.noise_model import estimate_image_model
+from colloid_cg.tracking.second_look import look_again, missing_by_part, surveyed_again, with_refound
 from colloid_cg.tracking.suggest import Suggestion, resolve, suggest
 
 
@@ -44,19 +47,42 @@ def track(stack: FrameStack, config: TrackConfig | None = None, *, progress: Pro
     if any(getattr(config, name) is None for name in SUGGESTED):
         suggestion = suggest(stack, config)
         config = resolve(config, suggestion)
-    detections = locate(stack, config, suggestion.image_model if suggestion else None, progress=progress)
+    model = suggestion.image_model if suggestion else None
+    if model is None and config.engine == "native":
+        model = estimate_image_model(stack, config)
+    detections = locate(stack, config, model, progress=progress)
     if detections.empty:
         raise _no_particles(stack, config)
-    tracks = assemble(detections, stack, config)
+    tracks = assemble(detections, stack, config, model)
     if suggestion is None:
         return tracks
     return tracks.with_table(tracks.table, metadata=tracks.metadata | {"suggestion": suggestion.as_dict()})
 
 
-def assemble(detections: pd.DataFrame, stack: FrameStack, config: TrackConfig) -> Trajectories:
+def assemble(
+    detections: pd.DataFrame,
+    stack: FrameStack,
+    config: TrackConfig,
+    model: ImageModel | None = None,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+) -> Trajectories:
     """Link detections (unless they carry ``particle`` already), filter, remove the drift and build the record.
 
     The passes are those that a movie too long for memory goes through part by part, here over one part.
+
+    Parameters
+    ----------
+    detections : pandas.DataFrame
+        From :func:`locate`.
+    stack : FrameStack
+        Its frames are read for ``config.refind`` and ``config.drift_images`` alone.
+    config : TrackConfig
+        Complete settings.
+    model : ImageModel, optional
+        The one the movie was located with, for ``config.refind``; estimated from the movie where it is not given.
+    metadata : mapping, optional
+        JSON-able; goes into the metadata of the record beside what tracking says itself.
 
     Raises
     ------
@@ -70,17 +96,35 @@ def assemble(detections: pd.DataFrame, stack: FrameStack, config: TrackConfig) -
     counts: dict[str, Any] = {}
     if "particle" in table.columns:
         linked = renumbered(table)
-        tracks = survey([linked])
+        tracks = surveyed([linked], config.model_copy(update={"close_gaps": 0}))
     else:
         require_detections(len(table))
         linked, counts = link_whole(table, config)
-        tracks = survey_joined([linked], config) if closes_gaps(config) else survey([linked])
+        tracks = surveyed([linked], config)
+    if config.refind:
+        linked, tracks, seen_again = _looked_again(linked, tracks, stack, config, model)
+        counts = counts | seen_again
 
     def parts(columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
         yield linked
 
-    assembly = finish(parts, tracks, stack, config, counts)
+    assembly = finish(parts, tracks, stack, config, counts, metadata)
     return assembly.header.with_table(pd.concat(list(assembly.tables(parts)), ignore_index=True))
+
+
+def _looked_again(
+    linked: pd.DataFrame, tracks: Survey, stack: FrameStack, config: TrackConfig, model: ImageModel | None
+) -> tuple[pd.DataFrame, Survey, dict[str, int]]:
+    """Add what a second look finds to linked detections and to their survey; also returns the counts."""
+
+    def parts(columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+        yield linked
+
+    missing = pd.concat(list(missing_by_part(parts, tracks, config)), ignore_index=True)
+    model = estimate_image_model(stack, config) if model is None else model
+    found = look_again(missing, linked, stack, config, model=model, tracks=tracks)
+    counts = {"n_missing": len(missing), "n_refound": len(found)}
+    return with_refound(linked, found), surveyed_again(tracks, [found]), counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +143,14 @@ class Assembly:
     tables: Callable[[Parts], Iterator[pd.DataFrame]]
 
 
-def finish(parts: Parts, tracks: Survey, stack: FrameStack, config: TrackConfig, counts: dict[str, Any]) -> Assembly:
+def finish(
+    parts: Parts,
+    tracks: Survey,
+    stack: FrameStack,
+    config: TrackConfig,
+    counts: dict[str, Any],
+    metadata: Mapping[str, Any] | None = None,
+) -> Assembly:
     """Go through linked parts once to measure the drift and to count; the rows follow on demand.
 
     Parameters
@@ -113,6 +164,8 @@ def finish(parts: Parts, tracks: Survey, stack: FrameStack, config: TrackConfig,
     config : TrackConfig
     counts : dict
         What linking counted; goes into the metadata with the counts of the filters.
+    metadata : mapping, optional
+        More metadata, JSON-able.
     """
     finisher = Finisher(tracks, config)
     motion = common_motion((finisher.finish(part) for part in parts(NEEDED)), config)
@@ -144,6 +197,7 @@ def finish(parts: Parts, tracks: Survey, stack: FrameStack, config: TrackConfig,
         field_of_view=box,
         n_frames=stack.n_frames,
         metadata={
+            **(metadata or {}),
             "source": stack.source,
             "engine": config.engine,
             "settings": config.as_dict(),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from colloid_cg.errors import ConfigError, DataError
 from colloid_cg.records import FrameStack
@@ -57,6 +57,9 @@ class TrackConfig(Settings):
     close_gaps : int
         Native engine: longest gap in frames that the second pass closes, after all frames are linked, by the best
         pairing of track ends with track starts over the whole movie; 0 leaves it out.
+    refind : bool
+        Native engine: whether the pixels are looked at once more where a track misses its particle for no more frames
+        than ``memory`` or ``close_gaps``, whichever is longer. What is found carries ``FLAG_REFOUND``.
     minimum_length : int or None
         Tracks with fewer detections are dropped; first of the filters after linking.
     minimum_mass_linked, max_size, max_eccentricity : float or None
@@ -98,6 +101,7 @@ class TrackConfig(Settings):
     gap_growth: float = Field(default=0.5, ge=0, le=1)
     prediction: Literal["none", "drift", "velocity", "affine"] = "drift"
     close_gaps: int = Field(default=0, ge=0)
+    refind: bool = False
     minimum_length: int | None = Field(default=None, ge=1)
     minimum_mass_linked: float | None = Field(default=None, ge=0)
     max_size: float | None = Field(default=None, gt=0)
@@ -117,6 +121,22 @@ class TrackConfig(Settings):
                 action=f"use {value + 1}",
             )
         return value
+
+    @model_validator(mode="after")
+    def _fits_again(self) -> Self:
+        if self.refind and self.engine == "trackpy":
+            raise ConfigError(
+                "track.refind = true with track.engine = 'trackpy'",
+                expected="an engine that fits near given places",
+                action="set track.engine = 'native' or track.refind = false",
+            )
+        if self.refind and self.shape == "ring" and self.refine == "centroid":
+            raise ConfigError(
+                "track.refind = true for rings that are not fitted (track.refine = 'centroid')",
+                expected="fitted rings, whose errors and heights tell those that are there",
+                action="set track.refine = 'likelihood' or track.refind = false",
+            )
+        return self
 
 
 SUGGESTED = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from colloid_cg.records import FLAG_AFTER_GAP
 from colloid_cg.tracking.config import TrackConfig
 from colloid_cg.tracking.link_parts import frames_of
 from colloid_cg.tracking.linking import TrackSummary, find_joins, joined_ids
+from colloid_cg.tracking.track_classes import TrackClasses
 
 NEEDED = ("frame", "x", "y", "mass", "size", "ecc")
 """Columns that deciding, counting and measuring the drift depend on; the others are only carried along."""
@@ -43,6 +44,8 @@ class Survey:
         Gaps closed by joining two tracks.
     probability : float array, shape (n_linked,)
         That the track of this id rightly continues another one; NaN where it continues none.
+    species : int array, shape (n_linked,), or None
+        Size class of each track; None leaves each detection its own.
     """
 
     joined: np.ndarray
@@ -51,6 +54,16 @@ class Survey:
     n_tracks: int
     n_joins: int
     probability: np.ndarray
+    species: np.ndarray | None = None
+
+    def confidence(self, part: pd.DataFrame) -> dict[str, np.ndarray] | None:
+        """Return the column ``link_confidence`` of a linked part with that of joins, None where it has none."""
+        if "link_confidence" not in part.columns:
+            return None
+        # only the first detection of a linked track has no confidence of its own
+        own = part["link_confidence"].to_numpy()
+        joins = self.probability[part["particle"].to_numpy()]
+        return {"link_confidence": np.where(np.isnan(own), joins, own)}
 
     def long_enough(self, minimum_length: int) -> np.ndarray:
         """Tell for each id of the linker whether its track has at least ``minimum_length`` detections.
@@ -74,6 +87,37 @@ class Survey:
 def closes_gaps(config: TrackConfig) -> bool:
     """Tell whether tracks are joined across gaps after all frames are linked."""
     return config.engine == "native" and config.close_gaps > 0
+
+
+def survey_columns(config: TrackConfig) -> tuple[str, ...]:
+    """Return the columns, beside ``particle``, that :func:`surveyed` looks at."""
+    joins = ("frame", "x", "y") if closes_gaps(config) else ()
+    return (*joins, *(("species", "sigma_x", "sigma_y", "flags") if _votes(config) else ()))
+
+
+def _votes(config: TrackConfig) -> bool:
+    return config.engine == "native" and config.refine == "joint" and config.size_classes != 1
+
+
+def surveyed(parts: Iterable[pd.DataFrame], config: TrackConfig) -> Survey:
+    """Go through linked parts once: lengths of tracks; joins and size classes of tracks where the settings ask for it.
+
+    Parameters
+    ----------
+    parts : iterable of pandas.DataFrame
+        Columns ``particle`` and :func:`survey_columns`.
+    config : TrackConfig
+    """
+    classes = TrackClasses()
+
+    def counted() -> Iterator[pd.DataFrame]:
+        for part in parts:
+            classes.add(part)
+            yield part
+
+    watched = counted() if _votes(config) else parts
+    tracks = survey_joined(watched, config) if closes_gaps(config) else survey(watched)
+    return replace(tracks, species=classes.of_tracks(tracks.joined))
 
 
 def survey(parts: Iterable[pd.DataFrame]) -> Survey:
@@ -141,7 +185,7 @@ class Finisher:
     """
 
     def __init__(self, tracks: Survey, config: TrackConfig) -> None:
-        self._config, self._joined, self._probability = config, tracks.joined, tracks.probability
+        self._config, self._tracks, self._joined = config, tracks, tracks.joined
         self._kept = tracks.long_enough(config.minimum_length or 1)
         self._number = np.full(len(tracks.joined), -1, dtype=np.int64)
         self._last = np.full(1024, -1, dtype=np.int64)
@@ -154,10 +198,9 @@ class Finisher:
         linked = part["particle"].to_numpy()
         chosen = self._kept[linked] & good(part, self._config)
         self._remember(part)
-        if "link_confidence" in part.columns:
-            # only the first detection of a linked track has no confidence of its own
-            own = part["link_confidence"].to_numpy()
-            part = part.assign(link_confidence=np.where(np.isnan(own), self._probability[linked], own))
+        part = part.assign(**(self._tracks.confidence(part) or {}))
+        if self._tracks.species is not None and "species" in part.columns:
+            part = part.assign(species=self._tracks.species[self._joined[linked]])
         part = part[chosen]
         particle = self._numbered(self._joined[linked[chosen]])
         order, gap = self._ordered(part, particle)

@@ -56,7 +56,9 @@ def tracking_faults(tracks: Trajectories) -> dict[str, Any]:
     dict
         ``lost_tracks``, ``dropped_frames`` (None where the common motion was not recorded), ``gap_share``,
         ``link_confidence`` and ``localisation``, of the functions of these names in :mod:`colloid_cg.tracking.faults`;
-        ``subpixel_bias``: what was measured of it (phase, bias_x, bias_y, error), or None.
+        ``subpixel_bias``: what :func:`measured_bias` gave when the movie was inspected, or None; ``second_look``:
+        how often a particle was missing between two of its detections and how often it was found again (missing,
+        found), or None without a second look.
     """
     motion = CommonMotion.parse(tracks.metadata.get("drift"))
     dropped = None
@@ -70,7 +72,14 @@ def tracking_faults(tracks: Trajectories) -> dict[str, Any]:
         "link_confidence": confidence(tracks.table),
         "localisation": localisation_error(tracks),
         "subpixel_bias": tracks.metadata.get("subpixel_bias"),
+        "second_look": _second_look(tracks.metadata.get("counts") or {}),
     }
+
+
+def _second_look(counts: dict[str, Any]) -> dict[str, int] | None:
+    if "n_missing" not in counts:
+        return None
+    return {"missing": int(counts["n_missing"]), "found": int(counts["n_refound"])}
 
 
 def camera_positions(tracks: Trajectories) -> np.ndarray:

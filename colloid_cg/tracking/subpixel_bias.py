@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,27 @@ from colloid_cg.tracking.spot_profile import pixel_light
 
 SPACING = 4  # diameters between the painted spots: no neighbour matters
 MOST_PIXELS = 1_500_000  # of one painted picture
+BUDGET = 3_000_000  # px painted for one movie: about a second, whatever the diameter
+FEWEST, MOST = 100, 1500  # spots
+
+
+def bias_of_movie(config: TrackConfig, model: ImageModel | None, rng: np.random.Generator) -> dict[str, Any] | None:
+    """Return :func:`measured_bias` within a second or so, None where particles are no spots of known width.
+
+    Parameters
+    ----------
+    config : TrackConfig
+        Complete settings.
+    model : ImageModel or None
+    rng : numpy.random.Generator
+    """
+    if config.engine != "native" or config.shape == "ring" or model is None:
+        return None
+    if not model.classes or not all(np.isfinite([item.width, item.amplitude]).all() for item in model.classes):
+        return None
+    spots = int(np.clip(BUDGET // (SPACING * (config.diameter or 3)) ** 2, FEWEST, MOST))
+    found = measured_bias(config, model, rng, spots=spots)
+    return found if found["found"] > 0.0 else None
 
 
 def measured_bias(
@@ -41,7 +63,8 @@ def measured_bias(
         bin, px), ``standard_error`` (of these means), ``largest`` (rms over the bins, what chance gives taken off),
         ``rms_error``, ``stated_error`` (rms of the errors and of what the method states, px), ``found`` (share).
     """
-    truth, found = _painted_and_found(config, model, rng, spots)
+    # hot pixels are places of the camera, which the painted pictures do not have
+    truth, found = _painted_and_found(config, replace(model, hot_pixels=()), rng, spots)
     error = np.stack([found.x, found.y], axis=1) - truth
     place = np.floor((truth - np.round(truth) + 0.5) * phases).astype(int).clip(0, phases - 1)
     seen = np.isfinite(error).all(axis=1)

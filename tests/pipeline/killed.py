@@ -13,8 +13,11 @@ from colloid_cg.pipeline.study import Study
 from colloid_cg.store import RunFolder, atomic
 
 
-def track(movie: Path, folder: Path) -> None:
-    track_video(movie, RunFolder(folder), Study({"video": {"pixel_size": "0.1 um", "frame_interval": "20 ms"}}))
+def track(movie: Path, folder: Path, *, refind: bool) -> None:
+    from tests.pipeline.test_refinding import STUDY
+
+    calibration = {"video": {"pixel_size": "0.1 um", "frame_interval": "20 ms"}}
+    track_video(movie, RunFolder(folder), Study(STUDY if refind else calibration))
 
 
 def killed_at(write: int, *, after: bool) -> None:
@@ -23,7 +26,7 @@ def killed_at(write: int, *, after: bool) -> None:
 
     def counted(temporary: Path, target: Path) -> None:
         nonlocal count
-        count += target.parent.name.startswith(("locate-", "link-")) or target.name == "trajectories.parquet"
+        count += target.parent.name.startswith(("locate-", "link-", "refind-")) or target.name == "trajectories.parquet"
         if count == write and not after:
             os.kill(os.getpid(), signal.SIGKILL)
         original(temporary, target)
@@ -40,7 +43,7 @@ def main() -> int:
         child = os.fork()
         if child == 0:
             killed_at(rng.randint(2, 4), after=rng.random() < 0.5)
-            track(movie, folder)
+            track(movie, folder, refind="refind" in sys.argv[4:])
             os._exit(0)
         rng.random()  # the next child differs
         _, status = os.waitpid(child, 0)

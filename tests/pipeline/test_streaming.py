@@ -55,7 +55,8 @@ def test_the_pipeline_writes_what_tracking_in_memory_gives(movie: Path, referenc
     config, model = TrackConfig.parse(inspected["settings"]), ImageModel.parse(inspected["suggestion"]["image_model"])
     detections = tracking.locate(stack, config, model)
     assert 12 not in set(detections["frame"])
-    write_trajectories(tmp_path / "t.parquet", tracking.assemble(detections, stack, config))
+    metadata = {"subpixel_bias": inspected["subpixel_bias"]}
+    write_trajectories(tmp_path / "t.parquet", tracking.assemble(detections, stack, config, metadata=metadata))
     assert (tmp_path / "t.parquet").read_bytes() == trajectories(reference)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from colloid_cg.errors import DataError
 from colloid_cg.tracking import TrackConfig
-from colloid_cg.tracking.finishing import Finisher, survey, survey_joined
+from colloid_cg.tracking.finishing import Finisher, survey, survey_joined, surveyed
 from colloid_cg.tracking.link_parts import attempts, frames_of, link_whole, with_links
 from colloid_cg.tracking.linking import keep_good, keep_long, link, mark_gaps, renumbered
 
@@ -112,6 +112,36 @@ def test_gaps_closed_over_the_whole_movie_are_those_closed_in_parts(length: int)
     pd.testing.assert_frame_equal(found[whole.columns.tolist()], whole)
     assert tracks.n_joins > 50
     assert tracks.n_tracks == survey(parts).n_tracks
+
+
+@pytest.mark.parametrize("length", [1, 4, 100])
+def test_a_particle_keeps_its_size_class(length: int) -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.random(60) < 0.4
+    table = linked()
+    own = truth[table["particle"]].astype("int32")
+    # a class is mistaken the more often the worse the position: one time in three at 1 px, never below .1 px
+    sigma = rng.choice([0.05, 0.3, 1.0], len(table))
+    mistaken = rng.random(len(table)) < np.select([sigma < 0.1, sigma < 0.5], [0.0, 0.15], 0.34)
+    species = np.where(mistaken, 1 - own, own).astype("int32")
+    table = table.assign(species=species, sigma_x=sigma, sigma_y=sigma, flags=np.int32(0))
+    # at the edge of the frame anything may look like anything, however sure
+    edge = (table["particle"] % 5 == 0) & (table["frame"] % 3 == 0)
+    table.loc[edge, ["flags", "sigma_x", "sigma_y"]] = [1, 1e-3, 1e-3]
+    table.loc[edge, "species"] = 1 - own[edge]
+    config = CONFIG.model_copy(update={"refine": "joint", "minimum_length": 5, "minimum_mass_linked": None})
+    parts = [table[table["frame"].between(start, start + length - 1)] for start in range(0, 30, length)]
+    tracks = surveyed(parts, config)
+    finisher = Finisher(tracks, config)
+    found = pd.concat([finisher.finish(part) for part in parts], ignore_index=True)
+    assert (found.groupby("particle")["species"].nunique() == 1).all()
+    assert found["species"].dtype == np.int32
+    kept = table[tracks.length[table["particle"]] >= 5]
+    right = tracks.species[kept["particle"].unique()] == truth[kept["particle"].unique()]
+    assert right.mean() > 0.95
+    assert surveyed(parts, config.model_copy(update={"size_classes": 1})).species is None
+    assert surveyed(parts, config.model_copy(update={"refine": "likelihood"})).species is None
+    assert surveyed([part.assign(species=0) for part in parts], config).species is None
 
 
 def test_lengths_of_more_tracks_than_foreseen() -> None:

@@ -20,7 +20,7 @@ from colloid_cg.tracking.maxima import find_maxima
 from colloid_cg.tracking.native_engine import detect, locate_frame
 from colloid_cg.tracking.photon_transfer import find_hot_pixels, photon_transfer
 from colloid_cg.tracking.spot_profile import FARTHEST, PHASES_PER_PIXEL, light_table, pixel_light
-from colloid_cg.tracking.subpixel_bias import measured_bias
+from colloid_cg.tracking.subpixel_bias import bias_of_movie, measured_bias
 from colloid_cg.twin.bounds import localisation_bound
 from colloid_cg.twin.settings import CameraConfig
 from tests.tracking.pictures import stack_of
@@ -341,6 +341,25 @@ def test_subpixel_bias_is_measured() -> None:
     assert small["largest"] > 3.0 * small["standard_error"]
     assert small["largest"] > 2.0 * centroid["largest"]
     assert np.all(np.sign(small["bias_x"])[[1, 2]] == -np.sign(small["phase"])[[1, 2]])
+
+
+def test_the_bias_of_a_movie_takes_a_second_and_needs_spots() -> None:
+    spot = SpotClass(width=WIDTH, amplitude=900.0)
+    model = ImageModel(
+        noise_offset=4.0, noise_slope=1.0, background=20.0, classes=(spot,), hot_pixels=((5, 3000), (2, 2))
+    )
+    config = config_for(refine="likelihood")
+    first, again = (bias_of_movie(config, model, np.random.default_rng(4)) for _ in range(2))
+    assert first is not None
+    assert first == again
+    assert first["largest"] < 3.0 * first["standard_error"]
+    large = bias_of_movie(config_for(refine="centroid", diameter=41), model, np.random.default_rng(4))
+    assert large is not None
+    assert len(large["phase"]) == 10
+    for unfit in (config.model_copy(update={"shape": "ring"}), config.model_copy(update={"engine": "trackpy"})):
+        assert bias_of_movie(unfit, model, np.random.default_rng(4)) is None
+    assert bias_of_movie(config, replace(model, classes=()), np.random.default_rng(4)) is None
+    assert bias_of_movie(config, None, np.random.default_rng(4)) is None
 
 
 def test_spot_table_is_the_integral_of_the_gaussian() -> None:

@@ -19,7 +19,7 @@ from tests.tracking.pictures import paint
 NOISE, WIDTH, AMPLITUDE = 3.0, 2.0, 40.0
 
 
-def fit(picture: np.ndarray, places: Detections) -> Detections:
+def fit(picture: np.ndarray, places: Detections, known: Detections) -> Detections:
     """Least-squares fit of a Gaussian spot of known width at each place, with its errors."""
     result = {name: np.full(len(places), np.nan) for name in ("x", "y", "sigma_x", "sigma_y", "mass")}
     flags = np.zeros(len(places), dtype="int32")
@@ -110,8 +110,8 @@ def test_a_fit_that_failed_is_not_believed_and_a_missing_one_refused() -> None:
     pictures, table, _ = scene()
     gaps = find_gaps([table], longest=3, step_variance=0.25)
 
-    def poor(picture: np.ndarray, places: Detections) -> Detections:
-        return fit(picture, places).updated(flags=np.full(len(places), FLAG_POOR_FIT, dtype="int32"))
+    def poor(picture: np.ndarray, places: Detections, known: Detections) -> Detections:
+        return fit(picture, places, known).updated(flags=np.full(len(places), FLAG_POOR_FIT, dtype="int32"))
 
     assert refind(pictures.__getitem__, gaps, present=table, locate_near=poor, config=settings(5.0)).empty
     assert refind(pictures.__getitem__, gaps.iloc[:0], present=table, locate_near=fit, config=settings(5.0)).empty
@@ -120,7 +120,7 @@ def test_a_fit_that_failed_is_not_believed_and_a_missing_one_refused() -> None:
             pictures.__getitem__,
             gaps,
             present=table,
-            locate_near=lambda picture, places: places.select(np.array([0])),
+            locate_near=lambda picture, places, known: places.select(np.array([0])),
             config=settings(5.0),
         )
 
@@ -133,7 +133,9 @@ def test_a_fit_must_stand_out_of_its_own_noise() -> None:
     for error in (0.5, 0.6):
         sigma = np.full(12, error)
 
-        def located(picture: np.ndarray, places: Detections, sigma: np.ndarray = sigma) -> Detections:
+        def located(
+            picture: np.ndarray, places: Detections, known: Detections, sigma: np.ndarray = sigma
+        ) -> Detections:
             return places.updated(sigma_x=sigma[: len(places)], sigma_y=sigma[: len(places)])
 
         found[error] = refind(lambda frame: np.empty(0), gaps, present=table, locate_near=located, config=settings(5.0))

@@ -169,10 +169,12 @@ def figure_subpixel_bias(bias: dict[str, Any]) -> Figure:
     """Measured error of the position against its sub-pixel part, with a 90 % band."""
     figure = new_figure()
     (axes,) = axes_of(figure)
+    phase = floats(bias["phase"])
+    error = np.full(len(phase), float(bias["standard_error"]))
     for name, colour in zip("xy", CYCLE, strict=False):
-        _band(axes, floats(bias["phase"]), floats(bias[f"bias_{name}"]), floats(bias.get("error")), colour, name)
+        _band(axes, phase, floats(bias[f"bias_{name}"]), error, colour, name)
     axes.axhline(0.0, color=MUTED, linewidth=0.8)
-    axes.set(xlabel="position modulo 1 (px)", ylabel="bias (px)", title="Sub-pixel bias")
+    axes.set(xlabel="position from the middle of the pixel (px)", ylabel="bias (px)", title="Sub-pixel bias")
     axes.legend()
     return figure
 

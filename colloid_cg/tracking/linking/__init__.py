@@ -1,8 +1,9 @@
 """Linking: detections into tracks, tracks across gaps, and how far each link can be trusted."""
 
+from colloid_cg.tracking.linking.bridges import measured_step_variance
 from colloid_cg.tracking.linking.closing import Joins, close_gaps, find_joins, joined_ids
 from colloid_cg.tracking.linking.linker import Linker, Links
-from colloid_cg.tracking.linking.refinding import GAP_COLUMNS, find_gaps, refind
+from colloid_cg.tracking.linking.refinding import GAP_COLUMNS, find_gaps, gaps_by_part, refind
 from colloid_cg.tracking.linking.summary import TrackSummary
 from colloid_cg.tracking.linking.tables import (
     LinkReport,
@@ -26,6 +27,7 @@ __all__ = [
     "close_gaps",
     "find_gaps",
     "find_joins",
+    "gaps_by_part",
     "joined",
     "joined_ids",
     "keep_good",
@@ -34,6 +36,7 @@ __all__ = [
     "link_report",
     "link_reported",
     "mark_gaps",
+    "measured_step_variance",
     "refind",
     "renumbered",
 ]
