@@ -45,8 +45,8 @@ def neighbour_shifts(
     across, down = pixel_light(u, widths), pixel_light(v, widths)
     own = flux[:, :, None] * down[:, :, None] * across[:, None, :]
     derivatives = [
-        -flux[:, :, None] * down[:, :, None] * pixel_slopes(u, widths)[0][:, None, :],
-        -flux[:, :, None] * pixel_slopes(v, widths)[0][:, :, None] * across[:, None, :],
+        flux[:, :, None] * down[:, :, None] * pixel_slopes(u, widths)[0][:, None, :],
+        flux[:, :, None] * pixel_slopes(v, widths)[0][:, :, None] * across[:, None, :],
         own / found.signal[:, None, None],
         np.ones_like(own),
     ]

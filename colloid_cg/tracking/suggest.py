@@ -30,6 +30,7 @@ from colloid_cg.tracking.sampling import Sample, native_sample, trackpy_sample
 from colloid_cg.tracking.scale_space import find_blobs
 from colloid_cg.tracking.size_classes import estimate_classes
 from colloid_cg.tracking.suggest_rings import choose_shape, suggest_for_rings
+from colloid_cg.tracking.wide_areas import with_doubt
 
 SAMPLED_PIXELS = 1_000_000  # for the search over scales, the slowest part
 USUAL_LENGTH = 10
@@ -175,7 +176,8 @@ def _suggest_detection(choices: dict[str, Choice], config: TrackConfig, sample: 
     if "separation" not in choices:
         least = float(1.5 * false_masses.max(initial=0.0))
         choices["separation"] = choose_separation(
-            [_close_pairs(sample.pictures[start], sample, open_config, least) for start in spread(sample.starts)], diameter
+            [_close_pairs(sample.pictures[start], sample, open_config, least) for start in spread(sample.starts)],
+            diameter,
         )
     open_config = _with(open_config, choices).model_copy(update={"minmass": 0.0})
     found = {index: sample.find(index, open_config) for index in sample.pictures}
@@ -189,9 +191,13 @@ def _suggest_detection(choices: dict[str, Choice], config: TrackConfig, sample: 
             expected="particles that stand out of the noise",
             action="lower track.minmass, or check track.invert and track.diameter",
         )
+    first = sample.starts[0]
+    choices["minmass"] = with_doubt(
+        choices["minmass"], sample.pictures[first], kept[first], diameter=diameter, invert=bool(config.invert)
+    )
     if "search_range" not in choices:
-        pairs = [(_points(kept[start]), _points(kept[start + 1])) for start in sample.starts]
-        choices["search_range"] = choose_search_range(pairs)
+        steps = [(_points(kept[start]), _points(kept[start + 1])) for start in sample.starts]
+        choices["search_range"] = choose_search_range(steps)
     return kept
 
 
