@@ -102,7 +102,7 @@ def _profile(filtered: np.ndarray, points: np.ndarray, radius: np.ndarray) -> np
     around = points[:, None, None, :] + table[None, :, None, None] * direction
     values = _at(filtered, around.reshape(-1, 2)).reshape(len(points), len(table), -1)
     mean = np.median(values, axis=0).mean(axis=1)
-    return np.interp(radius, table, mean / max(float(mean[0]), 1e-30))
+    return np.asarray(np.interp(radius, table, mean / max(float(mean[0]), 1e-30)))
 
 
 def _at(picture: np.ndarray, points: np.ndarray) -> np.ndarray:

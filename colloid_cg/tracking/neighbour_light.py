@@ -14,9 +14,7 @@ NOTICED = 0.5  # of the error: a shift that raises the whole error of the partic
 NOTICED_SHARE = 0.2  # of the particles shifted by as much: above, all are fitted together
 
 
-def neighbour_shifts(
-    found: Detections, width: np.ndarray | float, *, radius: int, noise: tuple[float, float, float]
-) -> np.ndarray:
+def neighbour_shifts(found: Detections, width: float, *, radius: int, noise: tuple[float, float, float]) -> np.ndarray:
     """Return the shift along x and y in px that the light of the neighbours gives each fit, shape (n, 2).
 
     A fit of q = (x, y, height, background) to the pixels p of its square moves by C sum(w dm/dq L) to first order,
@@ -27,7 +25,7 @@ def neighbour_shifts(
     ----------
     found : Detections
         Fitted alone, with heights in ``signal``.
-    width : float or array, shape (n,)
+    width : float
         Standard deviation of the spots in px.
     radius : int
         Half the edge of the square of pixels a fit uses.
@@ -37,37 +35,36 @@ def neighbour_shifts(
     n = len(found)
     if n < 2:
         return np.zeros((n, 2))
-    widths = np.broadcast_to(np.asarray(width, dtype=float), (n,))[:, None]
-    flux = found.signal[:, None] * 2.0 * np.pi * widths**2
+    flux = found.signal[:, None] * 2.0 * np.pi * width**2
     offset = np.arange(-radius, radius + 1.0)
     column, row = np.round(found.x)[:, None] + offset, np.round(found.y)[:, None] + offset
     u, v = column - found.x[:, None], row - found.y[:, None]
-    across, down = pixel_light(u, widths), pixel_light(v, widths)
+    across, down = pixel_light(u, width), pixel_light(v, width)
     own = flux[:, :, None] * down[:, :, None] * across[:, None, :]
     derivatives = [
-        flux[:, :, None] * down[:, :, None] * pixel_slopes(u, widths)[0][:, None, :],
-        flux[:, :, None] * pixel_slopes(v, widths)[0][:, :, None] * across[:, None, :],
+        flux[:, :, None] * down[:, :, None] * pixel_slopes(u, width)[0][:, None, :],
+        flux[:, :, None] * pixel_slopes(v, width)[0][:, :, None] * across[:, None, :],
         own / found.signal[:, None, None],
         np.ones_like(own),
     ]
     slopes = np.stack(derivatives, axis=-1).reshape(n, -1, 4)
     weight = (1.0 / np.maximum(noise[0] + noise[1] * own, noise[2])).reshape(n, -1)
     fisher = np.einsum("npa,np,npb->nab", slopes, weight, slopes, optimize=True)
-    pull = np.einsum("npa,np,np->na", slopes, weight, _light_of_others(found, widths, flux, row, column))
+    pull = np.einsum("npa,np,np->na", slopes, weight, _light_of_others(found, width, flux, row, column))
     return np.asarray(np.linalg.solve(fisher, pull[:, :, None])[:, :2, 0])
 
 
 def _light_of_others(
-    found: Detections, widths: np.ndarray, flux: np.ndarray, row: np.ndarray, column: np.ndarray
+    found: Detections, width: float, flux: np.ndarray, row: np.ndarray, column: np.ndarray
 ) -> np.ndarray:
     """Light of the neighbours in the square of each particle, shape (n, pixels)."""
     n, edge = row.shape
-    reach = LIGHT_REACH * float(widths.max()) + edge / np.sqrt(2.0)
+    reach = LIGHT_REACH * width + edge / np.sqrt(2.0)
     pairs = KDTree(np.column_stack([found.x, found.y])).query_pairs(reach, output_type="ndarray")
     light = np.zeros((n, edge, edge))
     for here, there in (pairs.T, pairs.T[::-1]):
-        across = pixel_light(column[here] - found.x[there, None], widths[there])
-        down = pixel_light(row[here] - found.y[there, None], widths[there])
+        across = pixel_light(column[here] - found.x[there, None], width)
+        down = pixel_light(row[here] - found.y[there, None], width)
         np.add.at(light, here, (flux[there] * down)[:, :, None] * across[:, None, :])
     return light.reshape(n, -1)
 
