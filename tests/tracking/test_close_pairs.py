@@ -70,10 +70,16 @@ def test_two_profiles_are_told_from_one_by_the_dip() -> None:
 def test_the_separation_makes_the_fewest_mistakes() -> None:
     def chosen(genuine: list[float], doubled: list[float]) -> float:
         distance = np.array(genuine + doubled)
-        return choose_separation([Pairs(distance=distance, genuine=np.arange(len(distance)) < len(genuine))], 11).value
+        judged = np.arange(len(distance)) < len(genuine)
+        return choose_separation([Pairs(distance=distance, genuine=judged, nearest=nearest)], 11).value
+
+    nearest = np.full(100, 8.0)
 
     assert chosen([], [8.0, 9.0]) == 12.0
     assert chosen([10.0] * 5, []) == 9.0  # a tenth less than the nearest
-    assert chosen([10.0] * 5, [9.5] * 3) == pytest.approx(9.6)  # more room would double three
-    assert chosen([11.0] * 2, [11.5] * 9) == pytest.approx(11.6)  # two pairs lost cost less than nine doubled
-    assert chosen([8.0] * 9, [11.5] * 2) == 7.6
+    assert chosen([10.0] * 5, [9.5] * 3) == pytest.approx(10.0)  # there are particles that could be doubled
+    assert chosen([11.0] * 2, [11.5] * 9) == 12.0  # two pairs lost cost less than nine doubled
+    assert chosen([8.0] * 9, [11.5] * 2) == pytest.approx(8.0)
+    nearest = np.full(100, 11.0)  # hardly any particle has a near neighbour: what seems one may be a wall
+    assert chosen([8.0] * 9, [11.5] * 2) == pytest.approx(10.0)
+    assert chosen([8.0] * 39, [11.5] * 2) == pytest.approx(8.0)
