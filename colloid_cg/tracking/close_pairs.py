@@ -79,7 +79,7 @@ def choose_separation(pairs: Sequence[Pairs], diameter: int) -> Choice:
     A separation s loses the true pairs nearer than s and doubles the particles whose maxima are farther apart. The
     largest s with the fewest mistakes is taken; a tenth less, for nearer pairs in other frames, where none is doubled.
     In a picture in which more than ``DOUBTFUL`` of the close pairs are none, walls and texture pass for pairs too: the
-    separation is then not less than nine tenths of what a tenth of the particles have to their nearest neighbour.
+    separation is then nine tenths of the distance that a tenth of the particles have to their nearest neighbour.
     """
     usual = diameter + 1.0
     distance = np.concatenate([part.distance for part in pairs]) if pairs else np.empty(0)
@@ -91,7 +91,7 @@ def choose_separation(pairs: Sequence[Pairs], diameter: int) -> Choice:
     tried = np.append(np.arange(closest_separation(diameter), usual, 0.1), usual)
     if (~genuine).mean() > DOUBTFUL:
         near = float(np.quantile(np.concatenate([part.nearest for part in pairs]), 0.1))
-        tried = tried[tried >= min(ROOM * near, usual)]
+        tried = tried[tried >= (ROOM * near if near < usual else usual)][:1]
     lost = (distance[genuine] < tried[:, None]).sum(axis=1)
     doubled = (distance[~genuine] >= tried[:, None]).sum(axis=1)
     fewest = np.flatnonzero(lost + doubled == (lost + doubled).min())
