@@ -77,7 +77,7 @@ def test_the_separation_makes_the_fewest_mistakes() -> None:
     assert chosen([], [8.0, 9.0]) == 12.0
     assert chosen([10.0] * 50, []) == 9.0  # a tenth less than the nearest
     assert chosen([10.0] * 50, [9.5] * 3) == pytest.approx(10.0)  # there are particles that could be doubled
-    assert chosen([8.0] * 2 + [11.8] * 48, [11.5] * 5) == pytest.approx(11.6)  # two lost cost less than five doubled
+    assert chosen([8.0] * 2 + [11.8] * 48, [11.5] * 5) == pytest.approx(11.8)  # two lost cost less than five doubled
     assert chosen([8.0] * 48, [11.5] * 2) == pytest.approx(8.0)
     # Many pairs that are none: what seems one may be a wall, unless many particles have so near a neighbour.
     assert chosen([8.0] * 9, [11.5] * 2) == 12.0
