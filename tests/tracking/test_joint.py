@@ -176,7 +176,7 @@ def test_a_particle_wide_for_the_mesh_leaves_the_background_a_covariance() -> No
     # Eliminating its peak as if the splines were constant over it would make the information negative.
     functions = mesh((120, 120), 40.0)
     weight = np.full((120, 120), 1.0 / 4.0)
-    spots = np.array([[60.0, 60.0, 800.0, 5.3], [61.0, 25.0, 14.0, 2.3]])
+    spots = np.array([[60.0, 60.0, 800.0, 16.0], [61.0, 25.0, 14.0, 2.3]])
     light = render((120, 120), spots[:, :2], spots[:, 3], spots[:, 2], np.zeros((120, 120)))
     residual = np.random.default_rng(5).normal(0.0, 2.0, (120, 120))
     sums = background_sums(residual, weight, light, spots)
