@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 NARROWEST = 9.0  # spot widths between knots (about two diameters): a finer mesh takes the light of the particles
-ELIMINATED = 0.8  # of what the peaks take over: b_i is no constant over a particle, the margin keeps a step stable
+ELIMINATED = (0.8, 0.4, 0.2, 0.0)  # of what the peaks take over, the first that leaves a positive matrix: b_i is no
+# constant over a particle, least of all over one that is wide for the mesh
 RIDGE = 1e-4  # of the mean information: damps the steps of splines that the frame or the particles hardly show
 
 
@@ -76,8 +77,9 @@ def solve_background(
     b_i the functions at particle i, s_i = sum(w g r). Without that elimination the two would creep towards each other,
     the slower the denser the crowd. f in place of the Fisher matrix F of the peaks is its lumped form: p_i f_i =
     sum_j F_ij p_j, exact where all peaks change by the same factor, as they do under a smooth background, and never
-    below F, so that the left side stays positive and the step never overshoots; only ``ELIMINATED`` of the two sums is
-    taken off.
+    below F, so that the left side stays positive and the step never overshoots, if b_i is constant over the particle.
+    Only ``ELIMINATED`` of the two sums is taken off, less where the left side would not be positive: its inverse is a
+    covariance.
 
     Parameters
     ----------
@@ -91,13 +93,26 @@ def solve_background(
     """
     values = functions.at(spots[:, 0], spots[:, 1])
     light, square, score = sums.T
-    held = np.maximum(square, 1e-300)
-    taken = ELIMINATED * light / held
-    information = _products(functions, weight) - (values * (taken * light)[:, None]).T @ values
-    gradient = (functions.rows.T @ (weight * residual) @ functions.columns).ravel() - values.T @ (taken * score)
-    information += np.eye(functions.size) * (RIDGE * np.abs(np.diag(information)).mean() + 1e-300)
+    ratio = light / np.maximum(square, 1e-300)
+    whole = _products(functions, weight)
+    uphill = (functions.rows.T @ (weight * residual) @ functions.columns).ravel()
+    for share in ELIMINATED:
+        taken = share * ratio
+        information = whole - (values * (taken * light)[:, None]).T @ values
+        gradient = uphill - values.T @ (taken * score)
+        information += np.eye(functions.size) * (RIDGE * np.abs(np.diag(information)).mean() + 1e-300)
+        if _positive(information):
+            break
     covariance = np.linalg.inv(information)
     return covariance @ gradient, covariance
+
+
+def _positive(matrix: np.ndarray) -> bool:
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _products(functions: Mesh, weight: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ import pandas as pd
 from scipy import ndimage, signal
 from scipy.spatial import KDTree
 
-from colloid_cg.tracking.detections import Detections
 from colloid_cg.tracking.scale_space import Blobs
 
 CLEAR_RATIO = 1.3  # of explained contrast: below it bright or dark is a matter of taste
@@ -20,8 +18,6 @@ COVERED = 5.0  # diameter / scale: a neighbourhood of +-2.5 standard deviations 
 NEEDED_WIDTHS = 5.0  # standard deviations of a step: a Gaussian step is longer once in 270,000
 SEARCH_WIDTHS = 8.0  # what is taken where neighbours allow: particles are not all alike, and a cut tail lowers D
 FAINTEST_SHARE = 0.2  # of the mass of the bright particles: fainter ones are out of focus or debris
-OVERLAP_WIDTHS = 5.0  # standard deviations of a spot: neighbours closer than that share light
-TOUCHING_SHARE = 0.1  # of the particles with such a neighbour: above, all are fitted together
 LARGEST_SHARE = 0.45  # of the distance between neighbours: beyond one half identities are a guess
 
 
@@ -136,36 +132,6 @@ def _valley(smooth: np.ndarray, edges: np.ndarray, noise_level: float) -> float 
 
 def _noise_reason(level: float) -> str:
     return f"the histogram of masses shows no valley; white noise alone reaches {level / 1.5:.4g}, times 1.5"
-
-
-def choose_separation(found: Detections, false_masses: np.ndarray, diameter: int) -> Choice:
-    """Separation: one more than the diameter, less where one neighbour in ten is closer than that."""
-    bright = np.quantile(found.mass, 0.9) if len(found) else 0.0
-    strong = found.mass > max(1.5 * false_masses.max(initial=0.0), 0.3 * bright)
-    distances = neighbour_distances(np.column_stack([found.x, found.y])[strong])
-    usual = diameter + 1.0
-    near = float(np.quantile(distances, 0.1)) if len(distances) >= 10 else np.inf
-    evidence = {"near_px": near if np.isfinite(near) else None}
-    if near >= usual:
-        return Choice(value=usual, reason="one more than the diameter: neighbours are farther apart", evidence=evidence)
-    value = round(max(0.6 * diameter + 1.0, 0.9 * near), 1)
-    reason = f"one neighbour in ten is closer than {near:.1f} px, less than the diameter"
-    return Choice(value=value, reason=reason, evidence=evidence)
-
-
-def choose_refinement(points: Sequence[np.ndarray], width: float, diameter: int) -> Choice:
-    """Refinement: all particles together where a tenth of them get light of a neighbour, else each alone.
-
-    A neighbour five spot widths away shifts a fit by a hundredth of a width, about a third of the error at a
-    signal-to-noise ratio of ten; its shift grows steeply with every pixel less.
-    """
-    distances = np.concatenate([neighbour_distances(part) for part in points]) if points else np.empty(0)
-    reach = max(OVERLAP_WIDTHS * width, float(diameter))
-    share = float((distances < reach).mean()) if len(distances) else 0.0
-    evidence = {"share_touching": share, "reach_px": reach, "width_px": width}
-    words = f"{100 * share:.0f} % of the particles have a neighbour within {reach:.1f} px, where light overlaps"
-    together = share >= TOUCHING_SHARE and find_spec("colloid_cg.tracking.joint") is not None
-    return Choice(value="joint" if together else "likelihood", reason=words, evidence=evidence)
 
 
 def choose_search_range(pairs: Sequence[tuple[pd.DataFrame, pd.DataFrame]]) -> Choice:

@@ -23,6 +23,7 @@ RELATIVE = np.linspace(0.0, 2.0, 81)  # distances from the centre in units of th
 HOLLOW = 0.35  # of the contrast that no Gaussian spot explains: discs with a rim have more, spots less
 CONCENTRATED = 0.06  # relative deviation from the radius of its class
 LEAST_RINGS = 3
+DOUBT = 2.0  # factor by which what one picture says may be off
 MARGIN = 1.5  # times what the best spots explain: rings must explain more
 
 
@@ -36,11 +37,11 @@ class _Trial:
     explained: float
     profile: np.ndarray
     share: np.ndarray
-    concentration: float
+    hollowness: float
 
     @property
-    def hollowness(self) -> float:
-        return hollowness(self.profile, self.share)
+    def ring(self) -> bool:
+        return self.hollowness > HOLLOW
 
 
 def choose_ring(pictures: Sequence[np.ndarray], noise: float) -> Choice:
@@ -65,11 +66,11 @@ def choose_ring(pictures: Sequence[np.ndarray], noise: float) -> Choice:
         the edge to look for has a dark inside, for ``TrackConfig.invert``), ``radii_px`` and the mean ``profile``.
     """
     few = [pictures[k] for k in np.unique(np.linspace(0, len(pictures) - 1, MOST_PICTURES).astype(int))]
-    trials = [trial for highest in _ladder(few[0].shape) for trial in _tried(few, noise, highest)]
+    trials = _trials(few, noise)
     if not trials:
         return Choice(value="spot", reason="no round edges that stand out of the noise")
-    spots = [trial for trial in trials if trial.hollowness <= HOLLOW]
-    rings = [trial for trial in trials if trial.hollowness > HOLLOW]
+    spots = [trial for trial in trials if not trial.ring]
+    rings = [trial for trial in trials if trial.ring]
     rival = max(spots, key=_explained, default=None)
     best = max(rings, key=_explained, default=rival)
     of_spots = rival.explained if rival is not None else 0.0
@@ -92,6 +93,20 @@ def choose_ring(pictures: Sequence[np.ndarray], noise: float) -> Choice:
         f"{100 * (1 - hollow):.0f} % of the radial profile around their centres"
     )
     return Choice(value="ring", reason=reason, evidence=evidence)
+
+
+def _trials(pictures: Sequence[np.ndarray], noise: float) -> list[_Trial]:
+    """Try all radii on the middle picture; those that may win on all pictures, if rings may win at all."""
+    scouted = _scouted(pictures[len(pictures) // 2], noise)
+    of_spots, of_rings = (max((t.explained for t in scouted if t.ring == ring), default=0.0) for ring in (False, True))
+    if len(pictures) == 1 or DOUBT * of_rings < MARGIN * of_spots:
+        return scouted
+    able = {t.highest for t in scouted if DOUBT * t.explained > (of_rings if t.ring else of_spots)}
+    return [trial for highest in sorted(able) for trial in _tried(pictures, noise, highest)]
+
+
+def _scouted(picture: np.ndarray, noise: float) -> list[_Trial]:
+    return [trial for highest in _ladder(picture.shape) for trial in _tried([picture], noise, highest)]
 
 
 def _spot_choice(trial: _Trial | None, *, of_rings: float) -> Choice:
@@ -142,7 +157,7 @@ def _tried(pictures: Sequence[np.ndarray], noise: float, highest: float) -> list
             _Trial(
                 highest=highest, inside=inside, radii=all_radii, profile=profile, share=share,
                 explained=spread / area * float(np.sum(tight * all_support**2) / np.sum(all_support**2)),
-                concentration=float(np.mean(tight)),
+                hollowness=hollowness(profile, share),
             )
         )  # fmt: skip
     return trials

@@ -15,21 +15,26 @@ from colloid_cg.tracking.choices import (
     choose_diameter,
     choose_minmass,
     choose_polarity,
-    choose_refinement,
     choose_search_range,
-    choose_separation,
 )
+from colloid_cg.tracking.close_pairs import Pairs, choose_separation, close_pairs, closest_separation
 from colloid_cg.tracking.config import NATIVE_ONLY, SUGGESTED, TrackConfig, check_against
 from colloid_cg.tracking.detections import Detections
+from colloid_cg.tracking.filters import bandpass, centred
 from colloid_cg.tracking.image_model import ImageModel
+from colloid_cg.tracking.likelihood import refine_likelihood
+from colloid_cg.tracking.neighbour_light import choose_refinement, neighbour_shifts
 from colloid_cg.tracking.noise_model import sampled_starts, spread, with_spots
+from colloid_cg.tracking.prepared import picture_noise
 from colloid_cg.tracking.sampling import Sample, native_sample, trackpy_sample
 from colloid_cg.tracking.scale_space import find_blobs
 from colloid_cg.tracking.size_classes import estimate_classes
 from colloid_cg.tracking.suggest_rings import choose_shape, suggest_for_rings
+from colloid_cg.tracking.wide_areas import with_doubt
 
 SAMPLED_PIXELS = 1_000_000  # for the search over scales, the slowest part
 USUAL_LENGTH = 10
+FAINT = 0.3  # of the mass of the bright particles: fainter detections say nothing about pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,10 +174,11 @@ def _suggest_detection(choices: dict[str, Choice], config: TrackConfig, sample: 
     open_config = _with(config, choices).model_copy(update={"minmass": 0.0})
     diameter = config.diameter or 3
     if "separation" not in choices:
-        # Dense first: a separation of the radius finds close neighbours, whose distance then sets the real one.
-        close = open_config.model_copy(update={"separation": 0.6 * diameter + 1.0})
-        first = sample.find(sample.starts[0], close)
-        choices["separation"] = choose_separation(first, false_masses, diameter)
+        least = float(1.5 * false_masses.max(initial=0.0))
+        choices["separation"] = choose_separation(
+            [_close_pairs(sample.pictures[start], sample, open_config, least) for start in spread(sample.starts)],
+            diameter,
+        )
     open_config = _with(open_config, choices).model_copy(update={"minmass": 0.0})
     found = {index: sample.find(index, open_config) for index in sample.pictures}
     if "minmass" not in choices:
@@ -185,10 +191,25 @@ def _suggest_detection(choices: dict[str, Choice], config: TrackConfig, sample: 
             expected="particles that stand out of the noise",
             action="lower track.minmass, or check track.invert and track.diameter",
         )
+    first = sample.starts[0]
+    choices["minmass"] = with_doubt(
+        choices["minmass"], sample.pictures[first], kept[first], diameter=diameter, invert=bool(config.invert)
+    )
     if "search_range" not in choices:
-        pairs = [(_points(kept[start]), _points(kept[start + 1])) for start in sample.starts]
-        choices["search_range"] = choose_search_range(pairs)
+        steps = [(_points(kept[start]), _points(kept[start + 1])) for start in sample.starts]
+        choices["search_range"] = choose_search_range(steps)
     return kept
+
+
+def _close_pairs(picture: np.ndarray, sample: Sample, config: TrackConfig, least: float) -> Pairs:
+    """Return the pairs that a small separation finds among the particles of more than noise."""
+    diameter = config.diameter or 3
+    found = sample.locate(picture, config.model_copy(update={"separation": closest_separation(diameter)}))
+    bright = float(np.quantile(found.mass, 0.9)) if len(found) else 0.0
+    found = found.select(found.mass > max(least, FAINT * bright))
+    filtered = centred(picture, level=float(np.median(picture)), invert=bool(config.invert), margin=0)
+    filtered = bandpass(filtered, noise_size=config.noise_size, smoothing=config.smoothing or diameter)
+    return close_pairs(filtered, np.column_stack([found.x, found.y]), nearer=diameter + 1.0)
 
 
 def _suggest_refinement(
@@ -199,12 +220,30 @@ def _suggest_refinement(
     config = _with(config, choices)
     model = with_spots(sample.model, sample.pictures, {start: kept[start] for start in sample.starts}, config)
     if "refine" not in choices:
-        points = [np.column_stack([part.x, part.y]) for part in kept.values()]
-        choices["refine"] = choose_refinement(points, model.classes[0].width, config.diameter or 3)
+        choices["refine"] = choose_refinement(*_shifts(sample, kept, config, model))
     if choices["refine"].value == "joint":
         model = _with_classes(choices, config, sample, kept, model)
     choices.setdefault("size_classes", Choice(value=1, reason="one population of particles"))
     return model
+
+
+def _shifts(
+    sample: Sample, kept: dict[int, Detections], config: TrackConfig, model: ImageModel
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how far neighbours shift the particles of a few frames, and the errors of their fits."""
+    shifts, errors = [], []
+    for start in spread(sample.starts):
+        fitted = refine_likelihood(sample.pictures[start], kept[start], config, model)
+        error = np.column_stack([fitted.sigma_x, fitted.sigma_y])
+        known = np.isfinite(error).all(axis=1) & (error > 0).all(axis=1) & (fitted.signal > 0)
+        # Heights of fits that run away between neighbours would light up everything around.
+        fitted, error = fitted.select(known), error[known]
+        radius = (config.diameter or 3) // 2
+        shifts.append(
+            neighbour_shifts(fitted, model.classes[0].width, radius=radius, noise=picture_noise(config, model))
+        )
+        errors.append(error)
+    return np.concatenate(shifts), np.concatenate(errors)
 
 
 def _with_classes(

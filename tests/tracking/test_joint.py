@@ -5,13 +5,14 @@ import pytest
 
 from colloid_cg.errors import ConfigError
 from colloid_cg.records import FLAG_EDGE, FLAG_POOR_FIT
-from colloid_cg.tracking.background import mesh
+from colloid_cg.tracking.background import mesh, solve_background
 from colloid_cg.tracking.bounds import render
 from colloid_cg.tracking.config import TrackConfig
 from colloid_cg.tracking.detections import Detections, no_detections
 from colloid_cg.tracking.image_model import ImageModel, SpotClass
 from colloid_cg.tracking.joint import refine_joint
 from colloid_cg.tracking.size_classes import estimate_classes
+from colloid_cg.tracking.spot_evidence import background_sums
 from tests.tracking.crowds import NOISE, Scene, scene
 
 BRIGHT = TrackConfig(diameter=9, invert=False)
@@ -169,3 +170,15 @@ def test_nothing_found_is_no_error_and_an_unknown_size_is_one() -> None:
     assert len(refine_joint(picture, no_detections(), BRIGHT, model)) == 0
     with pytest.raises(ConfigError, match=r"track\.diameter"):
         refine_joint(picture, no_detections(), TrackConfig(invert=False), WHITE)
+
+
+def test_a_particle_wide_for_the_mesh_leaves_the_background_a_covariance() -> None:
+    # Eliminating its peak as if the splines were constant over it would make the information negative.
+    functions = mesh((120, 120), 40.0)
+    weight = np.full((120, 120), 1.0 / 4.0)
+    spots = np.array([[60.0, 60.0, 800.0, 16.0], [61.0, 25.0, 14.0, 2.3]])
+    light = render((120, 120), spots[:, :2], spots[:, 3], spots[:, 2], np.zeros((120, 120)))
+    residual = np.random.default_rng(5).normal(0.0, 2.0, (120, 120))
+    sums = background_sums(residual, weight, light, spots)
+    covariance = solve_background(functions, residual, weight, spots, sums)[1]
+    assert np.linalg.eigvalsh(covariance).min() > 0.0
