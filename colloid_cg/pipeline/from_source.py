@@ -45,7 +45,7 @@ def _inspect(job: Job) -> dict[str, Any]:
         np.savez(stream, allow_pickle=False, index=chosen, frames=np.stack([video[int(index)] for index in chosen]))
     content = {"suggestion": suggestion.as_dict(), "settings": settings.as_dict(), "subpixel_bias": bias}
     write_json(folder.path / "inspect.json", content)
-    return settings.as_dict()
+    return {**settings.as_dict(), "warnings": suggestion.warnings}
 
 
 def _track(job: Job) -> dict[str, Any]:
