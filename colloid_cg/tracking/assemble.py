@@ -168,8 +168,13 @@ def finish(
         More metadata, JSON-able.
     """
     finisher = Finisher(tracks, config)
-    motion = common_motion((finisher.finish(part) for part in parts(NEEDED)), config)
-    finisher.require_some()
+
+    def finished() -> Iterator[pd.DataFrame]:
+        for part in parts(NEEDED):
+            yield finisher.finish(part)
+        finisher.require_some()
+
+    motion = common_motion(finished(), config)
     drift = motion.as_dict()
     if config.drift_images:
         drift["check"] = check_with_images(stack, motion, diameter=float(config.diameter or 9))

@@ -64,7 +64,7 @@ class TrackConfig(Settings):
         Tracks with fewer detections are dropped; first of the filters after linking.
     minimum_mass_linked, max_size, max_eccentricity : float or None
         Detections that fail one of these are dropped after linking and after ``minimum_length``; where one drops
-        out in the middle of a track the gap stays explicit.
+        out in the middle of a track the gap stays explicit. Joint fits measure no eccentricity and pass that limit.
     drift : "none", "translation", "rigid" or "affine"
         Which part of the common motion of all particles is removed: nothing, the translation of the stage, its
         translation and rotation, or these and the uniform strain of the sample.

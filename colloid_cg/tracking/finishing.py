@@ -251,14 +251,17 @@ class Finisher:
 
 
 def good(table: pd.DataFrame, config: TrackConfig) -> np.ndarray:
-    """Tell which detections pass the mass, size and eccentricity limits for linked detections."""
+    """Tell which detections pass the mass, size and eccentricity limits for linked detections.
+
+    What has no eccentricity (particles fitted together) is not judged by it.
+    """
     passes = np.ones(len(table), dtype=bool)
     if config.minimum_mass_linked is not None:
         passes &= table["mass"].to_numpy() > config.minimum_mass_linked
     if config.max_size is not None:
         passes &= table["size"].to_numpy() < config.max_size
     if config.max_eccentricity is not None:
-        passes &= table["ecc"].to_numpy() < config.max_eccentricity
+        passes &= ~(table["ecc"].to_numpy() >= config.max_eccentricity)
     return passes
 
 

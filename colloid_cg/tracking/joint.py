@@ -15,7 +15,7 @@ from colloid_cg.tracking.crowd import Crowd, begin
 from colloid_cg.tracking.detections import Detections, no_detections
 from colloid_cg.tracking.image_model import ImageModel, SpotClass
 from colloid_cg.tracking.joint_errors import covariances
-from colloid_cg.tracking.spot_evidence import misfit
+from colloid_cg.tracking.spot_evidence import inflation, misfit
 from colloid_cg.tracking.spot_kernels import PIXEL_VARIANCE
 
 MOST_SWEEPS = 10  # once the classes are settled
@@ -198,8 +198,14 @@ def _detections(crowd: Crowd, covariance: np.ndarray, config: TrackConfig) -> De
     flags = np.where(edge < (config.diameter or 5.0 * seen) / 2, FLAG_EDGE, 0) | np.where(
         misfit(crowd.residual, crowd.weight, crowd.spots) > MISFIT, FLAG_POOR_FIT, 0
     )
+    sigma = np.sqrt(covariance[:, [1, 2], [1, 2]])
+    sigma *= inflation(crowd.residual, crowd.weight, crowd.spots)[:, None]
+    # An error of more than the width of the spot is none: the pixels do not say where it is.
+    lost = ~(sigma < width[:, None]).all(axis=1)
+    sigma[lost] = np.nan
+    flags = np.where(lost, flags | FLAG_POOR_FIT, flags)
     found = Detections.at(
-        x, y, sigma_x=np.sqrt(covariance[:, 1, 1]), sigma_y=np.sqrt(covariance[:, 2, 2]),
+        x, y, sigma_x=sigma[:, 0], sigma_y=sigma[:, 1],
         mass=2.0 * np.pi * width**2 * signal, size=width, signal=signal,
         flags=flags.astype(np.int32), species=crowd.species.astype(np.int32),
     )  # fmt: skip

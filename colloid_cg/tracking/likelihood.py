@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from colloid_cg.records import FLAG_POOR_FIT
-from colloid_cg.tracking.background_tilt import background_tilt
+from colloid_cg.tracking.background_tilt import Tilt, background_tilt
 from colloid_cg.tracking.config import TrackConfig
 from colloid_cg.tracking.detections import Detections
 from colloid_cg.tracking.image_model import ImageModel
@@ -47,18 +47,27 @@ def refine_in(picture: np.ndarray, found: Detections, config: TrackConfig, model
         return found
     spot = model.classes[0]
     noise, radius = picture_noise(config, model), (config.diameter or 3) // 2
-    tilt = np.zeros((len(found), 2))
+    tilt = Tilt(slope=np.zeros((len(found), 2)), error=np.zeros((len(found), 2)))
     if np.isfinite(model.background_scale):
         margin = needed_lanes(radius)
         inner = picture[margin:-margin, margin:-margin]
         tilt = background_tilt(inner, found.x, found.y, diameter=config.diameter or 3)
     if spot.width_spread > FREE_WIDTH * spot.width:
-        fits = fit_widths(picture, found.x, found.y, radius=radius, noise=noise, tilt=tilt)
+        fits = fit_widths(picture, found.x, found.y, radius=radius, noise=noise, tilt=tilt.slope)
         width = np.where(np.isfinite(fits[:, 0]), fits[:, 0], spot.width)
         refined = with_fits(found, fits[:, [6, 7, 8, 9, 2, 3, 4, 5]], width=width, misfit=spot.misfit)
-        return refined.updated(size=width)
-    fits = fit_spots(picture, found.x, found.y, width=spot.width, radius=radius, noise=noise, tilt=tilt)
-    return with_fits(found, fits, width=spot.width, misfit=spot.misfit)
+        return _with_shift_error(refined, tilt, width).updated(size=width)
+    fits = fit_spots(picture, found.x, found.y, width=spot.width, radius=radius, noise=noise, tilt=tilt.slope)
+    refined = with_fits(found, fits, width=spot.width, misfit=spot.misfit)
+    return _with_shift_error(refined, tilt, spot.width)
+
+
+def _with_shift_error(refined: Detections, tilt: Tilt, width: np.ndarray | float) -> Detections:
+    """Add to the errors what the uncertain slope of the background leaves."""
+    shift = tilt.shift_error(width, np.where(refined.signal > 0, refined.signal, np.inf))
+    return refined.updated(
+        sigma_x=np.hypot(refined.sigma_x, shift[:, 0]), sigma_y=np.hypot(refined.sigma_y, shift[:, 1])
+    )
 
 
 def fit_spots(
@@ -115,7 +124,10 @@ def with_fits(found: Detections, fits: np.ndarray, *, width: np.ndarray | float,
     ratio = np.where(good, chi2, 0.0) / freedom
     scatter = PATIENCE * np.sqrt(2.0 / freedom)
     worse = np.sqrt(np.where((ratio > 1.0 + scatter) | (misfit > 1.0), np.maximum(ratio, 1.0), 1.0))
-    poor = ~good | (ratio > POOR * misfit + scatter)
+    # An error of more than the width of the spot is none: the pixels do not say where it is.
+    lost = good & ~(np.maximum(sigma_x, sigma_y) * worse < width)
+    sigma_x, sigma_y = (np.where(lost, np.nan, sigma) for sigma in (sigma_x, sigma_y))
+    poor = ~good | lost | (ratio > POOR * misfit + scatter)
     return found.updated(
         x=np.where(good, x, found.x),
         y=np.where(good, y, found.y),

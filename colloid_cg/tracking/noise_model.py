@@ -140,8 +140,13 @@ def _background_scale(
     for index, detections in found.items():
         picture = fit_picture(pictures[index], config, model)
         parts.append(background_tilt(picture, detections.x, detections.y, diameter=config.diameter or 3))
-    slopes = np.concatenate(parts)
-    usual = float(np.sqrt(np.mean(slopes**2))) if len(slopes) else 0.0
+    slopes, errors = (np.concatenate([getattr(part, name) for part in parts]) for name in ("slope", "error"))
+    if not len(slopes):
+        return float("inf")
+    # what the slopes vary by beyond their own errors, of which chance leaves some
+    by_chance = float(np.mean(errors**2))
+    beyond = float(np.mean(slopes**2)) - by_chance * (1.0 + 3.0 * np.sqrt(2.0 / slopes.size))
+    usual = float(np.sqrt(max(beyond, 0.0)))
     noise = float(np.sqrt(model.variance(np.array(model.background))))
     shift, error = 4.0 * usual * spot.width**2, np.sqrt(2.0 / np.pi) * noise
     return abs(spot.amplitude) / usual if shift > NOTICED * error else float("inf")

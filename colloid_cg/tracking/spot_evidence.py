@@ -17,6 +17,8 @@ from colloid_cg.tracking.spot_kernels import (
     span,
 )
 
+PATIENCE = 3.0  # standard deviations of chi^2 above which the residuals count as worse than the noise
+
 
 @njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
 def _projections(
@@ -143,6 +145,33 @@ def misfit(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray) -> np.nd
         if total > 0.0:
             excess[n] = math.sqrt(max(surplus, 0.0) / total) / peak
     return excess
+
+
+def inflation(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray) -> np.ndarray:
+    """Return by how much residuals worse than the noise enlarge the errors, 1 or more, shape (n,).
+
+    sqrt(chi^2 / degrees of freedom) of the pixels within two widths, where it is above 1 by more than ``PATIENCE``
+    standard deviations: a spot that looks unlike a Gaussian is not located as well as the noise alone would allow.
+    """
+    chi2, freedom = _chi2(residual, weight, spots)
+    freedom = np.maximum(freedom - 3.0, 1.0)
+    ratio = chi2 / freedom
+    return np.asarray(np.sqrt(np.where(ratio > 1.0 + PATIENCE * np.sqrt(2.0 / freedom), ratio, 1.0)))
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _chi2(residual: np.ndarray, weight: np.ndarray, spots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of squared residuals over their variances within two widths, and the number of pixels."""
+    chi2, count = np.zeros(len(spots)), np.zeros(len(spots))
+    for n in range(len(spots)):
+        top, bottom = span(spots[n, 1], 2.0 * spots[n, 3], residual.shape[0])
+        left, right = span(spots[n, 0], 2.0 * spots[n, 3], residual.shape[1])
+        for i in range(top, bottom):
+            for j in range(left, right):
+                if weight[i, j] > 0.0:
+                    chi2[n] += weight[i, j] * residual[i, j] ** 2
+                    count[n] += 1.0
+    return chi2, count
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
