@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from scipy.spatial import KDTree
 
 from colloid_cg.tracking.scale_space import Blobs
 
+DISAGREEMENT = 1.6  # between the diameter given and the one suggested
 CLEAR_RATIO = 1.3  # of explained contrast: below it bright or dark is a matter of taste
 COVERED = 5.0  # diameter / scale: a neighbourhood of +-2.5 standard deviations of a Gaussian spot
 NEEDED_WIDTHS = 5.0  # standard deviations of a step: a Gaussian step is longer once in 270,000
@@ -33,6 +34,25 @@ class Choice:
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-able dictionary."""
         return {"value": self.value, "reason": self.reason, "evidence": self.evidence, "warning": self.warning}
+
+
+def compared(given: Choice | None, suggested: Choice, *, setting: str) -> Choice:
+    """Return what is suggested, or what was given, with a warning where the movie clearly speaks against it.
+
+    A diameter counts as spoken against beyond a factor of ``DISAGREEMENT``.
+    """
+    if given is None:
+        return suggested
+    if setting == "diameter":
+        ratio = max(given.value, suggested.value) / min(given.value, suggested.value)
+        against = ratio > DISAGREEMENT
+    else:
+        against = given.value != suggested.value and not suggested.warning
+    if not against:
+        return given
+    value, other = (str(choice.value).lower() for choice in (given, suggested))
+    words = f"track.{setting} = {value}, but the movie suggests {other} ({suggested.reason}): look at the detections"
+    return replace(given, warning=words, evidence=suggested.evidence)
 
 
 def choose_polarity(blobs: Sequence[Blobs]) -> Choice:

@@ -16,6 +16,7 @@ from colloid_cg.tracking.choices import (
     choose_minmass,
     choose_polarity,
     choose_search_range,
+    compared,
 )
 from colloid_cg.tracking.close_pairs import Pairs, choose_separation, close_pairs, closest_separation
 from colloid_cg.tracking.config import NATIVE_ONLY, SUGGESTED, TrackConfig, check_against
@@ -147,22 +148,23 @@ def _rings_that_last(choices: dict[str, Choice], config: TrackConfig, sample: Sa
 
 
 def _suggest_size(choices: dict[str, Choice], sample: Sample) -> None:
-    if {"invert", "diameter"} <= choices.keys():
-        return
+    """Decide polarity and diameter; those given are compared with what the movie suggests."""
     starts, pictures = sample.starts, sample.pictures
     few = max(1, min(len(starts), SAMPLED_PIXELS // pictures[0].size))
     chosen = [starts[k] for k in np.linspace(0, len(starts) - 1, few).astype(int)]
     blobs = [find_blobs(pictures[start], sample.noise) for start in chosen]
     if not any(len(found.x) for found in blobs):
+        if {"invert", "diameter"} <= choices.keys():
+            return
         raise DataError(
             f"no blob that stands out of the noise in {sample.source or 'the movie'}",
             expected="particles brighter or darker than their surroundings",
             action="check the channel and the exposure, or give track.diameter, track.invert and track.minmass",
         )
-    if "invert" not in choices:
-        choices["invert"] = choose_polarity(blobs)
-    if "diameter" not in choices:
-        choices["diameter"], _ = choose_diameter(blobs, invert=choices["invert"].value)
+    polarity = choose_polarity(blobs)
+    choices["invert"] = compared(choices.get("invert"), polarity, setting="invert")
+    diameter, _ = choose_diameter(blobs, invert=choices["invert"].value)
+    choices["diameter"] = compared(choices.get("diameter"), diameter, setting="diameter")
 
 
 def _suggest_detection(choices: dict[str, Choice], config: TrackConfig, sample: Sample) -> dict[int, Detections]:

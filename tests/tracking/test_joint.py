@@ -138,6 +138,19 @@ def test_particles_of_another_shape_are_flagged() -> None:
     assert not poor[at_spot].any()
 
 
+def test_particles_unlike_the_model_have_larger_errors() -> None:
+    rng = np.random.default_rng(8)
+    y, x = np.mgrid[:61, :90]
+    model = replace(WHITE, classes=(SpotClass(width=2.0, amplitude=100.0, amplitude_spread=20.0),))
+    _, spots = line([0.0, 0.0, 0.0, 0.0, 0.0, 100.0], spacing=8.0)
+    stretched = 100.0 * np.exp(-((x - 30.0) ** 2) / (2 * 3.4**2) - (y - 30.0) ** 2 / (2 * 1.4**2))
+    picture = spots + stretched + rng.normal(0.0, 1.0, spots.shape)
+    found = refine_joint(picture, Detections.at(np.array([30.0, 70.0]), np.array([30.0, 31.0])), BRIGHT, model)
+    sigma = {round(float(place)): float(error) for place, error in zip(found.x, found.sigma_x, strict=True)}
+    assert sigma[30] > 3.0 * sigma[70]
+    assert 0.0 < sigma[70] < 0.05
+
+
 def test_an_object_that_is_no_particle_is_not_filled_with_particles() -> None:
     rng = np.random.default_rng(5)
     positions, picture = line([100.0], spacing=8.0)

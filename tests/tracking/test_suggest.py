@@ -61,6 +61,21 @@ def test_given_settings_are_respected() -> None:
     assert config.threshold is not None
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"diameter": 5}, "diameter = 5, but"),
+        ({"diameter": 21}, "diameter = 21, but"),
+        ({"invert": True}, "= true, but"),
+    ],
+)
+def test_settings_that_the_movie_speaks_against_are_warned_of(given: dict, words: str) -> None:
+    pictures = stack_of(spots(2, width=2.0, amplitude=80.0, noise=5.0)[1])
+    assert any(words in warning for warning in suggest(pictures, TrackConfig(**given)).warnings)
+    fine = suggest(pictures, TrackConfig(diameter=9, invert=False))
+    assert not any("but the movie suggests" in warning for warning in fine.warnings)
+
+
 def test_fast_particles_limit_the_range_and_warn() -> None:
     found = suggest(stack_of(spots(3, width=2.0, amplitude=80.0, noise=4.0, step=4.0, spacing=18.0)[1]))
     assert found.search_range <= 0.5 * 18.0

@@ -122,6 +122,16 @@ def test_a_movie_without_calibration_is_refused(frames: np.ndarray, missing: str
         track(stack_of(frames, **{missing: None}))
 
 
+def test_limits_that_nothing_passes_are_named(frames: np.ndarray, tracks: Trajectories) -> None:
+    found = locate(stack_of(frames), _config(tracks))
+    with pytest.raises(DataError, match=r"passes the limits after linking.*track\.minimum_mass_linked"):
+        assemble(found, stack_of(frames), _config(tracks, minimum_mass_linked=1e9))
+    # a fit that measures no eccentricity is not judged by it
+    unknown = found.assign(ecc=np.nan)
+    kept = assemble(unknown, stack_of(frames), _config(tracks, max_eccentricity=0.3))
+    assert len(kept) == len(assemble(unknown, stack_of(frames), _config(tracks)))
+
+
 def test_nothing_found_names_the_settings(frames: np.ndarray, tracks: Trajectories) -> None:
     with pytest.raises(DataError, match=r"no bright particles.*track\.minmass.*track\.invert = true"):
         track(stack_of(frames), _config(tracks, minmass=1e9))
