@@ -8,6 +8,7 @@ import numpy as np
 
 from colloid_cg.records import CommonMotion
 from colloid_cg.reporting.checks.check import BAD, GOOD, LOOK, NOT_RUN, Check, judged
+from colloid_cg.reporting.checks.localisation import localisation_check
 from colloid_cg.reporting.content import ReportContent
 from colloid_cg.reporting.numbers import percent, plain, short
 
@@ -15,7 +16,6 @@ LOCKING_GOOD, LOCKING_LOOK = 0.1, 0.3
 DRIFT_GOOD, DRIFT_LOOK = 0.1, 0.5
 STEP_GOOD, STEP_LOOK = 0.3, 0.5
 COUNT_GOOD, COUNT_LOOK = 0.1, 0.3
-STATED_GOOD, STATED_LOOK = 0.44, 1.0  # of the variance: a fifth of the standard deviation, and 1.4 times
 SIGNIFICANT = 3.0
 FAULT_WORDS = {
     "repeated": "repeated:",
@@ -97,15 +97,23 @@ def step_check(content: ReportContent, quality: dict[str, Any]) -> list[Check]:
     density = float(np.median(counts)) / tracks.field_of_view.volume
     spacing = density ** (-1.0 / tracks.dimension) if density > 0 else np.inf
     ratio = np.sqrt(tracks.dimension) * float(step) / spacing
+    found = f"root-mean-square displacement per frame {percent(ratio)} of the mean spacing"
+    verdict, warning = judged(ratio, good=STEP_GOOD, look=STEP_LOOK), linking_warning(content)
     return [
         Check(
             question="Is linking unambiguous?",
-            found=f"root-mean-square displacement per frame {percent(ratio)} of the mean spacing",
-            expected=f"below {percent(STEP_GOOD)}",
-            verdict=judged(ratio, good=STEP_GOOD, look=STEP_LOOK),
+            found=f"{found}; {warning}" if warning else found,
+            expected=f"below {percent(STEP_GOOD)}, and no warning of the linker",
+            verdict=LOOK if warning and verdict == GOOD else verdict,
             section="tracking",
         )
     ]
+
+
+def linking_warning(content: ReportContent) -> str:
+    """Return what the linker warned of, an empty text if of nothing."""
+    counts = {} if content.tracks is None else content.tracks.metadata.get("counts") or {}
+    return str(counts.get("warning") or "")
 
 
 def drift_check(quality: dict[str, Any]) -> Check:
@@ -189,29 +197,6 @@ def frames_check(quality: dict[str, Any]) -> list[Check]:
             found="; ".join(words) or "none seen",
             expected="none: times and diffusion depend on it",
             verdict=BAD if serious else LOOK if words else GOOD,
-            section="tracking",
-        )
-    ]
-
-
-def localisation_check(quality: dict[str, Any]) -> list[Check]:
-    """Is the stated localisation error the one that displacements show?"""
-    found = quality.get("localisation") or {}
-    known = [found[axis] for axis in "xy" if axis in found and found[axis]["stated"]]
-    if not known:
-        return []
-    stated = float(np.mean([part["stated"] ** 2 for part in known]))
-    variance = float(np.mean([part["variance"] for part in known]))
-    error = float(np.sqrt(np.sum([part["standard_error"] ** 2 for part in known])) / len(known))
-    allowed = max(STATED_GOOD * variance, 2.0 * error)
-    worse = max(STATED_LOOK * variance, 3.0 * error)
-    shown = f"{plain(np.sqrt(variance))} px" if variance > 0 else "not resolved"
-    return [
-        Check(
-            question="Do displacements show the localisation error that is stated?",
-            found=f"stated {plain(np.sqrt(stated))} px, from successive displacements {shown}",
-            expected="equal within a fifth or the errors, unless particles are caged or the exposure is unknown",
-            verdict=judged(abs(stated - variance), good=allowed, look=worse),
             section="tracking",
         )
     ]
