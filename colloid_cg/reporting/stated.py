@@ -15,7 +15,7 @@ ABSURD = 10.0
 def usable_sigma(sigma: np.ndarray, *, diameter: float | None) -> np.ndarray:
     """Return the stated errors (px) that are measurements: finite, below a particle diameter and ten medians."""
     finite = sigma[np.isfinite(sigma) & (sigma < (np.inf if diameter is None else diameter))]
-    return finite[finite <= ABSURD * np.median(finite)] if len(finite) else finite
+    return np.asarray(finite[finite <= ABSURD * np.median(finite)]) if len(finite) else finite
 
 
 def with_stated(found: dict[str, Any] | None, tracks: Trajectories) -> dict[str, Any] | None:

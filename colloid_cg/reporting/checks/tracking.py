@@ -11,6 +11,7 @@ from colloid_cg.reporting.checks.check import BAD, GOOD, LOOK, NOT_RUN, Check, j
 from colloid_cg.reporting.checks.localisation import localisation_check
 from colloid_cg.reporting.content import ReportContent
 from colloid_cg.reporting.numbers import percent, plain, short
+from colloid_cg.video import doubts
 
 LOCKING_GOOD, LOCKING_LOOK = 0.1, 0.3
 DRIFT_GOOD, DRIFT_LOOK = 0.1, 0.5
@@ -27,7 +28,7 @@ FAULT_WORDS = {
 
 def tracking_checks(content: ReportContent, quality: dict[str, Any] | None) -> list[Check]:
     """Return the checks on recording and tracking."""
-    checks = [exposure_check(content)]
+    checks = [*scale_check(content), exposure_check(content), *completeness_check(content)]
     if quality is None:
         missing = "no trajectories yet"
         return [
@@ -44,6 +45,57 @@ def tracking_checks(content: ReportContent, quality: dict[str, Any] | None) -> l
         *image_check(quality),
         *frames_check(quality),
         *localisation_check(quality),
+    ]
+
+
+def recording_warnings(content: ReportContent) -> list[str]:
+    """Return what is hard to believe of the recording: its scales, the numbers of its files."""
+    length, time = _scale_warnings(content)
+    return list(dict.fromkeys([*length, *time, *(_metadata(content).get("warnings") or ())]))
+
+
+def _scale_warnings(content: ReportContent) -> tuple[list[str], list[str]]:
+    source = str(_metadata(content).get("frame_interval_source") or "")
+    length = [] if content.tracks is None else doubts(content.tracks.pixel_size, "")
+    return length, doubts(None, source)
+
+
+def _metadata(content: ReportContent) -> dict[str, Any]:
+    """Return what the movie said of itself when it was opened."""
+    return ((content.run or {}).get("input") or {}).get("metadata") or {}
+
+
+def scale_check(content: ReportContent) -> list[Check]:
+    """Are the scales of length and time those of the recording?"""
+    tracks, (length, time) = content.tracks, _scale_warnings(content)
+    if tracks is None:
+        return []
+    scales = f"{short(tracks.pixel_size)} µm per pixel, one frame every {short(1e3 * tracks.frame_interval)} ms"
+    return [
+        Check(
+            question="Are the scales of length and time those of the recording?",
+            found="; ".join([scales, *length, *time]),
+            expected="the pixel of a microscope, and the frame rate of the camera rather than of a player",
+            verdict=BAD if length else LOOK if time else GOOD,
+            section="movie",
+        )
+    ]
+
+
+def completeness_check(content: ReportContent) -> list[Check]:
+    """Did opening the recording warn of anything but its scales, such as missing images?"""
+    length, time = _scale_warnings(content)
+    left = [sentence for sentence in recording_warnings(content) if sentence not in (*length, *time)]
+    if not left:
+        return []
+    return [
+        Check(
+            question="Is the recording complete?",
+            found="; ".join(left),
+            expected="no warning when it was opened",
+            verdict=LOOK,
+            section="movie",
+        )
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from colloid_cg.records import CommonMotion
-from colloid_cg.reporting.checks.tracking import linking_warning, listed
+from colloid_cg.reporting.checks.tracking import linking_warning, listed, recording_warnings
 from colloid_cg.reporting.content import ReportContent
 from colloid_cg.reporting.figures.inspection import choice, figure_evidence
 from colloid_cg.reporting.figures.movie import figure_frame, figure_frames
@@ -55,7 +55,8 @@ def movie_section(content: ReportContent) -> Section:
                 wide=True,
             )
         )
-    return Section(anchor="movie", title="The movie", pictures=tuple(pictures))
+    text = tuple(warning_line(f"{sentence}.") for sentence in recording_warnings(content))
+    return Section(anchor="movie", title="The movie", text=text, pictures=tuple(pictures))
 
 
 def on_the_camera(content: ReportContent, frame: int) -> pd.DataFrame:
