@@ -12,6 +12,15 @@ ABSURD = 10.0
 """A stated error above this many medians says that the fit failed, not how well it measured."""
 
 
+RESOLVED = 2.0
+"""Standard errors above zero from which a variance counts as seen."""
+
+
+def resolved_root(variance: float, standard_error: float) -> float | None:
+    """Return the square root of a variance that is seen, None of one that may as well be zero."""
+    return float(np.sqrt(variance)) if variance > RESOLVED * standard_error else None
+
+
 def usable_sigma(sigma: np.ndarray, *, diameter: float | None) -> np.ndarray:
     """Return the stated errors (px) that are measurements: finite, below a particle diameter and ten medians."""
     finite = sigma[np.isfinite(sigma) & (sigma < (np.inf if diameter is None else diameter))]

@@ -27,6 +27,7 @@ def names(numbers: list[int], pattern: str = "img_{:04d}.tif") -> list[str]:
         (names([1, 500]), []),
         (names([]), []),
         (["dark.png", "light.png"], []),
+        (names([0, 2, 4, 6, 9, 11]), []),
         (names([1003, 1043, 1084, 1123]), []),  # times in ms
         (["a1b7.png", "a2b8.png", "a3b9.png"], []),
         (["movie.tif", "movie_1.tif", "movie_3.tif"], []),

@@ -8,12 +8,11 @@ import numpy as np
 
 from colloid_cg.reporting.checks.check import BAD, GOOD, LOOK, Check
 from colloid_cg.reporting.numbers import plain
-from colloid_cg.reporting.stated import of_both_axes
+from colloid_cg.reporting.stated import of_both_axes, resolved_root
 
 STATED_GOOD, STATED_LOOK = 1.2, 2.0
 """Factor between the two standard deviations."""
-CHANCE, RESOLVED = 2.0, 2.0
-CERTAIN = 3.0
+CHANCE, CERTAIN = 2.0, 3.0
 """Standard errors of the variance."""
 FULL_EXPOSURE = 1.0 / 6.0
 """Blur coefficient of a shutter that is open all the time."""
@@ -32,17 +31,18 @@ def localisation_check(quality: dict[str, Any]) -> list[Check]:
     stated, variance, error = both["stated"], both["variance"], both["standard_error"]
     known = bool(localisation.get("exposure_known", True))
     shown = f"stated {plain(stated)} px, from successive displacements "
-    if variance <= RESOLVED * error:
+    observed = resolved_root(variance, error)
+    if observed is None:
         reason = "" if known else ", and the exposure is unknown"
         return [_check(f"{shown}not resolved{reason}: this check could not be made", LOOK)]
-    shown += f"{plain(np.sqrt(variance))} px (root mean squares of one coordinate)"
+    shown += f"{plain(observed)} px (root mean squares of one coordinate)"
     highest = variance if known else _if_always_exposed(variance, quality.get("rms_step"))
     verdict = agreement(stated, variance, highest, error)
     if not known and verdict == LOOK and variance < stated**2 < highest:
         upper = f"up to {plain(np.sqrt(highest))} px" if np.isfinite(highest) else "more"
         shown += f"; with the unknown exposure it may be {upper}, so this check could not be made"
     elif verdict == BAD:
-        factor = max(np.sqrt(variance) / stated, stated / np.sqrt(variance))
+        factor = max(observed / stated, stated / observed)
         shown += f": off by a factor of {plain(factor, 2)}"
     return [_check(shown, verdict)]
 

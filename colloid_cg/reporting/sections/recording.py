@@ -24,7 +24,7 @@ from colloid_cg.reporting.figures.tracking import (
 )
 from colloid_cg.reporting.numbers import percent, plain, short
 from colloid_cg.reporting.sections.section import Picture, Section, Table, warning_line
-from colloid_cg.reporting.stated import of_both_axes
+from colloid_cg.reporting.stated import of_both_axes, resolved_root
 
 STATED = "localisation error of one coordinate (root mean square)"
 
@@ -253,10 +253,14 @@ def _localisation_rows(quality: dict[str, Any]) -> list[tuple[str, str]]:
     elif quality.get("median_stated_sigma") is not None:
         rows.append(("localisation error of one coordinate, stated by tracking (median)",
                      f"{plain(quality['median_stated_sigma'])} px"))  # fmt: skip
-    axes = {axis: found[axis]["estimated"] for axis in "xy" if axis in found}
+    axes = [axis for axis in "xy" if axis in found]
     if axes:
-        shown = {axis: "not resolved" if value is None else plain(value) for axis, value in axes.items()}
-        mean = "not resolved" if both is None or both["variance"] <= 0 else f"{plain(both['variance'] ** 0.5)} px"
-        by_axis = ", ".join(f"{axis} {value}" for axis, value in shown.items())
-        rows.append((f"{STATED}, from displacements", f"{mean} ({by_axis})"))
+        by_axis = ", ".join(f"{axis} {_observed(found[axis])}" for axis in axes)
+        mean = f"{_observed(both)} ({by_axis})" if both is not None else by_axis
+        rows.append((f"{STATED}, from displacements", mean))
     return rows
+
+
+def _observed(part: dict[str, Any]) -> str:
+    root = resolved_root(part["variance"], part["standard_error"])
+    return "not resolved" if root is None else f"{plain(root)} px"
