@@ -65,7 +65,7 @@ def _twin() -> Path:
 
 def main() -> int:
     """Run the demo; return the exit code."""
-    from colloid_cg.cli.main import announce
+    from colloid_cg.cli.announcing import Announcer
     from colloid_cg.pipeline.run import run_video
     from colloid_cg.pipeline.study import Study
     from colloid_cg.store import RunFolder
@@ -73,7 +73,7 @@ def main() -> int:
     try:
         movie, tables = find_movie()
         folder = FOLDER / f"run-{movie.name.split('.')[0]}"
-        result = run_video(movie, RunFolder(folder), Study(tables), progress=bar, announce=announce)
+        result = run_video(movie, RunFolder(folder), Study(tables), progress=bar, announce=Announcer(RunFolder(folder)))
     except ColloidError as error:
         show_error(error, as_json=False)
         return error.exit_code

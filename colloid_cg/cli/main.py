@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from colloid_cg.cli import options as o
+from colloid_cg.cli.announcing import Announcer
 from colloid_cg.cli.display import bar, note, show, show_error, show_json
 from colloid_cg.errors import ColloidError, ConfigError, StorageError
 
@@ -37,11 +38,23 @@ def main() -> None:
         shown = ConfigError(
             f"a command that does not fit ({str(explain()).rstrip('.')})",
             expected="a verb with its arguments and options",
-            action="see 'colloid-cg --help' or 'colloid-cg VERB --help'",
+            action=_advice(str(getattr(error, "option_name", ""))),
         )
         show_error(shown, as_json="--json" in sys.argv)
         sys.exit(shown.exit_code)
     sys.exit(code or 0)
+
+
+def _advice(option: str) -> str:
+    """Return what to do about a wrong command: an unknown option may be a setting of the study file."""
+    from colloid_cg.pipeline.study import SECTIONS
+
+    name = option.lstrip("-").replace("-", "_")
+    tables = [f"[{table}]" for table, kind in SECTIONS.items() if name in kind.model_fields]
+    if not tables:
+        return "see 'colloid-cg --help' or 'colloid-cg VERB --help'"
+    where = " or ".join(tables)
+    return f"{option} is a setting of the study file: write '{name} = ...' under {where} and give it with --config"
 
 
 @contextmanager
@@ -78,20 +91,6 @@ def _video_table(
     pixel_size: str | None, frame_interval: str | None, exposure: str | None, channel: str | None
 ) -> dict[str, Any]:
     return {"pixel_size": pixel_size, "frame_interval": frame_interval, "exposure": exposure, "channel": channel}
-
-
-def announce(outcome: Any) -> None:
-    """Say in one line what became of a stage."""
-    if outcome.failed is not None:
-        note(f"{outcome.stage:<10} no result: {outcome.failed}")
-    elif outcome.cached:
-        note(f"{outcome.stage:<10} up to date")
-    else:
-        workers = outcome.summary.get("workers", 0)
-        by = f", located by {workers} worker{'s' if workers > 1 else ''}" if workers else ""
-        note(f"{outcome.stage:<10} {outcome.seconds:.1f} s{by}")
-        for warning in outcome.summary.get("warnings") or ():
-            note(f"check: {warning}")
 
 
 def _finish(result: Any, folder: Path, *, as_json: bool) -> None:
@@ -141,7 +140,8 @@ def run_(
         crew = Crew(workers, scheduler)
         tables = {"video": _video_table(pixel_size, frame_interval, exposure, channel), "track": {"diameter": diameter}}
         study = _study(config, seed, **tables)
-        result = run_video(video, RunFolder(output), study, crew=crew, progress=bar, announce=announce)
+        folder = RunFolder(output)
+        result = run_video(video, folder, study, crew=crew, progress=bar, announce=Announcer(folder))
         _finish(result, output, as_json=as_json)
 
 
@@ -195,7 +195,8 @@ def track_(
         crew = Crew(workers, scheduler)
         tables = {"video": _video_table(pixel_size, frame_interval, exposure, channel), "track": {"diameter": diameter}}
         study = _study(config, seed, **tables)
-        result = track_video(video, RunFolder(output), study, crew=crew, progress=bar, announce=announce)
+        folder = RunFolder(output)
+        result = track_video(video, folder, study, crew=crew, progress=bar, announce=Announcer(folder))
         _finish(result, output, as_json=as_json)
 
 
@@ -217,7 +218,8 @@ def import_(
 
         calibration = {"pixel_size": pixel_size, "frame_interval": frame_interval, "exposure": exposure}
         study = _study(config, seed, **{"import": calibration})
-        result = import_tracks(table, RunFolder(output), study, progress=bar, announce=announce)
+        folder = RunFolder(output)
+        result = import_tracks(table, folder, study, progress=bar, announce=Announcer(folder))
         _finish(result, output, as_json=as_json)
 
 
@@ -228,7 +230,8 @@ def _one_stage(name: str, run: Path, config: Path | None, seed: int | None, as_j
         from colloid_cg.store import RunFolder
 
         changes = read_settings(config) | ({} if seed is None else {"seed": seed})
-        result = run_stage(name, RunFolder(run), changes, progress=bar, announce=announce)
+        folder = RunFolder(run)
+        result = run_stage(name, folder, changes, progress=bar, announce=Announcer(folder))
         _finish(result, run, as_json=as_json)
 
 

@@ -19,7 +19,7 @@ from colloid_cg.store import read_json, write_json, write_trajectories
 from colloid_cg.store.atomic import atomic_path
 from colloid_cg.store.tables import read_foreign_table
 from colloid_cg.tracking import ImageModel, ImportConfig, TrackConfig
-from colloid_cg.video import VideoConfig
+from colloid_cg.video import VideoConfig, doubts
 
 PREVIEW_FRAMES = 3
 
@@ -45,7 +45,7 @@ def _inspect(job: Job) -> dict[str, Any]:
         np.savez(stream, allow_pickle=False, index=chosen, frames=np.stack([video[int(index)] for index in chosen]))
     content = {"suggestion": suggestion.as_dict(), "settings": settings.as_dict(), "subpixel_bias": bias}
     write_json(folder.path / "inspect.json", content)
-    return {**settings.as_dict(), "warnings": suggestion.warnings}
+    return {**settings.as_dict(), "warnings": [*video.metadata.get("warnings", ()), *suggestion.warnings]}
 
 
 def _track(job: Job) -> dict[str, Any]:
@@ -95,7 +95,9 @@ def _import(job: Job) -> dict[str, Any]:
         progress(0, 1)
         write_trajectories(job.folder.path / "trajectories.parquet", tracks)
         progress(1, 1)
-    return {"tracks": tracks.n_particles, "rows": len(tracks), "frames": tracks.n_frames}
+    counts = {"tracks": tracks.n_particles, "rows": len(tracks), "frames": tracks.n_frames}
+    warnings = doubts(tracks.pixel_size, "")
+    return counts | ({"warnings": warnings} if warnings else {})
 
 
 INSPECT = Stage(

@@ -59,7 +59,7 @@ def inspect_video(
         "movie": movie,
         "settings": settings.as_dict(),
         "reasons": reasons,
-        "warnings": suggestion.warnings,
         "subpixel_bias": bias,
         **content,
+        "warnings": [*video.metadata.get("warnings", ()), *suggestion.warnings],
     }

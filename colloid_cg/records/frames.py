@@ -68,6 +68,16 @@ class FrameStack:
                 action="check the file in an image viewer",
             )
 
+    def __repr__(self) -> str:
+        """Return name, size and scales in two lines, for a notebook."""
+        scales = (
+            "pixel size unknown" if self.pixel_size is None else f"{self.pixel_size:.4g} um per px",
+            "frame interval unknown" if self.frame_interval is None else f"a frame every {self.frame_interval:.4g} s",
+            "exposure unknown" if self.exposure is None else f"exposed for {self.exposure:.4g} s",
+        )
+        size = f"{self.n_frames:,} frames of {self.width} x {self.height} px, {self.dtype}"
+        return f"<FrameStack {self.source or 'without a name'}: {size}\n {', '.join(scales)}>"
+
     def __len__(self) -> int:
         return self.n_frames
 

@@ -82,6 +82,13 @@ class Trajectories:
                     action=f"give {name} with its unit",
                 )
 
+    def __repr__(self) -> str:
+        """Return counts and scales in two lines, for a notebook."""
+        exposure = "exposure unknown" if self.exposure is None else f"exposed for {self.exposure:.4g} s"
+        counts = f"{len(self):,} detections of {self.n_particles:,} particles in {self.n_frames:,} frames"
+        scales = f"{self.pixel_size:.4g} um per px, a frame every {self.frame_interval:.4g} s, {exposure}"
+        return f"<Trajectories: {counts}\n {scales}>"
+
     def __len__(self) -> int:
         return len(self.table)
 

@@ -10,6 +10,7 @@ import pandas as pd
 from numba import njit
 
 from colloid_cg.records import CommonMotion, Trajectories
+from colloid_cg.reporting.stated import with_stated
 from colloid_cg.tracking import dropped_frames, tracking_faults
 
 SUBPIXEL_BINS = 20
@@ -66,6 +67,7 @@ def _faults(block: list[Trajectories], counts: dict[str, Any], motion: CommonMot
     """Return the faults within the first windows, and the frames of the whole movie that do not fit."""
     tracks = block[0] if len(block) == 1 else block[0].with_table(pd.concat([part.table for part in block]))
     faults = tracking_faults(tracks)
+    faults["localisation"] = with_stated(faults["localisation"], tracks)
     last = int(tracks.table["frame"].iloc[-1])
     if faults["dropped_frames"] is not None:
         first = counts["first_frame"]

@@ -12,6 +12,9 @@ from colloid_cg.errors import ConfigError
 from colloid_cg.units import micrometres, seconds
 
 _SMALLEST_PIXEL, _LARGEST_PIXEL = 1e-4, 50.0
+_LIKELY_PIXEL = (1e-3, 50.0)
+PLAYBACK = "playback rate of the file"
+"""How the source of a frame interval begins that only says how fast a player shows the frames."""
 _PLAIN_UNITS = {"micron": "um", "microns": "um", "µm": "um", "μm": "um", "sec": "s", "secs": "s", "msec": "ms"}
 _NO_LENGTH = {"", "pixel", "pixels", "px", "inch", "inches", "in", "reference frame"}
 _UNEVEN = 0.01
@@ -63,6 +66,31 @@ class Calibration:
                 f"an exposure of {exposure:.6g} s is longer than the frame interval: {source} is not used"
             )
         return replace(self, exposure=exposure, exposure_source=source)
+
+
+def doubts(pixel_size: float | None, interval_source: str) -> list[str]:
+    """Return what is hard to believe of a calibration, one sentence each.
+
+    Parameters
+    ----------
+    pixel_size : float or None
+        um.
+    interval_source : str
+        Where the frame interval came from.
+    """
+    found = []
+    if pixel_size is not None and not _LIKELY_PIXEL[0] <= pixel_size <= _LIKELY_PIXEL[1]:
+        found.append(
+            f"a pixel size of {pixel_size:.4g} um is none of a microscope, whose pixels lie between "
+            f"{_LIKELY_PIXEL[0]:g} and {_LIKELY_PIXEL[1]:g} um: every length and diffusion coefficient depends on it, "
+            "check its unit"
+        )
+    if interval_source.startswith(PLAYBACK):
+        found.append(
+            f"the time between frames is taken from the {interval_source}: every time and diffusion coefficient "
+            "depends on it, give the one of the camera with --frame-interval"
+        )
+    return found
 
 
 def length(value: Any, unit: str) -> float | None:

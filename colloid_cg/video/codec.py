@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from colloid_cg.errors import InputError
-from colloid_cg.video.calibration import Calibration, typical_interval
+from colloid_cg.video.calibration import PLAYBACK, Calibration, typical_interval
 from colloid_cg.video.containers import check_complete
 from colloid_cg.video.sequential import FrameStream, SequentialReader
 from colloid_cg.video.source import RawMovie, native, wrapped
@@ -128,7 +128,7 @@ def _playback(rate: float, times: list[float]) -> Calibration:
         interval = measured
     if interval is None:
         return Calibration()
-    source = f"playback rate of the file ({1 / interval:.6g} frames/s); the camera may have recorded at another rate"
+    source = f"{PLAYBACK} ({1 / interval:.6g} frames/s); the camera may have recorded at another rate"
     found = Calibration().with_interval(interval, "s", source=source)
     return found.with_note(note) if note else found
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from colloid_cg.errors import InputError
 from colloid_cg.video.config import VideoConfig
+from colloid_cg.video.numbering import numbering_warnings
 from colloid_cg.video.source import RawMovie, frame_size_changes, native, no_frames, truncated, wrapped
 from colloid_cg.video.tiff import open_tiff
 from colloid_cg.video.tiff_chain import page_offsets
@@ -130,7 +131,11 @@ def open_images(files: list[Path], *, config: VideoConfig, name: str) -> RawMovi
         n_frames=len(files),
         shape=first.shape,
         dtype=native(first.dtype, name),
-        metadata={"format": f"images ({_kind(files[0])[1:]})", "files": len(files)},
+        metadata={
+            "format": f"images ({_kind(files[0])[1:]})",
+            "files": len(files),
+            "warnings": numbering_warnings([path.name for path in files]),
+        },
     )
 
 
@@ -155,7 +160,12 @@ def _open_parts(files: list[Path], *, config: VideoConfig, name: str) -> RawMovi
         dtype=first.dtype,
         calibration=first.calibration,
         channels=first.channels,
-        metadata={**first.metadata, "format": f"images ({first.metadata['format']})", "files": len(files)},
+        metadata={
+            **first.metadata,
+            "format": f"images ({first.metadata['format']})",
+            "files": len(files),
+            "warnings": numbering_warnings([path.name for path in files]),
+        },
     )
 
 

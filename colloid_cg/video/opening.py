@@ -13,7 +13,7 @@ from colloid_cg.errors import ConfigError, InputError
 from colloid_cg.records import FrameReader, FrameStack
 from colloid_cg.units import micrometres, seconds
 from colloid_cg.video.arrays import open_array, open_npy, open_npz
-from colloid_cg.video.calibration import Calibration
+from colloid_cg.video.calibration import Calibration, doubts
 from colloid_cg.video.channels import grey
 from colloid_cg.video.codec import VIDEO_SUFFIXES, open_codec
 from colloid_cg.video.config import VideoConfig
@@ -65,7 +65,7 @@ def open_video(
     -------
     FrameStack
         Its metadata say where each value came from: ``pixel_size_source``, ``frame_interval_source``,
-        ``exposure_source``, and ``notes`` on what was found but not used.
+        ``exposure_source``, ``notes`` on what was found but not used, and ``warnings`` of what is hard to believe.
 
     Raises
     ------
@@ -92,6 +92,7 @@ def _stack(name: str, movie: RawMovie, config: VideoConfig) -> FrameStack:
         "frame_interval_source": calibration.frame_interval_source,
         "exposure_source": calibration.exposure_source,
         "notes": list(calibration.notes),
+        "warnings": [*_warned(movie), *doubts(calibration.pixel_size, calibration.frame_interval_source)],
         "frames_in_file": movie.n_frames,
         "first_frame": first,
     }
@@ -107,6 +108,10 @@ def _stack(name: str, movie: RawMovie, config: VideoConfig) -> FrameStack:
         source=name,
         metadata=metadata,
     )
+
+
+def _warned(movie: RawMovie) -> list[str]:
+    return [str(sentence) for sentence in movie.metadata.get("warnings") or ()]
 
 
 def _open_path(source: str, config: VideoConfig) -> tuple[str, RawMovie]:

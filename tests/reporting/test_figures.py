@@ -31,6 +31,21 @@ def test_inspect_survives_settings_that_were_given(content):
     empty = pd.DataFrame({"x": [], "y": []})
     figure = inspect_figure({"choices": choices}, content.frames[0][1], empty)
     assert png_bytes(figure).startswith(b"\x89PNG")
+    said = [" ".join(text.get_text() for text in axes.texts) for axes in figure.axes[2:]]
+    assert "given in the settings" in said[0]
+    assert all("given in the settings" not in words and "not decided" in words for words in said[1:])
+
+
+def test_the_legend_hides_neither_bars_nor_lines(content):
+    figure = inspect_figure(suggestion(), content.frames[0][1], content.tracks.at(0))
+    png_bytes(figure)
+    for axes in figure.axes[2:]:
+        legend = axes.get_legend().get_window_extent()
+        low, high = axes.get_xlim()
+        for line in axes.lines:
+            drawn = line.get_window_extent()
+            assert not (drawn.y1 > legend.y0 and legend.x0 < drawn.x1 and drawn.x0 < legend.x1), line.get_label()
+            assert len(set(line.get_xdata())) > 1 or low < line.get_xdata()[0] < high
 
 
 def test_a_user_style_changes_nothing_and_is_not_changed():

@@ -8,14 +8,15 @@ import numpy as np
 
 from colloid_cg.records import CommonMotion
 from colloid_cg.reporting.checks.check import BAD, GOOD, LOOK, NOT_RUN, Check, judged
+from colloid_cg.reporting.checks.localisation import localisation_check
 from colloid_cg.reporting.content import ReportContent
 from colloid_cg.reporting.numbers import percent, plain, short
+from colloid_cg.video import doubts
 
 LOCKING_GOOD, LOCKING_LOOK = 0.1, 0.3
 DRIFT_GOOD, DRIFT_LOOK = 0.1, 0.5
 STEP_GOOD, STEP_LOOK = 0.3, 0.5
 COUNT_GOOD, COUNT_LOOK = 0.1, 0.3
-STATED_GOOD, STATED_LOOK = 0.44, 1.0  # of the variance: a fifth of the standard deviation, and 1.4 times
 SIGNIFICANT = 3.0
 FAULT_WORDS = {
     "repeated": "repeated:",
@@ -27,7 +28,7 @@ FAULT_WORDS = {
 
 def tracking_checks(content: ReportContent, quality: dict[str, Any] | None) -> list[Check]:
     """Return the checks on recording and tracking."""
-    checks = [exposure_check(content)]
+    checks = [*scale_check(content), exposure_check(content), *completeness_check(content)]
     if quality is None:
         missing = "no trajectories yet"
         return [
@@ -44,6 +45,57 @@ def tracking_checks(content: ReportContent, quality: dict[str, Any] | None) -> l
         *image_check(quality),
         *frames_check(quality),
         *localisation_check(quality),
+    ]
+
+
+def recording_warnings(content: ReportContent) -> list[str]:
+    """Return what is hard to believe of the recording: its scales, the numbers of its files."""
+    length, time = _scale_warnings(content)
+    return list(dict.fromkeys([*length, *time, *(_metadata(content).get("warnings") or ())]))
+
+
+def _scale_warnings(content: ReportContent) -> tuple[list[str], list[str]]:
+    source = str(_metadata(content).get("frame_interval_source") or "")
+    length = [] if content.tracks is None else doubts(content.tracks.pixel_size, "")
+    return length, doubts(None, source)
+
+
+def _metadata(content: ReportContent) -> dict[str, Any]:
+    """Return what the movie said of itself when it was opened."""
+    return ((content.run or {}).get("input") or {}).get("metadata") or {}
+
+
+def scale_check(content: ReportContent) -> list[Check]:
+    """Are the scales of length and time those of the recording?"""
+    tracks, (length, time) = content.tracks, _scale_warnings(content)
+    if tracks is None:
+        return []
+    scales = f"{short(tracks.pixel_size)} µm per pixel, one frame every {short(1e3 * tracks.frame_interval)} ms"
+    return [
+        Check(
+            question="Are the scales of length and time those of the recording?",
+            found="; ".join([scales, *length, *time]),
+            expected="the pixel of a microscope, and the frame rate of the camera rather than of a player",
+            verdict=BAD if length else LOOK if time else GOOD,
+            section="movie",
+        )
+    ]
+
+
+def completeness_check(content: ReportContent) -> list[Check]:
+    """Did opening the recording warn of anything but its scales, such as missing images?"""
+    length, time = _scale_warnings(content)
+    left = [sentence for sentence in recording_warnings(content) if sentence not in (*length, *time)]
+    if not left:
+        return []
+    return [
+        Check(
+            question="Is the recording complete?",
+            found="; ".join(left),
+            expected="no warning when it was opened",
+            verdict=LOOK,
+            section="movie",
+        )
     ]
 
 
@@ -97,15 +149,23 @@ def step_check(content: ReportContent, quality: dict[str, Any]) -> list[Check]:
     density = float(np.median(counts)) / tracks.field_of_view.volume
     spacing = density ** (-1.0 / tracks.dimension) if density > 0 else np.inf
     ratio = np.sqrt(tracks.dimension) * float(step) / spacing
+    found = f"root-mean-square displacement per frame {percent(ratio)} of the mean spacing"
+    verdict, warning = judged(ratio, good=STEP_GOOD, look=STEP_LOOK), linking_warning(content)
     return [
         Check(
             question="Is linking unambiguous?",
-            found=f"root-mean-square displacement per frame {percent(ratio)} of the mean spacing",
-            expected=f"below {percent(STEP_GOOD)}",
-            verdict=judged(ratio, good=STEP_GOOD, look=STEP_LOOK),
+            found=f"{found}; {warning}" if warning else found,
+            expected=f"below {percent(STEP_GOOD)}, and no warning of the linker",
+            verdict=LOOK if warning and verdict == GOOD else verdict,
             section="tracking",
         )
     ]
+
+
+def linking_warning(content: ReportContent) -> str:
+    """Return what the linker warned of, an empty text if of nothing."""
+    counts = {} if content.tracks is None else content.tracks.metadata.get("counts") or {}
+    return str(counts.get("warning") or "")
 
 
 def drift_check(quality: dict[str, Any]) -> Check:
@@ -189,29 +249,6 @@ def frames_check(quality: dict[str, Any]) -> list[Check]:
             found="; ".join(words) or "none seen",
             expected="none: times and diffusion depend on it",
             verdict=BAD if serious else LOOK if words else GOOD,
-            section="tracking",
-        )
-    ]
-
-
-def localisation_check(quality: dict[str, Any]) -> list[Check]:
-    """Is the stated localisation error the one that displacements show?"""
-    found = quality.get("localisation") or {}
-    known = [found[axis] for axis in "xy" if axis in found and found[axis]["stated"]]
-    if not known:
-        return []
-    stated = float(np.mean([part["stated"] ** 2 for part in known]))
-    variance = float(np.mean([part["variance"] for part in known]))
-    error = float(np.sqrt(np.sum([part["standard_error"] ** 2 for part in known])) / len(known))
-    allowed = max(STATED_GOOD * variance, 2.0 * error)
-    worse = max(STATED_LOOK * variance, 3.0 * error)
-    shown = f"{plain(np.sqrt(variance))} px" if variance > 0 else "not resolved"
-    return [
-        Check(
-            question="Do displacements show the localisation error that is stated?",
-            found=f"stated {plain(np.sqrt(stated))} px, from successive displacements {shown}",
-            expected="equal within a fifth or the errors, unless particles are caged or the exposure is unknown",
-            verdict=judged(abs(stated - variance), good=allowed, look=worse),
             section="tracking",
         )
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 from colloid_cg.reporting.figures.movie import draw_detections, show_frame, zoom_window
 from colloid_cg.reporting.figures.style import (
+    BELOW_LEGEND,
     BLUE,
     GREEN,
     MUTED,
@@ -23,8 +25,6 @@ from colloid_cg.reporting.figures.style import (
     remark,
     styled,
 )
-
-NOTHING = "No histogram: the value was given in the settings\nor too few particles were seen."
 
 
 @styled
@@ -68,6 +68,15 @@ def choice(suggestion: dict[str, Any], name: str) -> dict[str, Any]:
     return dict((suggestion.get("choices") or {}).get(name) or {})
 
 
+_FARTHEST = 2.5
+
+
+def nothing_drawn(found: dict[str, Any]) -> str:
+    """Return what stands where there is nothing to draw: how the value was decided."""
+    reason = str(found.get("reason") or "the value was not decided")
+    return "\n".join(["Nothing to draw:", *textwrap.wrap(reason, 38)])
+
+
 def _evidence_panels(panels: list[Axes], suggestion: dict[str, Any]) -> None:
     _diameter_panel(panels[0], choice(suggestion, "diameter"))
     _mass_panel(panels[1], choice(suggestion, "minmass"))
@@ -78,12 +87,14 @@ def _diameter_panel(axes: Axes, found: dict[str, Any]) -> None:
     evidence = found.get("evidence") or {}
     axes.set_title(f"Diameter {_value(found)} px")
     if not evidence.get("energy"):
-        return remark(axes, NOTHING)
+        return remark(axes, nothing_drawn(found))
     scale, energy = floats(evidence["scale_px"]), floats(evidence["energy"])
     axes.plot(
         scale, energy / max(np.nanmax(energy), 1e-300), "o-", color=BLUE, markersize=3.5, label="contrast explained"
     )
-    axes.axvline(evidence["width_px"], color=VERMILLION, label=f"width {evidence['width_px']:.2f} px")
+    axes.axvline(
+        evidence["width_px"], ymax=BELOW_LEGEND, color=VERMILLION, label=f"width {evidence['width_px']:.2f} px"
+    )
     axes.set(xlabel="Gaussian width of the blobs (px)", ylabel="contrast explained / largest")
     plain_log(axes, x=True)
     return headroom(axes)
@@ -93,13 +104,15 @@ def _mass_panel(axes: Axes, found: dict[str, Any]) -> None:
     evidence = found.get("evidence") or {}
     axes.set_title(f"Minmass {_value(found)}")
     if not evidence.get("counts"):
-        return remark(axes, NOTHING)
+        return remark(axes, nothing_drawn(found))
     edges = 10.0 ** floats(evidence["log10_mass_edges"])
     axes.stairs(floats(evidence["counts"]), edges, fill=True, color=BLUE, alpha=0.75)
     if evidence.get("noise_level"):
-        axes.axvline(evidence["noise_level"], color=MUTED, linestyle="--", label="1.5 × what noise reaches")
+        axes.axvline(
+            evidence["noise_level"], ymax=BELOW_LEGEND, color=MUTED, linestyle="--", label="1.5 × what noise reaches"
+        )
     if found.get("value"):
-        axes.axvline(found["value"], color=VERMILLION, label="minmass")
+        axes.axvline(found["value"], ymax=BELOW_LEGEND, color=VERMILLION, label="minmass")
     axes.set(xlabel="integrated brightness (grey levels)", ylabel="candidates")
     plain_log(axes, x=True)
     return headroom(axes)
@@ -109,12 +122,14 @@ def _step_panel(axes: Axes, found: dict[str, Any]) -> None:
     evidence = found.get("evidence") or {}
     axes.set_title(f"Search range {_value(found)} px")
     if not evidence.get("counts"):
-        return remark(axes, NOTHING)
+        return remark(axes, nothing_drawn(found))
     axes.stairs(floats(evidence["counts"]), floats(evidence["step_edges_px"]), fill=True, color=BLUE, alpha=0.75)
-    axes.axvline(found["value"], color=VERMILLION, label="search range")
-    if evidence.get("limit_px"):
-        axes.axvline(evidence["limit_px"], color=GREEN, linestyle="--", label="0.45 × neighbour distance")
+    axes.axvline(found["value"], ymax=BELOW_LEGEND, color=VERMILLION, label="search range")
     largest = max(float(found["value"]), floats(evidence["step_edges_px"])[-1])
+    limit = float(evidence.get("limit_px") or np.inf)
+    if limit <= _FARTHEST * largest:  # a line farther out would squeeze the histogram
+        axes.axvline(limit, ymax=BELOW_LEGEND, color=GREEN, linestyle="--", label="0.45 × neighbour distance")
+        largest = max(largest, limit)
     axes.set(xlabel="step per frame, drift removed (px)", ylabel="particles", xlim=(0.0, 1.15 * largest))
     return headroom(axes)
 

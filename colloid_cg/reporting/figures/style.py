@@ -136,7 +136,12 @@ def log_label(value: float) -> str:
     return f"10{power}" if abs(mantissa - 1.0) < 1e-9 else f"{mantissa:g}·10{power}"
 
 
-def headroom(axes: Axes, share: float = 0.35) -> None:
+HEADROOM = 0.35
+BELOW_LEGEND = 1.0 / (1.0 + HEADROOM)
+"""Share of the height of axes with headroom that the legend leaves free."""
+
+
+def headroom(axes: Axes, share: float = HEADROOM) -> None:
     """Leave room for the legend above data that start at zero."""
     axes.set_ylim(0.0, (1.0 + share) * axes.get_ylim()[1])
     axes.legend(loc="upper left", borderaxespad=0.2)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from colloid_cg.records import CommonMotion
-from colloid_cg.reporting.checks.tracking import listed
+from colloid_cg.reporting.checks.tracking import linking_warning, listed, recording_warnings
 from colloid_cg.reporting.content import ReportContent
 from colloid_cg.reporting.figures.inspection import choice, figure_evidence
 from colloid_cg.reporting.figures.movie import figure_frame, figure_frames
@@ -24,6 +24,9 @@ from colloid_cg.reporting.figures.tracking import (
 )
 from colloid_cg.reporting.numbers import percent, plain, short
 from colloid_cg.reporting.sections.section import Picture, Section, Table, warning_line
+from colloid_cg.reporting.stated import of_both_axes, resolved_root
+
+STATED = "localisation error of one coordinate (root mean square)"
 
 
 def movie_section(content: ReportContent) -> Section:
@@ -52,7 +55,8 @@ def movie_section(content: ReportContent) -> Section:
                 wide=True,
             )
         )
-    return Section(anchor="movie", title="The movie", pictures=tuple(pictures))
+    text = tuple(warning_line(f"{sentence}.") for sentence in recording_warnings(content))
+    return Section(anchor="movie", title="The movie", text=text, pictures=tuple(pictures))
 
 
 def on_the_camera(content: ReportContent, frame: int) -> pd.DataFrame:
@@ -133,8 +137,13 @@ def tracking_section(content: ReportContent, quality: dict[str, Any] | None) -> 
         ),
     ]
     pictures += [*_fault_pictures(quality), *_drift_pictures(quality.get("drift"))]
+    warning = linking_warning(content)
     return Section(
-        anchor="tracking", title="Tracking quality", pictures=tuple(pictures), tables=(_tracking_table(quality),)
+        anchor="tracking",
+        title="Tracking quality",
+        text=(warning_line(f"{warning}."),) if warning else (),
+        pictures=tuple(pictures),
+        tables=(_tracking_table(quality),),
     )
 
 
@@ -202,7 +211,7 @@ def _tracking_table(quality: dict[str, Any]) -> Table:
         ("frames missed within tracks", percent(quality.get("gap_share"))),
         *_fault_rows(quality),
         ("displacement per frame and axis (root mean square)", f"{plain(quality.get('rms_step'))} px"),
-        ("stated localisation error (median)", f"{plain(quality.get('median_stated_sigma'))} px"),
+        *_localisation_rows(quality),
     ]
     return Table(head=("quantity", "value"), rows=tuple(rows))
 
@@ -229,12 +238,29 @@ def _fault_rows(quality: dict[str, Any]) -> list[tuple[str, str]]:
     if bias:
         shown = f"{plain(bias['largest'])} px; {plain(bias['standard_error'])} px"
         rows.append(("sub-pixel bias (root mean square; what chance gives)", shown))
-    found = quality.get("localisation") or {}
-    for axis in "xy":
-        if axis in found:
-            value = found[axis]["estimated"]
-            shown = "not resolved" if value is None else f"{plain(value)} px"
-            stated = found[axis]["stated"]
-            beside = "" if stated is None else f" (stated: {plain(stated)} px)"
-            rows.append((f"localisation error in {axis}, from displacements", shown + beside))
     return rows
+
+
+def _localisation_rows(quality: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the stated and the observed error as the checklist compares them, each axis beside their mean."""
+    found, both = quality.get("localisation") or {}, of_both_axes(quality.get("localisation"))
+    rows: list[tuple[str, str]] = []
+    if both is not None:
+        by_axis = ", ".join(f"{axis} {plain(found[axis]['stated'])}" for axis in "xy" if axis in found)
+        without = found.get("stated_left_out")
+        beside = f"; {percent(without)} left out: infinite or absurdly large" if without else ""
+        rows.append((f"{STATED}, stated by tracking", f"{plain(both['stated'])} px ({by_axis}{beside})"))
+    elif quality.get("median_stated_sigma") is not None:
+        rows.append(("localisation error of one coordinate, stated by tracking (median)",
+                     f"{plain(quality['median_stated_sigma'])} px"))  # fmt: skip
+    axes = [axis for axis in "xy" if axis in found]
+    if axes:
+        by_axis = ", ".join(f"{axis} {_observed(found[axis])}" for axis in axes)
+        mean = f"{_observed(both)} ({by_axis})" if both is not None else by_axis
+        rows.append((f"{STATED}, from displacements", mean))
+    return rows
+
+
+def _observed(part: dict[str, Any]) -> str:
+    root = resolved_root(part["variance"], part["standard_error"])
+    return "not resolved" if root is None else f"{plain(root)} px"
