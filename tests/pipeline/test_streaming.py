@@ -22,7 +22,7 @@ from colloid_cg.pipeline import locating
 from colloid_cg.pipeline.crew import Crew, Task, results
 from colloid_cg.pipeline.run import track_video
 from colloid_cg.pipeline.study import Study
-from colloid_cg.store import RunFolder, parquet, read_json, write_trajectories
+from colloid_cg.store import RunFolder, parquet, read_json, read_trajectories, write_trajectories
 from colloid_cg.tracking import ImageModel, TrackConfig
 from colloid_cg.video import open_video
 from tests.movies import brownian_movie, write_movie
@@ -89,8 +89,10 @@ def test_processes_leave_no_trace_and_end_with_the_run(movie: Path, reference: R
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["stages"]["track"]["summary"]["workers"] == 2
     assert "located by 2 workers" in result.stderr
+    counts = read_trajectories(tmp_path / "run" / "trajectories.parquet").metadata["counts"]
     assert [line.split()[0] for line in result.stderr.splitlines()] == [
         *("inspect", "inspect", "locate", "link", "tracks", "drift", "write", "track"),
+        *(f"{counts['n_detections']:,}", "diameter"),  # what was found, and with what
     ]
     assert trajectories(RunFolder(tmp_path / "run")) == trajectories(reference)
     assert [item.name for item in tmp_path.iterdir()] == ["run"]
