@@ -28,6 +28,7 @@ from colloid_cg.tracking.neighbour_light import choose_refinement, neighbour_shi
 from colloid_cg.tracking.noise_model import sampled_starts, spread, with_spots
 from colloid_cg.tracking.prepared import picture_noise
 from colloid_cg.tracking.sampling import Sample, native_sample, trackpy_sample
+from colloid_cg.tracking.saturation import with_saturation
 from colloid_cg.tracking.scale_space import find_blobs
 from colloid_cg.tracking.size_classes import estimate_classes
 from colloid_cg.tracking.suggest_rings import choose_shape, suggest_for_rings
@@ -194,9 +195,10 @@ def _suggest_detection(choices: dict[str, Choice], config: TrackConfig, sample: 
             action="lower track.minmass, or check track.invert and track.diameter",
         )
     first = sample.starts[0]
-    choices["minmass"] = with_doubt(
-        choices["minmass"], sample.pictures[first], kept[first], diameter=diameter, invert=bool(config.invert)
-    )
+    for doubt in (with_doubt, with_saturation):
+        choices["minmass"] = doubt(
+            choices["minmass"], sample.pictures[first], kept[first], diameter=diameter, invert=bool(config.invert)
+        )
     if "search_range" not in choices:
         steps = [(_points(kept[start]), _points(kept[start + 1])) for start in sample.starts]
         choices["search_range"] = choose_search_range(steps)

@@ -158,3 +158,12 @@ def test_real_movies(data: Path, name: str, dark: bool, smallest: int, largest: 
     assert found.invert is dark
     assert smallest <= found.diameter <= largest
     assert fewest < len(locate(stack, resolve(TrackConfig(), found), stop=1)) < most
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("clipped", [False, True])
+def test_saturated_particles_are_warned_of(dark: bool, clipped: bool) -> None:
+    _, frames = spots(7, width=2.0, amplitude=150.0, noise=3.0)
+    pictures = np.clip(np.rint(np.asarray(frames)), 0, 110 if clipped else 255).astype(np.uint8)
+    found = suggest(stack_of(255 - pictures if dark else pictures))
+    assert any("saturated" in text for text in found.warnings) is clipped
