@@ -12,6 +12,7 @@ from colloid_cg.errors import ConfigError
 from colloid_cg.seeding import generator
 from colloid_cg.twin.forces import Force, HarmonicTraps, PairForces, no_force
 from colloid_cg.twin.glass import soft_glass
+from colloid_cg.twin.inertial import inertial_fluid
 from colloid_cg.twin.motion import equilibrate, film, quench
 from colloid_cg.twin.potentials import (
     SpeciesPotentials,
@@ -21,6 +22,7 @@ from colloid_cg.twin.potentials import (
     yukawa,
 )
 from colloid_cg.twin.settings import TwinConfig
+from colloid_cg.twin.solid import quiet_solid
 from colloid_cg.twin.start import (
     SIZE_RATIO,
     STIFFEST_STEP,
@@ -117,6 +119,8 @@ CASES: dict[str, Callable[[TwinConfig], TwinTruth]] = {
     "yukawa": yukawa_fluid,
     "soft_discs": soft_disc_mixture,
     "soft_glass": soft_glass,
+    "quiet_solid": quiet_solid,
+    "inertial": inertial_fluid,
 }
 """Name of each case -> function that simulates it."""
 

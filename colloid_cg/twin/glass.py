@@ -96,7 +96,7 @@ def sized_spots(config: TwinConfig, diameters: np.ndarray) -> TwinConfig:
     sigma = config.camera.psf_sigma
     if isinstance(sigma, tuple):
         return config
-    sizes = tuple(float(sigma * diameter / diameters[0]) for diameter in diameters)
+    sizes = tuple(float(sigma * (diameter / diameters[0])) for diameter in diameters)
     return config.model_copy(update={"camera": config.camera.model_copy(update={"psf_sigma": sizes})})
 
 
@@ -186,7 +186,7 @@ def _random_mixture(
 def _completed(config: TwinConfig) -> TwinConfig:
     """Return the settings with the values of the case."""
     no_particle_count(config)
-    config = filled(config, area_fraction=AREA_FRACTION, repulsion=2000.0, contact=1.6)
+    config = filled(config, area_fraction=AREA_FRACTION, repulsion=5000.0, contact=1.6)
     contact = given(config.contact)
     config = filled(config, drive_amplitude=contact, wall_gap=0.8 * config.view[1])
     config = sized_spots(config, disc_diameters(config))

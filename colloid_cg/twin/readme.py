@@ -15,8 +15,8 @@ CASE_TEXT: dict[str, str] = {
     "soft_glass": "Small (species 0) and large (species 1) Brownian discs, size 1 : 1.4, packed into a glass, that "
     "repel on contact: phi(r) = (A/2)(1 - r/a)^2. The reduced temperature is k_B T/A = 1/repulsion. Prescribed discs "
     "(species 2: a needle, or rows of a wall) move along x by sign * drive_amplitude sin(2 pi t/drive_period) from "
-    "their sites, t = frame * frame_interval; they push the others by the same law and are never pushed. Where the solvent "
-    "follows, dx = [u + D F] dt + noise. The view is a window into a larger periodic cell.",
+    "their sites, t = frame * frame_interval; they push the others by the same law and are never pushed. Where the "
+    "solvent follows, dx = [u + D F] dt + noise. The view is a window into a larger periodic cell.",
     "quiet_solid": "An amorphous packing of small (species 0) and large (species 1) particles under oscillatory simple "
     "shear, x(t) = c + F(t) (X - c) + v(t): every particle vibrates about its affinely moving site, with "
     "<v^2> = 1/site_stiffness per axis, and none ever rearranges. A detector that finds events here is wrong.",

@@ -70,7 +70,7 @@ def quiet_solid(config: TwinConfig) -> TwinTruth:
         parameters={
             "site_stiffness": config.site_stiffness,
             "position_variance": 1.0 / config.site_stiffness,
-            "relaxation_time": [1.0 / (config.site_stiffness * value) for value in sorted(set(diffusion))[::-1]],
+            "relaxation_time": [float(1.0 / (config.site_stiffness * value)) for value in sorted(set(diffusion))[::-1]],
             "strain_amplitude": config.strain_amplitude,
             "drive_period": config.drive_period,
             "shear_centre_px": (centre / config.pixel_size).tolist(),
@@ -157,8 +157,9 @@ def ornstein_uhlenbeck(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the displacement after ``dt`` and its average over ``dt``, drawn from their joint Gaussian.
 
-    With a = rate dt and c = exp(-a), given x: x' has mean c x and variance s2 (1 - c^2); the average has mean x (1 - c)/a
-    and variance s2 (2 a - 3 + 4 c - c^2)/a^2; their covariance is s2 (1 - c)^2/a (Gillespie, DOI 10.1103/PhysRevE.54.2084).
+    With a = rate dt and c = exp(-a), given x: x' has mean c x and variance s2 (1 - c^2); the average has mean
+    x (1 - c)/a and variance s2 (2 a - 3 + 4 c - c^2)/a^2; their covariance is s2 (1 - c)^2/a
+    (Gillespie, DOI 10.1103/PhysRevE.54.2084).
     """
     a = (rates * dt)[:, None]
     lost = -np.expm1(-a)  # 1 - c
