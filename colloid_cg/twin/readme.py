@@ -60,8 +60,8 @@ TABLE_TEXT: dict[str, str] = {
     "pair_friction": "r (um), gamma_par, gamma_perp (1/s, friction over mass)",
     "events": "the true rearrangements centred in view, columns as those of a detector: t_on, t_peak, t_off in frames, "
     "x, y, radius in px, particles numbered as in truth.parquet, score = number of pairs that part. Rule, on the "
-    "noiseless positions: two free particles of contact distance a are neighbours below 1.25 a and part above 1.5 a; "
-    "a parting counts if they stay above 1.25 a for 5 frames; partings fastest within 2 frames and 1.5 large contact "
+    "noiseless positions: two free particles of contact distance a are neighbours below 1.1 a and part above 1.5 a; "
+    "a parting counts if they stay above 1.1 a for 5 frames; partings fastest within 2 frames and 1.5 large contact "
     "distances of each other are one event. No rows where nothing rearranges",
 }
 """What stands in each table that not every case has."""

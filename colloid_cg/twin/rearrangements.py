@@ -1,12 +1,12 @@
 """True rearrangements: neighbours that part for good, found in the noiseless positions by one stated rule.
 
-Two particles with contact distance a become neighbours when r < 1.25 a and part when r > 1.5 a. They have parted for
-good if r stays above 1.25 a for the next 5 frames (a movie's last frames cannot tell and give no events). Strain and
+Two particles with contact distance a become neighbours when r < 1.1 a and part when r > 1.5 a. They have parted for
+good if r stays above 1.1 a for the next 5 frames (a movie's last frames cannot tell and give no events). Strain and
 vibration move r by some per cent and are no rearrangement; an exchange of neighbours (T1) moves the parting pair from
-a to about 1.7 a. The idea of broken bonds with two thresholds is that of Yamamoto and Onuki,
-DOI 10.1103/PhysRevE.58.3515.
+a to between 1.5 a (large discs past small ones) and 1.9 a. Pairs that were only close, above 1.1 a, do not count. The
+idea of broken bonds with two thresholds is that of Yamamoto and Onuki, DOI 10.1103/PhysRevE.58.3515.
 
-A parting begins in the last frame with r < 1.25 a (t_on), ends in the first with r > 1.5 a (t_off) and is fastest in
+A parting begins in the last frame with r < 1.1 a (t_on), ends in the first with r > 1.5 a (t_off) and is fastest in
 t_peak. Partings of which t_peak differs by at most 2 frames and the midpoints by at most 1.5 times the contact distance
 of two large discs are one event, chains included.
 """
@@ -24,7 +24,7 @@ from scipy.spatial import cKDTree
 from colloid_cg.twin.drive import shortest
 from colloid_cg.twin.forces import neighbour_pairs
 
-NEAR, APART = 1.25, 1.5
+NEAR, APART = 1.1, 1.5
 """Distances over the contact distance at which two particles become neighbours, and part."""
 PERSISTENCE = 5
 """Frames for which a parted pair must stay apart."""
