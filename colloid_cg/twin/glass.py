@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,6 @@ AREA_FRACTION = 0.9
 """Above random close packing of bidisperse discs, .84."""
 HIGHEST_OVERLAP = 0.2
 """The true force is tabulated up to this overlap, over the contact distance."""
-ANNEALING = ((8.0, 0.125), (4.0, 0.125), (2.0, 0.25), (1.0, 0.5))
-"""Temperature over the final one, and share of the equilibration: a glass cooled at once would go on ageing on film."""
 DRIVEN = 2
 """Species of the prescribed discs."""
 
@@ -140,27 +137,18 @@ def solvent_flow(config: TwinConfig, path: Oscillation | None, cell: np.ndarray)
 def relaxed(
     force: Force, start: np.ndarray, diffusion: np.ndarray, *, config: TwinConfig, longest_step: float
 ) -> np.ndarray:
-    """Return the start quenched, annealed and equilibrated; prescribed particles, last in the array, are at rest."""
+    """Return the start quenched and equilibrated; prescribed particles, last in the array, are at rest."""
     still = np.concatenate([diffusion, np.zeros(len(start) - len(diffusion))])
     move = 0.05 * given(config.contact)
     start = quench(force, start, diffusion=still, dt=longest_step, longest_move=move, steps=600)
-    rng = generator(config.seed, "twin", "equilibrate")
-    duration = given(config.equilibration)
-    for heat, share in ANNEALING:
-        # heat times the temperature at the same mobility D F
-        start = equilibrate(
-            partial(_divided, force, heat),
-            start,
-            diffusion=heat * still,
-            dt=2.0 * longest_step,
-            duration=share * duration,
-            rng=rng,
-        )
-    return start
-
-
-def _divided(force: Force, divisor: float, positions: np.ndarray) -> np.ndarray:
-    return np.asarray(force(positions) / divisor)
+    return equilibrate(
+        force,
+        start,
+        diffusion=still,
+        dt=2.0 * longest_step,
+        duration=given(config.equilibration),
+        rng=generator(config.seed, "twin", "equilibrate"),
+    )
 
 
 def even_start(counts: tuple[int, ...], cell: np.ndarray, *, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
