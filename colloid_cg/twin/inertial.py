@@ -37,7 +37,8 @@ def inertial_fluid(config: TwinConfig) -> TwinTruth:
     The equation of motion stands in :mod:`colloid_cg.twin.langevin`; g(r) = amplitude (1 - r/friction_range)^2.
     """
     config = filled(config, particles=count_at(config, 0.23), repulsion=50.0, contact=1.6)
-    config = filled(config, friction_range=given(config.contact))
+    # pairs hardly come closer than contact: a friction that ended there would act on nobody
+    config = filled(config, friction_range=2.0 * given(config.contact))
     amplitude, contact, reach = given(config.repulsion), given(config.contact), given(config.friction_range)
     spacing = math.sqrt(config.view[0] * config.view[1] / given(config.particles))
     longest = longest_step(config)

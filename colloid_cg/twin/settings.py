@@ -133,7 +133,7 @@ class TwinConfig(Settings):
     pair_friction_parallel, pair_friction_perpendicular : float
         Friction between two particles of the case inertial at r = 0, along and across their connection, 1/s.
     friction_range : float or None
-        Distance where the pair friction ends, um.
+        Distance where the pair friction ends, um; None: twice the contact distance.
     exposure_parts : int
         Images averaged over the exposure, each at the mean positions of its part.
     substeps : int or None

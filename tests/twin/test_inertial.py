@@ -142,7 +142,7 @@ def test_the_fluid_is_filmed_at_equilibrium(bath: float) -> None:
         frame_interval=0.03,
         bath_friction=bath,
         pair_friction_parallel=60.0,
-        pair_friction_perpendicular=30.0,
+        pair_friction_perpendicular=60.0,
         equilibration=1.0,
         camera=CameraConfig(exposure=0.0),
     )
@@ -189,7 +189,7 @@ def test_truth_has_velocities_and_the_friction_that_acted() -> None:
     assert (moved - mean).std() < 0.03 * mean.std()
     friction = twin.tables["pair_friction"]
     assert list(friction.columns) == ["r", "gamma_par", "gamma_perp"]
-    assert friction["gamma_par"].to_numpy() == pytest.approx(20 * (1 - friction["r"].to_numpy() / 1.6) ** 2)
+    assert friction["gamma_par"].to_numpy() == pytest.approx(20 * (1 - friction["r"].to_numpy() / 3.2) ** 2)
     assert friction["gamma_perp"].iloc[0] == 10.0
     assert "diffusion_coefficient" not in twin.parameters
     assert twin.parameters["step_px"] == pytest.approx([10 * 1e-4 / 0.1])
