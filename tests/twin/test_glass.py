@@ -131,11 +131,11 @@ def test_needle_pushes_and_is_not_pushed() -> None:
 def advected(flow: object, start: np.ndarray, times: np.ndarray, path: Oscillation) -> np.ndarray:
     motion = Driven(force=no_force, diffusion=np.full(len(start), 1e-12), path=path, flow=flow)  # type: ignore[arg-type]
     positions, out = np.concatenate([start, path.positions(0.0)]), []
-    dt = 1e-4
+    rng, dt = generator(0), 1e-4
     for time in np.arange(0.0, times[-1] + dt / 2, dt):
         if np.isclose(time, times).any():
             out.append(positions[: len(start)])
-        positions = motion.step(positions, time=time, dt=dt, rng=generator(0))
+        positions = motion.step(positions, time=time, dt=dt, rng=rng)
     return np.array(out)
 
 
@@ -175,12 +175,12 @@ def test_free_particles_are_carried_by_the_solvent() -> None:
 
 @pytest.mark.parametrize("drive", ["needle", "wall"])
 def test_lone_discs_of_the_case_follow_the_flow_table(drive: str) -> None:
-    """Nearly empty glass: the displacement is the integral of the written flow, bilinear in space and linear in time."""
+    """Discs that hardly repel: the displacement is the integral of the written flow, interpolated in space and time."""
     config = SMALL.model_copy(
         update={
-            "drive": drive, "area_fraction": 0.02 if drive == "needle" else 0.3, "diffusion_coefficient": 1e-9,
-            "equilibration": 0.0, "drive_period": 0.4, "drive_amplitude": 0.4, "solvent_follows": 0.8, "camera": INSTANT,
-            "substeps": 20, "repulsion": 1e-6,
+            "drive": drive, "area_fraction": 0.3, "diffusion_coefficient": 1e-9, "equilibration": 0.0,
+            "drive_period": 0.4, "drive_amplitude": 0.4, "solvent_follows": 0.8, "camera": INSTANT, "substeps": 20,
+            "repulsion": 1e-6,
         }
     )  # fmt: skip
     twin = make_twin("soft_glass", config)
@@ -209,16 +209,20 @@ def test_lone_discs_of_the_case_follow_the_flow_table(drive: str) -> None:
 @pytest.fixture(scope="module")
 def needle() -> Twin:
     """A cold glass with a needle, instantaneous exposures."""
-    return make_twin("soft_glass", TwinConfig(width=200, height=190, n_frames=110, drive_period=0.5, equilibration=2.0))
+    return make_twin(
+        "soft_glass",
+        TwinConfig(width=200, height=190, n_frames=110, drive_period=0.5, drive_amplitude=2.4, equilibration=2.0),
+    )
 
 
 def test_events_are_near_the_needle_and_none_without_a_drive(needle: Twin) -> None:
     assert needle.events is not None
     events = needle.events.table
-    assert len(events) >= 3
+    assert len(events) >= 6
     distance = np.hypot(events["x"] - 99.5, events["y"] - 94.5)
-    # half the events on a tenth of the view
+    # a tenth and a third of the view: events spread evenly would do so once in a thousand films
     assert np.median(distance) < 40
+    assert np.mean(distance < 60) >= 0.75
     for _, event in events.iterrows():
         rows = needle.truth_table.query("frame == @event.t_peak")
         members = rows[rows["particle"].isin(event["particles"])]

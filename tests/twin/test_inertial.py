@@ -132,14 +132,14 @@ def test_friction_kernel() -> None:
     assert friction_kernel(np.array([0.0, 0.8, 1.6, 2.0]), amplitude=40.0, reach=1.6) == pytest.approx([40, 10, 0, 0])
 
 
-@pytest.mark.parametrize("bath", [20.0, 0.0])
+@pytest.mark.parametrize("bath", [60.0, 0.0])
 def test_the_fluid_is_filmed_at_equilibrium(bath: float) -> None:
     """<v^2> = theta per axis within 1 %, and the hypervirial theorem <sum F^2> = <sum div grad U> at k_B T = 1."""
     config = TwinConfig(
         width=160,
         height=160,
-        n_frames=300,
-        frame_interval=0.03,
+        n_frames=1000,
+        frame_interval=0.01,
         bath_friction=bath,
         pair_friction_parallel=60.0,
         pair_friction_perpendicular=60.0,
@@ -164,7 +164,7 @@ def test_the_fluid_is_filmed_at_equilibrium(bath: float) -> None:
     assert per_axis == pytest.approx(1.0, abs=0.01 + 3 * error)
     force = PairForces({(0, 0): soft_discs(amplitude=50.0, contact=1.6)}, species=truth.species, lengths=truth.cell[1])
     values = []
-    for positions in truth.instants:
+    for positions in truth.instants[::5]:
         difference = positions[None] - positions[:, None]
         difference -= truth.cell[1] * np.round(difference / truth.cell[1])
         r = np.linalg.norm(difference, axis=-1)[np.triu_indices(n, 1)]
