@@ -11,6 +11,7 @@ from colloid_cg.errors import ConfigError
 from colloid_cg.seeding import generator
 from colloid_cg.twin import CameraConfig, Twin, TwinConfig, make_twin, noiseless_frame, simulate_case
 from colloid_cg.twin.drive import Driven, FlowBetweenRows, FlowRoundPoint, FlowRoundRow, Oscillation, shortest
+from colloid_cg.twin.driven_truth import flow_table
 from colloid_cg.twin.forces import no_force
 from colloid_cg.twin.glass import disc_diameters, disc_potentials, even_start
 from colloid_cg.twin.truth import TwinTruth
@@ -204,6 +205,21 @@ def test_lone_discs_of_the_case_follow_the_flow_table(drive: str) -> None:
         assert np.abs(place.to_numpy() - place.iloc[0] - carried).max() < 0.03 * 4 + 0.02 * np.abs(carried).max()
         checked += int(np.abs(carried).max() > 0.2)
     assert checked >= 3
+
+
+def test_flow_table_is_the_flow_of_the_sample_behind_the_drifting_image() -> None:
+    camera = CameraConfig(drift=(2.0, -3.0))
+    config = TwinConfig(width=60, height=50, n_frames=5, camera=camera, solvent_decay=1.5)
+    path = Oscillation(sites=np.array([[3.0, 2.0]]), signs=np.ones(1), amplitude=0.5, period=0.21)
+    flow = FlowRoundPoint(path=path, share=0.7, decay=1.5, lengths=np.array([20.0, 20.0]))
+    table = flow_table(flow, config)
+    for frame, rows in table.groupby("frame"):
+        sample = 0.1 * (rows[["x", "y"]].to_numpy() - np.array([2.0, -3.0]) * frame)
+        time = 0.01 * frame
+        away = sample - [3.0 + 0.5 * np.sin(2 * np.pi * time / 0.21), 2.0]
+        speed = 0.5 * 2 * np.pi / 0.21 * np.cos(2 * np.pi * time / 0.21)
+        assert rows["u_x"].to_numpy() == pytest.approx(0.7 * speed * np.exp(-np.hypot(*away.T) / 1.5))
+    assert np.diff(np.unique(table["x"])).max() <= 0.25 * 15 + 1e-9
 
 
 @pytest.fixture(scope="module")

@@ -136,8 +136,8 @@ def test_friction_kernel() -> None:
 def test_the_fluid_is_filmed_at_equilibrium(bath: float) -> None:
     """<v^2> = theta per axis within 1 %, and the hypervirial theorem <sum F^2> = <sum div grad U> at k_B T = 1."""
     config = TwinConfig(
-        width=160,
-        height=160,
+        width=200,
+        height=200,
         n_frames=1000,
         frame_interval=0.01,
         bath_friction=bath,
