@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from colloid_cg.errors import ConfigError
 from colloid_cg.seeding import generator
 from colloid_cg.twin.forces import PairForces
 from colloid_cg.twin.glass import (
@@ -26,6 +27,8 @@ from colloid_cg.twin.truth import TwinTruth
 
 QUENCH_STEPS = 3000
 """Steps of steepest descent from a random start, each of a tenth of the relaxation time of one contact."""
+FARTHEST_DRIFT = 5.0
+"""Drift of the whole movie over the larger edge of the view: the solid must be that much larger."""
 
 
 def quiet_solid(config: TwinConfig) -> TwinTruth:
@@ -178,5 +181,11 @@ def _margin(config: TwinConfig, *, contact: float) -> float:
     """Return how far the solid reaches beyond the view (um), so that neither shear nor drift uncovers an edge."""
     height = config.view[1]
     reach = config.n_frames * max(map(abs, config.camera.drift)) * config.pixel_size
+    if reach > FARTHEST_DRIFT * max(config.view):
+        raise ConfigError(
+            f"a drift of {reach:.3g} um in a solid with an edge",
+            expected=f"at most {FARTHEST_DRIFT:g} times the view, {FARTHEST_DRIFT * max(config.view):.3g} um",
+            action="lower twin.camera.drift or twin.n_frames",
+        )
     outside = 3.0 * contact + reach
     return outside + config.strain_amplitude * (0.5 * height + outside)

@@ -133,6 +133,8 @@ def test_shear_and_drift_never_uncover_an_edge() -> None:
         assert seen.min() >= 3
 
 
-def test_a_number_of_particles_is_refused() -> None:
+def test_wrong_requests_are_refused() -> None:
     with pytest.raises(ConfigError, match="area_fraction"):
         simulate_case("quiet_solid", TwinConfig(particles=100))
+    with pytest.raises(ConfigError, match="drift"):
+        simulate_case("quiet_solid", TwinConfig(n_frames=5000, camera=CameraConfig(drift=(1.0, 0.0))))
