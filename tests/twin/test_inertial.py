@@ -138,7 +138,7 @@ def test_the_fluid_is_filmed_at_equilibrium(bath: float) -> None:
     config = TwinConfig(
         width=200,
         height=200,
-        n_frames=1000,
+        n_frames=1000 if bath else 1600,
         frame_interval=0.01,
         bath_friction=bath,
         pair_friction_parallel=60.0,

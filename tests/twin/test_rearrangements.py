@@ -125,3 +125,9 @@ def test_events_are_groups_in_space_and_time_named_as_in_the_truth() -> None:
         members = rows[(rows["frame"] == event["t_peak"]) & rows["particle"].isin(event["particles"])]
         expected = {0, 1, 4, 5} if event["score"] == 2 else {8, 9}
         assert set(members["original"]) == expected
+
+
+def test_a_pair_that_came_back_has_not_parted_when_it_loosens_later() -> None:
+    shares = np.repeat([0.0, 1.0, 0.0, 0.4], [10, 3, 10, 12])
+    found = partings(exchange(shares), diameters=np.ones(8), lengths=LENGTHS)
+    assert not ((found["i"] == 0) & (found["j"] == 1)).any()
