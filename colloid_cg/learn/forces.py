@@ -70,9 +70,12 @@ def force_data(
 
 
 def estimating_equation(
-    model: OverdampedModel, data: ForceData, *, localisation_variance: float, exact_slope: bool = False
+    model: OverdampedModel, data: ForceData, *, localisation_variance: float | np.ndarray, exact_slope: bool = False
 ) -> Equation:
-    """Return the equation at the coefficients of ``model``; its slope without the noise correction unless asked for."""
+    """Return the equation at the coefficients of ``model``; its slope without the noise correction unless asked for.
+
+    ``localisation_variance`` is one value or one per row, um2.
+    """
     series, rows = data.series, data.rows
     noise = localisation_variance - 2.0 * blur_coefficient(series) * model.diffusion[series.species] * (
         series.frame_interval
@@ -132,7 +135,12 @@ def roughness(shape: tuple[int, int], information: np.ndarray) -> np.ndarray:
 
 
 def solve_forces(
-    start: OverdampedModel, data: ForceData, *, localisation_variance: float, smoothness: float, iterations: int
+    start: OverdampedModel,
+    data: ForceData,
+    *,
+    localisation_variance: float | np.ndarray,
+    smoothness: float,
+    iterations: int,
 ) -> ForceFit:
     """Find the root by Gauss-Newton from ``start``.
 
