@@ -69,8 +69,8 @@ def half_rate(block: Block, candidate: Candidate, config: FitConfig, drift: np.n
     rate = relaxation(full)
     if 2.0 * rate > _LARGEST_RATE:
         return _no_half_rate(
-            f"not applicable: displacements relax by {2.0 * rate:.2g} over two frames, and beyond {_LARGEST_RATE:g} the "
-            "motion cannot be predicted over them"
+            f"not applicable: displacements relax by {2.0 * rate:.2g} over two frames, and beyond {_LARGEST_RATE:g} "
+            "the motion cannot be predicted over them"
         )
     series = every_nth_frame(block.series, 2)
     cutoff = candidate.model.cutoff if candidate.model.n_knots else None
