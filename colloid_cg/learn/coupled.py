@@ -16,19 +16,25 @@ from dataclasses import replace
 
 import numpy as np
 
-from colloid_cg.dynamics import OverdampedModel
+from colloid_cg.dynamics import FramePairs, OverdampedModel
 from colloid_cg.learn.noise import NoiseFit, total_score
 from colloid_cg.learn.problem import Block
+from colloid_cg.learn.series import chains, first_rows
 
 _STEP = 0.02
 """Of the largest force coefficient: step of the numerical derivative."""
+_ROWS = 60_000
 
 
 def score_slopes(block: Block, model: OverdampedModel, noise: NoiseFit) -> tuple[np.ndarray, np.ndarray]:
     """Return how the total score of (D.., s2) answers to the force coefficients (C) and to D in the drift D F (E).
 
-    Shapes (p, k) and (p, p); the likelihood of given residuals alone knows nothing of E. Its column of s2 is zero.
+    Shapes (p, k) and (p, p); the likelihood of given residuals alone knows nothing of E. Its column of s2 is zero. Both
+    are slopes in an error, not estimates: the leading rows stand for all.
     """
+    whole = int(block.targets.sum())
+    block = leading(block, _ROWS)
+    share = whole / max(int(block.targets.sum()), 1)
     coefficients, diffusion = model.coefficients, model.diffusion
     step = _STEP * max(float(np.abs(coefficients).max()), 1e-300)
     by_force = [
@@ -47,9 +53,27 @@ def score_slopes(block: Block, model: OverdampedModel, noise: NoiseFit) -> tuple
         upper, lower = (total_score(block.residuals(moved), noise) for moved in pair)
         return np.asarray(upper - lower)
 
-    c = np.stack([difference(pair) / (2.0 * step) for pair in by_force], axis=1)
-    own = np.stack([difference(pair) for pair in by_diffusion], axis=1) / (2.0 * _STEP * diffusion)
+    c = share * np.stack([difference(pair) / (2.0 * step) for pair in by_force], axis=1)
+    own = share * np.stack([difference(pair) for pair in by_diffusion], axis=1) / (2.0 * _STEP * diffusion)
     return c, np.concatenate([own, np.zeros((len(own), 1))], axis=1)
+
+
+def leading(block: Block, limit: int) -> Block:
+    """Return the leading frames of a block that hold at most ``limit`` rows."""
+    series = first_rows(block.series, limit)
+    frames, rows = series.n_frames, len(series.positions)
+    offsets = block.neighbours.offsets[: frames + 1]
+    detection = block.detection
+    if detection is not None:
+        detection = replace(detection, share=detection.share[:rows], fixed=detection.fixed[:rows])
+    return replace(
+        block,
+        series=series,
+        links=chains(series),
+        neighbours=FramePairs(pairs=block.neighbours.pairs[: offsets[-1]], offsets=offsets),
+        targets=block.targets[:rows],
+        detection=detection,
+    )
 
 
 def coupled_influence(

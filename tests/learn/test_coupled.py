@@ -9,7 +9,7 @@ import pytest
 
 from colloid_cg.dynamics import force_design
 from colloid_cg.learn.config import FitConfig
-from colloid_cg.learn.coupled import coupled_influence, score_slopes
+from colloid_cg.learn.coupled import coupled_influence, leading, score_slopes
 from colloid_cg.learn.diagnostics import half_rate
 from colloid_cg.learn.forces import roughness
 from colloid_cg.learn.noise import total_score
@@ -49,6 +49,11 @@ def test_score_slopes_are_those_of_refitted_noise() -> None:
     left = total_score(block.residuals(model), noise)  # at the maximum: nothing, in standard deviations of a score
     assert np.abs(left / np.sqrt(np.diag(noise.information))).max() < 0.02
     by_force, by_diffusion = score_slopes(block, model, noise)
+    part = leading(block, len(series.positions) // 2)
+    assert len(part.targets) == len(part.series.edge_distance) == len(part.series.positions) < len(block.targets)
+    some, every = part.residuals(model), block.residuals(model)
+    common = np.isin(every.row, some.row)
+    np.testing.assert_allclose(some.value, every.value[common], atol=1e-12)
     stronger = replace(model, coefficients=1.05 * model.coefficients)
     refitted = block.noise(block.residuals(stronger), noise.parameters).parameters
     expected = np.linalg.solve(noise.information, by_force @ (0.05 * shape))
