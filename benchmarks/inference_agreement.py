@@ -98,9 +98,11 @@ def main() -> None:
             f"{len(SEEDS)} seeds, s.e. {error:.4f}; peer's s.e. {peer_error:.4f}; plain regression {naive.mean():.3f}"
         )
         half, limit = 1.645 * error, max(0.05, 2.0 * error)
-        record.add(f"trap stiffness over truth, s2/2Ddt {ratio:g}", float(stiffness.mean()),
-                   target=[1.0 - limit, 1.0 + limit], interval=[float(stiffness.mean()) - half, float(stiffness.mean()) + half], peer=peer,
-                   peer_value=float(theirs.mean()), note=note)  # fmt: skip
+        mean = float(stiffness.mean())
+        record.add(
+            f"trap stiffness over truth, s2/2Ddt {ratio:g}", mean, target=[1.0 - limit, 1.0 + limit],
+            interval=[mean - half, mean + half], peer=peer, peer_value=float(theirs.mean()), note=note,
+        )  # fmt: skip
         error = float(diffusion.std(ddof=1) / np.sqrt(len(diffusion)))
         record.add(f"D over truth in traps, s2/2Ddt {ratio:g}", float(diffusion.mean()), note=f"s.e. {error:.4f}")
     record.write()
