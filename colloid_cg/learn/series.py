@@ -79,6 +79,7 @@ def first_rows(series: StateSeries, limit: int) -> StateSeries:
         offsets=series.offsets[: frames + 1],
         previous=series.previous[:stop],
         following=np.where(series.following[:stop] < stop, series.following[:stop], -1),
+        edge_distance=series.edge_distance[:stop],
         times=series.times[:frames],
     )
 
