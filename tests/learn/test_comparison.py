@@ -9,9 +9,9 @@ import pytest
 
 from colloid_cg.errors import DataError
 from colloid_cg.learn import FitConfig, fit
-from colloid_cg.learn.banded import Residuals, log_likelihood_rows
+from colloid_cg.learn.banded import Band, Residuals, log_likelihood_rows
 from colloid_cg.learn.comparison import ComparisonConfig, compare_models
-from colloid_cg.learn.comparison.likelihood import free_law, whitened
+from colloid_cg.learn.comparison.likelihood import whitened
 from colloid_cg.learn.series import first_rows
 from colloid_cg.records import Trajectories
 from colloid_cg.states import from_trajectories, split_by_time
@@ -22,19 +22,24 @@ QUICK = ComparisonConfig(epochs=30, patience=30, hidden=16, features=4, batch=15
 
 
 def residuals_of(rng: np.random.Generator, rows: int) -> Residuals:
-    ones = np.ones((rows, 2))
+    share = 0.5 + rng.random((rows, 2))
     data = Residuals(
-        row=np.arange(rows), value=rng.standard_normal((rows, 2)), unit_variance=ones, gain=ones, leak=ones,
-        joined=rng.random(rows) < 0.8, species=rng.integers(0, 2, rows),
-    )  # fmt: skip
+        row=np.arange(rows),
+        value=rng.standard_normal((rows, 2)),
+        gain=np.ones((rows, 2)),
+        spread=Band(per_diffusion=np.full((rows, 2), 2.0 * DT), per_noise=2.0 * share, fixed=0.01 * share),
+        coupling=Band(per_diffusion=np.full((rows, 2), 0.1 * DT), per_noise=-share, fixed=-0.001 * share),
+        joined=rng.random(rows) < 0.8,
+        species=rng.integers(0, 2, rows),
+    )
     data.joined[0] = False
-    return free_law(data, DT)
+    return data
 
 
 def test_whitened_residuals_are_the_gradient_of_the_banded_likelihood() -> None:
     rng = np.random.default_rng(3)
     data = residuals_of(rng, 12)
-    law = {"diffusion": np.array([1.0, 2.0]), "effective_noise": np.array([0.02, 0.02])}
+    law = {"diffusion": np.array([1.0, 2.0]), "localisation_variance": 0.01}
     slope = whitened(data, **law)
     step = 1e-6
     for row, axis in ((0, 0), (5, 1), (11, 0)):
@@ -49,7 +54,7 @@ def test_whitened_residuals_are_the_gradient_of_the_banded_likelihood() -> None:
 def test_a_covariance_that_is_not_positive_is_refused() -> None:
     data = residuals_of(np.random.default_rng(4), 30)
     with pytest.raises(DataError, match="positive definite"):
-        whitened(data, diffusion=np.array([1.0, 1.0]), effective_noise=np.array([-0.5, -0.5]))
+        whitened(data, diffusion=np.array([1.0, 1.0]), localisation_variance=-0.5)
 
 
 def world(seed: int, *, shear: float, noise: float = 0.05) -> Trajectories:

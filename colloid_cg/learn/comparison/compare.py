@@ -114,7 +114,7 @@ def _noise(data: Residuals, block: Block) -> NoiseFit:
 
 
 def _rows(data: Residuals, noise: NoiseFit) -> np.ndarray:
-    found = log_likelihood_rows(data, diffusion=noise.diffusion, effective_noise=noise.effective_noise)
+    found = log_likelihood_rows(data, diffusion=noise.diffusion, localisation_variance=noise.localisation_variance)
     return np.asarray(np.maximum(found, -1e6))
 
 

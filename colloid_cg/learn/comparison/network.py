@@ -1,6 +1,6 @@
 """A drift without any law: many-body, not conservative, not reciprocal, different at every place of the view.
 
-    h_i = sum_j g(r_ij) phi(r_j - r_i, species_i, species_j), Phi_i = A h_i + psi(h_i, species_i, r_i), g = (1 - r/r_c)^2
+    h_i = sum_j (1 - r_ij/r_c)^2 phi(r_j - r_i, species_i, species_j),   Phi_i = A h_i + psi(h_i, species_i, r_i)
 
 with perceptrons phi and psi and a matrix A. It contains pair potentials, non-reciprocal and non-conservative forces,
 external fields and flows: what it predicts better than the pair potential is what the pair potential lacks.

@@ -9,15 +9,13 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from colloid_cg.learn.banded import Residuals, log_likelihood_rows
+from colloid_cg.learn.banded import Band, Residuals, log_likelihood_rows
 from colloid_cg.learn.comparison.config import ComparisonConfig
-from colloid_cg.learn.comparison.likelihood import free_law, whitened
+from colloid_cg.learn.comparison.likelihood import whitened
 from colloid_cg.learn.comparison.network import DriftNetwork, Surroundings, surroundings
 from colloid_cg.learn.noise import NoiseFit
 from colloid_cg.learn.problem import Block, free_model
 from colloid_cg.progress import Progress
-
-_BY_ROW = ("row", "value", "unit_variance", "gain", "leak", "species")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,13 +43,26 @@ class Sample:
 def _part(data: Residuals, start: int, stop: int) -> Residuals:
     joined = data.joined[start:stop].copy()
     joined[:1] = False
-    arrays = {name: getattr(data, name)[start:stop] for name in _BY_ROW}
-    return replace(data, joined=joined, **arrays)
+
+    def band(whole: Band) -> Band:
+        parts = (whole.per_diffusion, whole.per_noise, whole.fixed)
+        per_diffusion, per_noise, fixed = (part[start:stop] for part in parts)
+        return Band(per_diffusion=per_diffusion, per_noise=per_noise, fixed=fixed)
+
+    return Residuals(
+        row=data.row[start:stop],
+        value=data.value[start:stop],
+        gain=data.gain[start:stop],
+        spread=band(data.spread),
+        coupling=band(data.coupling),
+        joined=joined,
+        species=data.species[start:stop],
+    )
 
 
 def sample(block: Block, cutoff: float) -> Sample:
     """Return the displacements of the targets of a block."""
-    data = free_law(block.residuals(free_model(block.n_species)), block.series.frame_interval)
+    data = block.residuals(free_model(block.n_species))
     return Sample(block=block, data=data, around=surroundings(block, data, cutoff))
 
 
@@ -66,7 +77,7 @@ def mean_log_likelihood(network: DriftNetwork, part: Sample, noise: NoiseFit) ->
     rows = log_likelihood_rows(
         part.residuals(drift_of(network, part.around)),
         diffusion=noise.diffusion,
-        effective_noise=noise.effective_noise,
+        localisation_variance=noise.localisation_variance,
     )
     return float(np.maximum(rows, -1e6).mean())
 
@@ -108,7 +119,7 @@ def _step(network: DriftNetwork, optimiser: torch.optim.Optimizer, part: Sample,
     optimiser.zero_grad()
     drift = network(part.around)
     residual = part.residuals(drift.detach().numpy().astype(float))
-    slope = whitened(residual, diffusion=noise.diffusion, effective_noise=noise.effective_noise)
+    slope = whitened(residual, diffusion=noise.diffusion, localisation_variance=noise.localisation_variance)
     # the gradient of r S^-1 r / 2 with respect to the drift is -S^-1 r
     loss = -(drift * torch.from_numpy(slope.astype(np.float32))).sum() / len(slope)
     loss.backward()
