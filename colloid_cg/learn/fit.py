@@ -11,6 +11,9 @@ from colloid_cg.errors import DataError
 from colloid_cg.learn import diagnostics as check
 from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.drift_share import corrected, kept_share
+from colloid_cg.learn.field_plan import field_plan, solve_plan
+from colloid_cg.learn.field_report import with_fields
+from colloid_cg.learn.field_tables import FieldTables
 from colloid_cg.learn.metrics import fit_metrics, pair_force_table
 from colloid_cg.learn.problem import Block, Candidate, fit_free, prepare
 from colloid_cg.learn.regime import Regime, decide_regime, displacements
@@ -33,6 +36,7 @@ def fit(
     *,
     rng: int | np.random.Generator = 0,
     progress: Progress = silent,
+    fields: FieldTables | None = None,
 ) -> ModelBundle:
     """Fit overdamped dynamics to noisy trajectories.
 
@@ -43,6 +47,8 @@ def fit(
     config : FitConfig or None
     rng : int or Generator
         Seed of the noise deconvolution; same seed, same numbers.
+    fields : FieldTables or None
+        The tables of external fields that ``config`` names (traps, prescribed particles, background flow).
 
     Raises
     ------
@@ -51,14 +57,20 @@ def fit(
     """
     config = config or FitConfig()
     seed = int(rng.integers(2**31)) if isinstance(rng, np.random.Generator) else int(rng)
+    plan = field_plan(config, fields, train, select)
+    if plan is not None:
+        train, select = plan.train, plan.select
     full = first_rows(from_trajectories(train), config.maximum_detections)
     later = first_rows(from_trajectories(select), config.maximum_detections)
     drift = _usable(full)
-    _moving(full, config)
-    regime = _accepted(decide_regime(full, chains(full), wanted_blocks=config.time_blocks), config)
+    calm = full if plan is None else plan.calm(full)
+    if plan is not None and plan.holds_drift:
+        drift = np.zeros_like(drift)
+    _moving(calm, config)
+    regime = _accepted(decide_regime(calm, chains(calm), wanted_blocks=config.time_blocks), config)
     n_species = int(max(full.species.max(), later.species.max())) + 1
     stride = choose_stride(
-        full, n_species=n_species, drift_velocity=drift, wanted=config.stride, wanted_blocks=config.time_blocks
+        calm, n_species=n_species, drift_velocity=drift, wanted=config.stride, wanted_blocks=config.time_blocks
     )
     series, held = every_nth_frame(full, stride.frames), every_nth_frame(later, stride.frames)
     whole = prepare(series, n_species=n_species, drift_velocity=drift)
@@ -66,6 +78,17 @@ def fit(
     reach = force_range(series, config.cutoff)
     fastest = float(free.noise.diffusion.max())
     resolution = resolved_distance(train, config.resolution, diffusion=fastest, frame_interval=series.frame_interval)
+    if plan is not None:
+        result = solve_plan(
+            plan, series, held, n_species=n_species, drift=drift, reach=reach, resolution=resolution,
+            diffusion=fastest, seed=seed, progress=progress,
+        )  # fmt: skip
+        bundle = _bundle(
+            config, series, result.block, result.final, result.free, result.selection, result.force_block,
+            result.influences, result.shown_influences, regime, stride, reach, drift, seed,
+        )  # fmt: skip
+        bundle = with_fields(bundle, plan, result, series=series, n_species=n_species, seed=seed)
+        return corrected(bundle, kept_share(train))
     blocks = [
         prepare(
             part,
@@ -80,8 +103,11 @@ def fit(
     selection = _select(blocks, config, free, cutoff=reach.cutoff, seed=seed, progress=progress)
     final, block = _final(selection, blocks[0], free, whole)
     influences = joint_influence(block, final, config, seed=seed)
+    shown = influences
+    if selection.best is not None and not selection.force_used:
+        shown = joint_influence(blocks[0], selection.best, config, seed=seed)
     bundle = _bundle(
-        config, series, block, final, free, selection, blocks[0], influences, regime, stride, reach, drift, seed
+        config, series, block, final, free, selection, blocks[0], influences, shown, regime, stride, reach, drift, seed
     )
     return corrected(bundle, kept_share(train))
 
@@ -96,6 +122,7 @@ def model_from_bundle(bundle: ModelBundle) -> OverdampedModel:
         coefficients=coefficients,
         lower=float(bundle.config["lower"]),
         cutoff=float(bundle.config["cutoff"]),
+        n_prescribed=int((bundle.config.get("fields") or {}).get("n_prescribed", 0)),
     )
 
 
@@ -168,13 +195,10 @@ def _final(selection: Selection, block: Block, free: Candidate, whole: Block) ->
 
 def _bundle(
     config: FitConfig, series: StateSeries, block: Block, final: Candidate, free: Candidate, selection: Selection,
-    force_block: Block, influences: list[np.ndarray], regime: Regime, stride: Stride, reach: ForceRange,
-    drift: np.ndarray, seed: int,
+    force_block: Block, influences: list[np.ndarray], shown_influence: list[np.ndarray], regime: Regime,
+    stride: Stride, reach: ForceRange, drift: np.ndarray, seed: int,
 ) -> ModelBundle:  # fmt: skip
     shown = selection.best
-    shown_influence = influences
-    if shown is not None and not selection.force_used:
-        shown_influence = joint_influence(force_block, shown, config, seed=seed)
     lower, distances = first_knot(force_block, reach.cutoff)
     model = final.model if shown is None else shown.model
     settings: dict[str, Any] = {
