@@ -11,6 +11,7 @@ from colloid_cg.dynamics import flow_basis
 from colloid_cg.errors import DataError
 from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.field_errors import TrapFits, fit_traps
+from colloid_cg.learn.field_fit import noise_in_fields, settled
 from colloid_cg.learn.field_plan import FieldPlan, FieldResult
 from colloid_cg.learn.problem import Block
 from colloid_cg.learn.sandwich import half_width
@@ -192,11 +193,14 @@ def half_rate(plan: FieldPlan, result: FieldResult, series: StateSeries, n_speci
         block, fields = plan.block(
             thinned, n_species=n_species, drift=result.block.drift / series.frame_interval, **reach
         )
-        block = replace(block, external=fields.external(block.series, result.final.acting))
-        data = block.residuals(final.model)
+        data = settled(block, fields, final.acting).residuals(final.model)
         if data.joined.sum() < 50:
             return nothing | {"note": "too few frames to thin"}
         noise = block.noise(data, scores=True)
+        noise = replace(
+            noise,
+            diffusion=noise_in_fields(block, final.model, fields, final.acting, noise.parameters).diffusion,
+        )
     except DataError as error:
         return nothing | {"note": f"no fit at half the rate: {error}"}
     value, width = (

@@ -108,8 +108,7 @@ def basis_of(series: StateSeries, strengths: Strengths) -> csr_array | None:
     """Return the basis of the fitted flow at every row, shape (n, m^2), or None."""
     if strengths.flow is None:
         return None
-    basis: csr_array = flow_basis(series.positions, _lower(series), _upper(series), len(strengths.flow))
-    return basis
+    return csr_array(flow_basis(series.positions, _lower(series), _upper(series), len(strengths.flow)))
 
 
 def movie_frames(series: StateSeries, frame_interval: float) -> np.ndarray:
