@@ -189,8 +189,9 @@ def solve_fields(
         if size:
             push = float(model.diffusion.max() * data.series.frame_interval * np.abs(change[:size]).max())
             change *= min(1.0, _TRUST * model.lower / max(push, 1e-300))
-        if columns:  # a step of k beyond half its value would be a leap in the dark
-            change *= min(1.0, 0.5 * max(strengths.stiffness, 1e-300) / max(abs(change[size]), 1e-300))
+        if columns:  # a step beyond half of what holds the particles would be a leap in the dark
+            held = max(abs(strengths.stiffness), float(np.sqrt(abs(strengths.quartic))), 1e-300)
+            change *= min(1.0, 0.5 * held / max(abs(change[size]), 1e-300))
         error = _errors(equation, stiffness)
         trial = replace(model, coefficients=model.coefficients + change[:size].reshape(model.coefficients.shape))
         moved = strengths.moved(change[size:], columns)

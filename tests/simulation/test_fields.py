@@ -56,11 +56,12 @@ def test_a_given_flow_carries_the_particles() -> None:
 
 
 def test_a_needle_moves_as_prescribed_and_does_work() -> None:
-    whole, beads, _ = needle(4, frames=240, ratio=0.0)
+    whole, beads, speed = needle(4, frames=240, ratio=0.0)
+    tables = FieldTables(prescribed=beads, flow=uniform_flow(speed))
     config = FitConfig(
-        prescribed="b.csv", knots=(6,), cutoff=1.8, stride=1, regime="overdamped"
+        prescribed="b.csv", flow="u.csv", knots=(6,), cutoff=1.8, stride=1, regime="overdamped"
     )  # fmt: skip
-    bundle = fit(whole.between(0, 160), whole.between(160, 200), config, fields=FieldTables(prescribed=beads))
+    bundle = fit(whole.between(0, 160), whole.between(160, 200), config, fields=tables)
     test = whole.between(200, 240)
     rollout = simulate(bundle, test, SimulateConfig(replicas=1), rng=1)
     n = int((test.table["frame"] == 200).sum())
