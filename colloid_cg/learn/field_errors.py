@@ -9,12 +9,14 @@ from scipy.sparse import csr_array
 
 from colloid_cg.dynamics import External
 from colloid_cg.learn.config import FitConfig
+from colloid_cg.learn.coupled import coupled_influence, score_slopes
 from colloid_cg.learn.field_fit import FieldEquation, field_equation, settled, terms
 from colloid_cg.learn.fields import Fields
 from colloid_cg.learn.forces import ForceData, force_data
 from colloid_cg.learn.problem import Block, Candidate
 from colloid_cg.learn.sandwich import covariance_of, quantile
 from colloid_cg.learn.series import particle_clusters, time_blocks
+from colloid_cg.learn.stride import influence_by_cluster
 
 _FEWEST_PARTICLES = 8
 _SHARE = 0.02
@@ -26,44 +28,54 @@ def field_influence(
 ) -> list[np.ndarray]:
     """Return the influence on (D.., s2, force.., k, q, flow..), summed over time blocks and over particles.
 
-    Two estimates that feed each other: n = (D, s2) given c = (force, wells, flow) and the root g(c, n) = 0. With the
-    influence I_n of n at fixed c, dn/dc = Z (wells only), A = -dg/dc and Y = dg/dn:
-    dc = (A - Y Z)^-1 (g + Y I_n), dn = I_n + Z dc.
+    D and s2 depend on the fields and the fields on them: see :mod:`colloid_cg.learn.coupled`.
     """
     model, strengths = candidate.model, candidate.acting
-    data = settled(block, fields, strengths).residuals(model)
-    parameters = candidate.noise.parameters
-    noise = block.noise(data, parameters, scores=True)
+    block = settled(block, fields, strengths)
+    data = block.residuals(model)
+    noise = block.noise(data, candidate.noise.parameters, scores=True)
     if candidate.forces is None:
-        return [_summed(noise.influence, data.row, clusters) for clusters in _clusterings(block, config, data.row)]
+        return influence_by_cluster(noise.influence, block.series, data.row, config.time_blocks)
     forces = force_data(
         block.series, block.neighbours, targets=block.targets, drift=block.drift, rng=np.random.default_rng(seed)
     )
-    here = _equation(candidate, forces, fields, parameters, exact=True)
+    parameters = candidate.noise.parameters
+    here = _equation(block, candidate, forces, fields, parameters, exact=True)
     stiffness = here.slope + (candidate.forces.stiffness - candidate.forces.equation.slope)
-    by_noise = _by_noise(candidate, forces, fields, parameters, here)
-    by_wells = _by_wells(block, candidate, fields)
-    inverse = np.linalg.pinv(stiffness - by_noise @ by_wells)
-    used = np.union1d(data.row, forces.rows)
-    result = []
-    for clusters in _clusterings(block, config, used):
-        outer = _summed(noise.influence, data.row, clusters)
-        inner = (_summed(here.rows, forces.rows, clusters) + outer @ by_noise.T) @ inverse.T
-        result.append(np.concatenate([outer + inner @ by_wells.T, inner], axis=1))
-    return result
+    by_strength, by_diffusion = score_slopes(block, model, noise)
+    flow = np.zeros((len(parameters), len(stiffness) - by_strength.shape[1]))
+    by_noise = _by_noise(block, candidate, forces, fields, parameters, here)
+    return [
+        coupled_influence(
+            _summed(noise.scores, data.row, clusters),
+            _summed(here.rows, forces.rows, clusters),
+            information=noise.information,
+            stiffness=stiffness,
+            score_slopes=(np.concatenate([by_strength, flow], axis=1), by_diffusion),
+            force_slope=by_noise,
+        )
+        for clusters in _clusterings(block, config, np.union1d(data.row, forces.rows))
+    ]
 
 
 def _equation(
-    candidate: Candidate, forces: ForceData, fields: Fields, parameters: np.ndarray, *, exact: bool = False
+    block: Block,
+    candidate: Candidate,
+    forces: ForceData,
+    fields: Fields,
+    parameters: np.ndarray,
+    *,
+    exact: bool = False,
 ) -> FieldEquation:
     model = replace(candidate.model, diffusion=parameters[:-1])
     return field_equation(
-        model, candidate.acting, forces, fields, localisation_variance=float(parameters[-1]), exact_slope=exact
-    )
+        model, candidate.acting, forces, fields, localisation_variance=block.noise_of_rows(float(parameters[-1])),
+        exact_slope=exact,
+    )  # fmt: skip
 
 
 def _by_noise(
-    candidate: Candidate, forces: ForceData, fields: Fields, parameters: np.ndarray, here: FieldEquation
+    block: Block, candidate: Candidate, forces: ForceData, fields: Fields, parameters: np.ndarray, here: FieldEquation
 ) -> np.ndarray:
     """Return dg/d(D.., s2), shape (p, n): the weight of the equation changes too; at its root that does not matter."""
     interval = forces.series.frame_interval
@@ -71,25 +83,9 @@ def _by_noise(
     for k, value in enumerate(parameters):
         scale = value if k < len(parameters) - 1 else max(abs(value), 0.2 * parameters[:-1].min() * interval)
         moved = parameters + _SHARE * scale * (np.arange(len(parameters)) == k)
-        shifted = _equation(candidate, forces, fields, moved).rows.sum(axis=0) - here.rows.sum(axis=0)
+        shifted = _equation(block, candidate, forces, fields, moved).rows.sum(axis=0) - here.rows.sum(axis=0)
         columns.append(shifted / (_SHARE * scale))
     return np.stack(columns, axis=1)
-
-
-def _by_wells(block: Block, candidate: Candidate, fields: Fields) -> np.ndarray:
-    """Return d(D.., s2)/d(parameters), shape (n, p); zero but for the wells, whose spread the noise fit needs."""
-    strengths, size = candidate.acting, candidate.model.coefficients.size
-    vector = strengths.vector(fields.columns)
-    result = np.zeros((len(candidate.noise.parameters), size + len(vector)))
-    for k in range(fields.columns):
-        step = _SHARE * max(abs(vector[k]), 1e-6 * abs(strengths.stiffness))
-        ends = []
-        for sign in (1, -1):
-            moved = strengths.moved(sign * step * (np.arange(len(vector)) == k), fields.columns)
-            data = settled(block, fields, moved).residuals(candidate.model)
-            ends.append(block.noise(data, candidate.noise.parameters).parameters)
-        result[:, size + k] = (ends[0] - ends[1]) / (2.0 * step)
-    return result
 
 
 def _clusterings(block: Block, config: FitConfig, rows: np.ndarray) -> list[np.ndarray]:
@@ -135,8 +131,9 @@ def fit_traps(
     data = replace(data, rows=data.rows[number >= 0])
     number = number[number >= 0]
     per_trap = np.full(count, candidate.acting.stiffness)
+    variance = block.noise_of_rows(candidate.noise.localisation_variance)
     for _ in range(12):
-        score, slope = _well_rows(candidate, data, fields, per_trap)
+        score, slope = _well_rows(candidate, data, fields, per_trap, variance)
         total, curvature = (np.bincount(number, weights=values, minlength=count) for values in (score, slope))
         usable = curvature > 0
         change = np.where(usable, total / np.where(usable, curvature, 1.0), 0.0)
@@ -163,17 +160,14 @@ def fit_traps(
 
 
 def _well_rows(
-    candidate: Candidate, data: ForceData, fields: Fields, per_trap: np.ndarray
+    candidate: Candidate, data: ForceData, fields: Fields, per_trap: np.ndarray, variance: float | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return every row's term of the equation for k, and its slope, shape (m,)."""
     external = fields.external(data.series, candidate.acting, per_trap=per_trap)
     column = candidate.model.coefficients.size
 
     def at(acting: External) -> tuple[np.ndarray, np.ndarray]:
-        found = terms(
-            candidate.model, acting, data, noisy=fields.noisy,
-            localisation_variance=candidate.noise.localisation_variance,
-        )  # fmt: skip
+        found = terms(candidate.model, acting, data, noisy=fields.noisy, localisation_variance=variance)
         instrument = found.instrument[:, :, column]
         return (instrument * found.residual).sum(axis=1), (instrument * found.slope[:, :, column]).sum(axis=1)
 

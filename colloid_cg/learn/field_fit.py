@@ -53,8 +53,8 @@ def settled(block: Block, fields: Fields, strengths: Strengths) -> Block:
 
 
 def terms(
-    model: OverdampedModel, external: External, data: ForceData, *, noisy: np.ndarray, localisation_variance: float,
-    exact_slope: bool = False,
+    model: OverdampedModel, external: External, data: ForceData, *, noisy: np.ndarray,
+    localisation_variance: float | np.ndarray, exact_slope: bool = False,
 ) -> Terms:  # fmt: skip
     """Return the terms for dense parameters (forces and wells); see :mod:`colloid_cg.learn.forces`."""
     series, rows = data.series, data.rows
@@ -89,8 +89,8 @@ def terms(
 
 
 def field_equation(
-    model: OverdampedModel, strengths: Strengths, data: ForceData, fields: Fields, *, localisation_variance: float,
-    exact_slope: bool = False,
+    model: OverdampedModel, strengths: Strengths, data: ForceData, fields: Fields, *,
+    localisation_variance: float | np.ndarray, exact_slope: bool = False,
 ) -> FieldEquation:  # fmt: skip
     """Return the equation of all parameters, free of the bias of estimated centres."""
     external = fields.external(data.series, strengths)
@@ -166,8 +166,8 @@ def penalty_of(model: OverdampedModel, slope: np.ndarray, columns: int, smoothne
 
 
 def solve_fields(
-    model: OverdampedModel, strengths: Strengths, data: ForceData, fields: Fields, *, localisation_variance: float,
-    smoothness: float, iterations: int,
+    model: OverdampedModel, strengths: Strengths, data: ForceData, fields: Fields, *,
+    localisation_variance: float | np.ndarray, smoothness: float, iterations: int,
 ) -> tuple[ForceFit, Strengths]:  # fmt: skip
     """Find the root by Gauss-Newton; the fit's equation carries no rows.
 
@@ -234,7 +234,7 @@ def fit_in_fields(
     for _ in range(_OUTER):
         if n_parameters:
             fitted, strengths = solve_fields(
-                model, strengths, data, fields, localisation_variance=noise.localisation_variance,
+                model, strengths, data, fields, localisation_variance=block.noise_of_rows(noise.localisation_variance),
                 smoothness=smoothness, iterations=iterations,
             )  # fmt: skip
             model = fitted.model

@@ -12,12 +12,14 @@ from scipy.sparse import csr_array
 from colloid_cg.dynamics import GridFlow, SplineFlow, flow_basis
 from colloid_cg.errors import ConfigError, DataError, InputError
 from colloid_cg.learn.config import FitConfig
+from colloid_cg.learn.detection import NoiseForm
 from colloid_cg.learn.field_errors import field_influence
 from colloid_cg.learn.field_fit import first_strengths, fit_in_fields, settled
 from colloid_cg.learn.field_tables import FieldTables, grid_flow
 from colloid_cg.learn.fields import Fields, fields_of, movie_frames
+from colloid_cg.learn.noise import NoiseFit
 from colloid_cg.learn.prescribed import inserted, parted
-from colloid_cg.learn.problem import Block, Candidate, fit_free, held_out, prepare
+from colloid_cg.learn.problem import Block, Candidate, free_model, held_out, prepare
 from colloid_cg.learn.selection import Selection, choose_knots
 from colloid_cg.learn.series import chains
 from colloid_cg.learn.structure_range import ForceRange
@@ -180,12 +182,16 @@ class FieldResult:
 
 def solve_plan(
     plan: FieldPlan, series: StateSeries, held: StateSeries, *, n_species: int, drift: np.ndarray, reach: ForceRange,
-    resolution: float, diffusion: float, seed: int, progress: Progress,
+    resolution: float, start: NoiseFit, noise_form: NoiseForm, seed: int, progress: Progress,
 ) -> FieldResult:  # fmt: skip
-    """Fit fields alone, then with every candidate pair force; choose on ``held``."""
+    """Fit fields alone, then with every candidate pair force; choose on ``held``.
+
+    ``start`` holds D and s2 of free diffusion in the frame of the flow, where all fits begin.
+    """
     config = plan.config
-    near = {"cutoff": reach.cutoff, "diffusion": diffusion, "resolution": resolution}
-    whole, whole_fields = plan.block(series, n_species=n_species, drift=drift)
+    diffusion = float(start.diffusion.max())
+    near = {"cutoff": reach.cutoff, "diffusion": diffusion, "resolution": resolution, "noise_form": noise_form}
+    whole, whole_fields = plan.block(series, n_species=n_species, drift=drift, noise_form=noise_form)
     train, fields = plan.block(series, n_species=n_species, drift=drift, **near)
     select, held_fields = plan.block(held, n_species=n_species, drift=drift, **near)
     known = {id(whole): whole_fields, id(train): fields, id(select): held_fields}
@@ -197,13 +203,13 @@ def solve_plan(
         return fit_in_fields(block, start, fields=known[id(block)], **settings)
 
     def alone(block: Block, count: int) -> Candidate:
-        start = fit_free(block)
-        speed = float(start.noise.diffusion.mean())
+        speed = float(start.diffusion.mean())
         strengths = first_strengths(block, known[id(block)], diffusion=speed, flow_count=count)
+        model = replace(free_model(n_species, n_prescribed=plan.n_prescribed), diffusion=start.diffusion)
         return fit_one(
             block,
-            replace(start, strengths=strengths),
-            model=start.model,
+            Candidate(n_knots=0, model=model, noise=start, forces=None, strengths=strengths),
+            model=model,
             z_rng=np.random.default_rng(seed),
             smoothness=config.smoothness,
             iterations=config.iterations,

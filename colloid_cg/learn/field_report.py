@@ -9,6 +9,7 @@ import numpy as np
 
 from colloid_cg.dynamics import flow_basis
 from colloid_cg.errors import DataError
+from colloid_cg.learn import diagnostics as check
 from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.field_errors import TrapFits, fit_traps
 from colloid_cg.learn.field_fit import noise_in_fields, settled
@@ -185,10 +186,13 @@ def _trap_warnings(plan: FieldPlan, result: FieldResult) -> list[str]:
 def half_rate(plan: FieldPlan, result: FieldResult, series: StateSeries, n_species: int) -> dict[str, Any]:
     """Return D refitted on every second frame in the same fields: a right model gives the same D."""
     final, thinned = result.final, every_nth_frame(series, 2)
+    rate = check.relaxation(result.block.residuals(final.model))
+    if 2.0 * rate > check.LARGEST_RATE:
+        return check.too_fast_for_half_rate(rate)
     nothing = {"value": None, "low90": None, "high90": None}
-    reach = {}
+    reach: dict[str, Any] = {"noise_form": "constant" if (form := result.block.detection) is None else form.form}
     if final.model.n_knots:
-        reach = {"cutoff": final.model.cutoff, "diffusion": float(final.model.diffusion.max())}
+        reach |= {"cutoff": final.model.cutoff, "diffusion": float(final.model.diffusion.max())}
     try:
         block, fields = plan.block(
             thinned, n_species=n_species, drift=result.block.drift / series.frame_interval, **reach

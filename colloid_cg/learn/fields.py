@@ -113,7 +113,7 @@ def basis_of(series: StateSeries, strengths: Strengths) -> csr_array | None:
 
 def movie_frames(series: StateSeries, frame_interval: float) -> np.ndarray:
     """Return the number in the movie of the frame of every row; ``frame_interval`` is the movie's, s."""
-    return np.round(series.times / frame_interval).astype(np.int64)[frame_of_rows(series)]
+    return np.asarray(np.round(series.times / frame_interval).astype(np.int64)[frame_of_rows(series)])
 
 
 def fields_of(

@@ -15,6 +15,7 @@ from colloid_cg.learn.field_plan import field_plan, solve_plan
 from colloid_cg.learn.field_report import with_fields
 from colloid_cg.learn.field_tables import FieldTables
 from colloid_cg.learn.metrics import fit_metrics, pair_force_table
+from colloid_cg.learn.noise_form import NoiseChoice, choose_noise_form, with_noise_form
 from colloid_cg.learn.problem import Block, Candidate, fit_free, prepare
 from colloid_cg.learn.regime import Regime, decide_regime, displacements
 from colloid_cg.learn.sandwich import mean_interval
@@ -73,7 +74,10 @@ def fit(
         calm, n_species=n_species, drift_velocity=drift, wanted=config.stride, wanted_blocks=config.time_blocks
     )
     series, held = every_nth_frame(full, stride.frames), every_nth_frame(later, stride.frames)
-    whole = prepare(series, n_species=n_species, drift_velocity=drift)
+    seen = series if plan is None else every_nth_frame(calm, stride.frames)
+    plain = prepare(seen, n_species=n_species, drift_velocity=drift)
+    form = choose_noise_form(plain, wanted_blocks=config.time_blocks)
+    whole = with_noise_form(plain, form.name)
     free = fit_free(whole)
     reach = force_range(series, config.cutoff)
     fastest = float(free.noise.diffusion.max())
@@ -81,11 +85,11 @@ def fit(
     if plan is not None:
         result = solve_plan(
             plan, series, held, n_species=n_species, drift=drift, reach=reach, resolution=resolution,
-            diffusion=fastest, seed=seed, progress=progress,
+            start=free.noise, noise_form=form.name, seed=seed, progress=progress,
         )  # fmt: skip
         bundle = _bundle(
             config, series, result.block, result.final, result.free, result.selection, result.force_block,
-            result.influences, result.shown_influences, regime, stride, reach, drift, seed,
+            result.influences, result.shown_influences, regime, stride, reach, drift, form, seed,
         )  # fmt: skip
         bundle = with_fields(bundle, plan, result, series=series, n_species=n_species, seed=seed)
         return corrected(bundle, kept_share(train))
@@ -97,6 +101,7 @@ def fit(
             cutoff=reach.cutoff,
             diffusion=fastest,
             resolution=resolution,
+            noise_form=form.name,
         )
         for part in (series, held)
     ]
@@ -107,7 +112,21 @@ def fit(
     if selection.best is not None and not selection.force_used:
         shown = joint_influence(blocks[0], selection.best, config, seed=seed)
     bundle = _bundle(
-        config, series, block, final, free, selection, blocks[0], influences, shown, regime, stride, reach, drift, seed
+        config,
+        series,
+        block,
+        final,
+        free,
+        selection,
+        blocks[0],
+        influences,
+        shown,
+        regime,
+        stride,
+        reach,
+        drift,
+        form,
+        seed,
     )
     return corrected(bundle, kept_share(train))
 
@@ -196,7 +215,7 @@ def _final(selection: Selection, block: Block, free: Candidate, whole: Block) ->
 def _bundle(
     config: FitConfig, series: StateSeries, block: Block, final: Candidate, free: Candidate, selection: Selection,
     force_block: Block, influences: list[np.ndarray], shown_influence: list[np.ndarray], regime: Regime,
-    stride: Stride, reach: ForceRange, drift: np.ndarray, seed: int,
+    stride: Stride, reach: ForceRange, drift: np.ndarray, form: NoiseChoice, seed: int,
 ) -> ModelBundle:  # fmt: skip
     shown = selection.best
     lower, distances = first_knot(force_block, reach.cutoff)
@@ -222,7 +241,7 @@ def _bundle(
         "regime": regime.evidence,
         "stride": as_json(stride),
         "diffusion_against_lag": check.diffusion_against_lag(series, final, config, drift, noise_half_width=half_noise),
-        "half_rate": check.half_rate(block, final, config, drift),
+        "half_rate": check.half_rate(block, final, config, drift) if block.external is None else {},
         "innovations": check.innovation_autocorrelation(block, final),
         "selection": selection.scores,
         "force_samples": {
@@ -230,7 +249,8 @@ def _bundle(
             "r_max": float(distances[-1]) if len(distances) else None,
             "n_pairs": len(distances),
         },
-        "stated_sigma": check.stated_sigma(series, final.noise.localisation_variance),
+        "stated_sigma": check.stated_sigma(series, final.noise.localisation_variance) | form.as_dict(),
+        "bootstrap": check.bootstrap(block, final, config, seed=seed),
         "clamped_rows": block.residuals(final.model).clamped,
         "drift_velocity_um_per_s": drift.tolist(),
         "not_modelled": check.NOT_MODELLED,
