@@ -123,9 +123,9 @@ def _propagated(model: OverdampedModel, external: External, data: ForceData) -> 
 
 def _assembled(found: Terms, data: ForceData, basis: csr_array | None, propagated: np.ndarray | None) -> FieldEquation:
     width, dt = found.instrument.shape[2], data.series.frame_interval
-    flat = found.instrument.reshape(-1, width)
+    flat, bent = (each.reshape(found.residual.size, width) for each in (found.instrument, found.slope))
     dense = csr_array(np.einsum("mak,ma->mk", found.instrument, found.residual))
-    slope = flat.T @ found.slope.reshape(-1, width)
+    slope = flat.T @ bent
     if basis is None or propagated is None:
         return FieldEquation(rows=dense, slope=slope)
     before, here = basis[data.series.previous[data.rows]], basis[data.rows]

@@ -134,15 +134,24 @@ def test_bundle_of_a_fit_with_traps(trapped: ModelBundle) -> None:
 
 
 def _affine(rng: np.random.Generator) -> Trajectories:
-    """Free particles in the flow u = (1 + 0.1 y, -0.05 x) um/s."""
-    x, path, h = 60.0 * rng.random((150, 2)), np.empty((160, 150, 2)), DT / 5
+    """Free particles in the flow u = (5 + 0.5 y, -0.25 x) um/s, seen while they are in the view.
+
+    They start upstream of the view too, so that it stays full; folding them back into it would put them where the flow
+    is another one.
+    """
+    x, path, h = rng.uniform([-50.0, 0.0], [60.0, 90.0], (400, 2)), np.empty((160, 400, 2)), DT / 5
     for t in range(160):
         path[t] = x
         for _ in range(5):
             drift = np.stack([5.0 + 0.5 * x[:, 1], -0.25 * x[:, 0]], axis=1)
             x = x + drift * h + np.sqrt(2 * D * h) * rng.standard_normal(x.shape)
     path += np.sqrt(0.25 * 2 * D * DT) * rng.standard_normal(path.shape)
-    return tracks(path, side=60.0, dt=DT)
+    whole = tracks(path[:, :1] % 60.0, side=60.0, dt=DT)
+    table = pd.DataFrame(
+        {"frame": np.repeat(np.arange(160), 400), "particle": np.tile(np.arange(400), 160), "species": 0, "flags": 0}
+    )
+    table[["x", "y"]] = path.reshape(-1, 2) / 0.1
+    return whole.with_table(table[((path > 0.0) & (path < 60.0)).all(axis=2).ravel()])
 
 
 def test_smooth_flow_is_found_and_given_flow_leaves_d_alone() -> None:
