@@ -255,6 +255,9 @@ def _bundle(
         "drift_velocity_um_per_s": drift.tolist(),
         "not_modelled": check.NOT_MODELLED,
     }
+    if block.external is None:
+        found = check.confinement_warnings(curves["diffusion_against_lag"], force_used=selection.force_used)
+        curves |= {"trap_warnings": found} if found else {}
     weights = {
         "diffusion": final.noise.diffusion,
         "localisation_variance": np.array([final.noise.localisation_variance]),

@@ -44,6 +44,31 @@ def wells(
     return whole, pd.DataFrame(centres / PIXEL, columns=["x", "y"])
 
 
+PUSH, REACH = 20.0, 1.2
+"""Spring between neighbours, k_B T/um2, below that distance in um."""
+
+
+def pushing_wells(seed: int, *, pairs: int, frames: int) -> tuple[Trajectories, pd.DataFrame]:
+    """Pairs of wells (k = 10 k_B T/um2) 0.7 um apart whose particles push each other with PUSH (REACH - r)."""
+    rng, parts = np.random.default_rng(seed), 20
+    h, side = DT / parts, int(np.ceil(np.sqrt(pairs)))
+    middle = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1).reshape(-1, 2)[:pairs] * SPACING + SPACING
+    centres = middle[:, None] + np.array([[-0.35, 0.0], [0.35, 0.0]])
+    x, path = centres + 0.2 * rng.standard_normal(centres.shape), np.empty((frames, 2 * pairs, 2))
+    for t in range(-100, frames):
+        if t >= 0:
+            path[t] = x.reshape(-1, 2)
+        for _ in range(parts):
+            apart = x[:, 1] - x[:, 0]
+            r = np.linalg.norm(apart, axis=1, keepdims=True)
+            push = np.where(r < REACH, PUSH * (REACH - r), 0.0) * apart / r
+            force = -10.0 * (x - centres) + np.stack([-push, push], axis=1)
+            x = x + D * force * h + np.sqrt(2 * D * h) * rng.standard_normal(x.shape)
+    path += np.sqrt(0.1 * 2 * D * DT) * rng.standard_normal(path.shape)
+    table = pd.DataFrame(centres.reshape(-1, 2) / PIXEL, columns=["x", "y"]).assign(particle=np.arange(2 * pairs))
+    return tracks(path, side=SPACING * (side + 1), dt=DT), table
+
+
 SIDE, RADIUS, STIFFNESS, NEEDLE = 20.0, 1.5, 60.0, 120.0
 
 
