@@ -102,12 +102,14 @@ def test_variance_on_a_steep_flank_errs_by_the_square_of_the_interval() -> None:
 
 
 def test_sensitivities_are_derivatives() -> None:
-    here = _flow(Y, _external(Y, k=5.0, q=60.0, shear=3.0), sensitivity=True).sensitivity
+    """Up to what the spread answers to q, which is left out: 2.5 % over DT, in proportion to the interval."""
+    dt = DT / 4
+    here = _flow(Y, _external(Y, k=5.0, q=60.0, shear=3.0), sensitivity=True, dt=dt).sensitivity
     for column, change in enumerate(({"k": 5.001, "q": 60.0}, {"k": 5.0, "q": 60.01})):
         step = 0.001 if column == 0 else 0.01
-        ends = [_flow(Y, _external(Y, shear=3.0, **c)).displacement for c in (change, {"k": 5.0, "q": 60.0})]
+        ends = [_flow(Y, _external(Y, shear=3.0, **c), dt=dt).displacement for c in (change, {"k": 5.0, "q": 60.0})]
         slope = (ends[0] - ends[1]) / step
-        assert np.abs(slope - here[:, :, column]).max() < 0.02 * np.abs(slope).max()
+        assert np.abs(slope - here[:, :, column]).max() < 0.01 * np.abs(slope).max()
 
 
 def test_splines_add_up_and_grids_are_bilinear() -> None:

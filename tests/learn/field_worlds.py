@@ -44,16 +44,16 @@ def wells(
     return whole, pd.DataFrame(centres / PIXEL, columns=["x", "y"])
 
 
-PUSH, REACH = 20.0, 1.2
+PUSH, REACH = 10.0, 1.8
 """Spring between neighbours, k_B T/um2, below that distance in um."""
 
 
 def pushing_wells(seed: int, *, pairs: int, frames: int) -> tuple[Trajectories, pd.DataFrame]:
-    """Pairs of wells (k = 10 k_B T/um2) 0.7 um apart whose particles push each other with PUSH (REACH - r)."""
+    """Pairs of wells (k = 10 k_B T/um2) 1.4 um apart whose particles push each other with PUSH (REACH - r)."""
     rng, parts = np.random.default_rng(seed), 20
     h, side = DT / parts, int(np.ceil(np.sqrt(pairs)))
     middle = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1).reshape(-1, 2)[:pairs] * SPACING + SPACING
-    centres = middle[:, None] + np.array([[-0.35, 0.0], [0.35, 0.0]])
+    centres = middle[:, None] + np.array([[-0.7, 0.0], [0.7, 0.0]])
     x, path = centres + 0.2 * rng.standard_normal(centres.shape), np.empty((frames, 2 * pairs, 2))
     for t in range(-100, frames):
         if t >= 0:
