@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from colloid_cg.dynamics.external import External, add_external
 from colloid_cg.dynamics.model import OverdampedModel
 from colloid_cg.dynamics.spline import active_basis
 
@@ -53,32 +54,41 @@ def closure_flow(
     dt: float,
     sensitivity: bool = False,
     jacobian: bool = True,
+    external: External | None = None,
 ) -> Flow:
-    """Return the flow of every row over ``dt`` (s); gain 1 and leak 0 with ``sensitivity`` or without ``jacobian``."""
+    """Return the flow of every row over ``dt`` (s); gain 1 and leak 0 with ``sensitivity`` or without ``jacobian``.
+
+    The sensitivity to the strengths of the wells follows that to the force coefficients.
+    """
     n, d = positions.shape
-    n_parameters = model.coefficients.size if sensitivity else 0
-    diffusion = model.diffusion[species]
+    columns = external.columns if external is not None else 0
+    n_parameters = model.coefficients.size + columns if sensitivity else 0
+    diffusion = model.mobility[species]
     out = (np.zeros((n, d)), np.empty((n, d)), np.ones((n, d)), np.zeros((n, d)), np.zeros((n, d, n_parameters)))
     out[1][:] = 2.0 * dt * diffusion[:, None]
-    if model.n_knots:
+    if model.n_knots or external is not None:
+        fields = None  # numba compiles a kernel of its own for None: without fields nothing is added, not even zeros
+        if external is not None:
+            e = external
+            fields = (e.origin, e.velocity, e.gradient, e.centre, e.stiffness, e.quartic)
         _flow(
             tuple(range(d)), np.ascontiguousarray(positions, dtype=float), species, diffusion, frame_offsets,
             neighbours.pairs, neighbours.offsets, model.pair_index, model.spline, model.lower, model.width,
-            model.n_knots, dt, jacobian, *out,
+            model.n_knots, dt, jacobian, fields, model.coefficients.size, columns, *out,
         )  # fmt: skip
     return Flow(displacement=out[0], variance=out[1], gain=out[2], leak=out[3], sensitivity=out[4])
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})
 def _flow(axes, y, species, diffusion, frame_offsets, pairs, offsets, pair_index, spline, lower, width, n_knots, dt,
-          jacobian, displacement, variance, gain, leak, sensitivity):  # fmt: skip
+          jacobian, fields, column, columns, displacement, variance, gain, leak, sensitivity):  # fmt: skip
     d, k = len(axes), sensitivity.shape[2]  # a tuple's length is known to the compiler
     weights = np.array([1.0, 2.0, 2.0, 1.0]) / 6.0 * dt
     ahead = np.array([0.0, 0.5, 0.5, 1.0]) * dt
     for frame in range(frame_offsets.size - 1):
         start, stop = frame_offsets[frame], frame_offsets[frame + 1]
         n, n_pairs = stop - start, offsets[frame + 1] - offsets[frame]
-        if n_pairs == 0:
+        if n_pairs == 0 and fields is None:
             continue
         local = pairs[offsets[frame] : offsets[frame + 1]] - start
         kinds, mobility, m0 = species[start:stop], diffusion[start:stop], y[start:stop]
@@ -112,6 +122,24 @@ def _flow(axes, y, species, diffusion, frame_offsets, pairs, offsets, pair_index
                 hessian,
                 active,
             )
+            if fields is not None:
+                add_external(
+                    axes,
+                    m,
+                    q,
+                    mobility,
+                    fields[0][start:stop],
+                    fields[1][start:stop],
+                    fields[2][start:stop],
+                    fields[3][start:stop],
+                    fields[4][start:stop],
+                    fields[5][start:stop],
+                    column,
+                    columns if k else 0,
+                    dm,
+                    ds,
+                    block,
+                )
             _spread(axes, q, c, mobility, local, block, hessian, active, dq, dc)
             if k:
                 _own_coupling(axes, block, s, ds)
@@ -134,6 +162,9 @@ def _flow(axes, y, species, diffusion, frame_offsets, pairs, offsets, pair_index
                         leak[start + i, a] += j_sum[i, a, b] ** 2
         for p in range(n_pairs):
             for side in range(2):
+                # what a prescribed neighbour does to this one is no noise: its place is known
+                if fields is not None and mobility[local[p, 1 - side]] == 0.0:
+                    continue
                 for a in range(d):
                     for b in range(d):
                         leak[start + local[p, side], a] += x_sum[p, side, a, b] ** 2

@@ -24,12 +24,15 @@ class OverdampedModel:
         Force spline in k_B T0/um, positive repulsive; pairs ordered 00, 01, .., 11, ..; no knots: free particles.
     lower, cutoff : float
         First knot and cutoff in um; below ``lower`` the force goes on as a straight line.
+    n_prescribed : int
+        Species, numbered after the others, whose particles move as prescribed: they push and are not pushed.
     """
 
     diffusion: np.ndarray
     coefficients: np.ndarray
     lower: float
     cutoff: float
+    n_prescribed: int = 0
 
     def __post_init__(self) -> None:
         n_pairs = self.n_species * (self.n_species + 1) // 2
@@ -52,8 +55,13 @@ class OverdampedModel:
 
     @property
     def n_species(self) -> int:
-        """Number of species."""
-        return len(self.diffusion)
+        """Number of species, the prescribed ones included."""
+        return len(self.diffusion) + self.n_prescribed
+
+    @property
+    def mobility(self) -> np.ndarray:
+        """Diffusion coefficient of every species in um2/s, zero for the prescribed ones, shape (n_species,)."""
+        return np.append(self.diffusion, np.zeros(self.n_prescribed))
 
     @property
     def n_knots(self) -> int:

@@ -11,7 +11,8 @@ from numba import njit
 from colloid_cg.dynamics.model import OverdampedModel
 from colloid_cg.dynamics.pairs import close_pairs
 from colloid_cg.dynamics.spline import pair_energy
-from colloid_cg.dynamics.terms import forces_and_energy, potential_energy
+from colloid_cg.dynamics.surroundings import Surroundings, well_forces_and_energy
+from colloid_cg.dynamics.terms import forces_and_energy
 from colloid_cg.records import State
 
 
@@ -32,6 +33,7 @@ def overdamped_step(
     rng: np.random.Generator,
     driven: OverdampedModel | None = None,
     pairs: np.ndarray | None = None,
+    surroundings: Surroundings | None = None,
 ) -> tuple[State, Increments]:
     """Advance by ``dt`` (s) with the stochastic Heun step (additive noise).
 
@@ -46,6 +48,9 @@ def overdamped_step(
         heat at fixed parameters: S_b' = S_b + Psi(r; driven) - Psi(r'; driven). Without a drive W = 0.
     pairs : int array or None
         Candidate pairs that hold before and after the step.
+    surroundings : Surroundings or None
+        Wells add to Psi. A flow u held over the step adds u dt to the displacement and does the work -F o u dt, so
+        that heat = F o (dr - u dt).
 
     Returns
     -------
@@ -56,15 +61,34 @@ def overdamped_step(
     if pairs is None and acting.n_knots:
         reach = acting.cutoff + 12.0 * np.sqrt(2 * acting.diffusion.max() * dt)
         pairs = close_pairs(state.positions, min(reach, _half_cell(state)), state.box)
-    force, energy = forces_and_energy(acting, state, pairs=pairs)
-    work = 0.0 if driven is None else energy - potential_energy(model, state)
-    diffusion = acting.diffusion[state.species][:, None]
-    noise = np.sqrt(2.0 * diffusion * dt) * rng.standard_normal(state.positions.shape)
-    predicted = replace(state, positions=state.positions + diffusion * dt * force + noise)
-    mean_force = 0.5 * (force + forces_and_energy(acting, predicted, pairs=pairs)[0])
-    moved = replace(state, positions=state.positions + diffusion * dt * mean_force + noise)
-    heat = energy - potential_energy(acting, moved, pairs=pairs)
+    around = surroundings or Surroundings()
+    force, energy = _acting(acting, around, state, pairs)
+    work = 0.0 if driven is None else energy - _acting(model, around, state, None)[1]
+    mobility = acting.mobility[state.species][:, None]
+    noise = np.sqrt(2.0 * mobility * dt) * rng.standard_normal(state.positions.shape)
+    if around.velocity is not None:
+        noise += around.velocity * dt
+    predicted = replace(state, positions=state.positions + mobility * dt * force + noise)
+    mean_force = 0.5 * (force + _acting(acting, around, predicted, pairs)[0])
+    moved = replace(state, positions=state.positions + mobility * dt * mean_force + noise)
+    rise = _acting(acting, around, moved, pairs)[1] - energy
+    if around.velocity is not None:
+        work -= dt * float((mean_force * around.velocity).sum())
+        heat = -rise - dt * float((mean_force * around.velocity).sum())
+    else:
+        heat = -rise
     return replace(moved, bath_entropy=state.bath_entropy + heat), Increments(energy=work - heat, work=work, heat=heat)
+
+
+def _acting(
+    model: OverdampedModel, surroundings: Surroundings, state: State, pairs: np.ndarray | None
+) -> tuple[np.ndarray, float]:
+    """Return forces (n, d) and Psi of pairs and wells together."""
+    force, energy = forces_and_energy(model, state, pairs=pairs)
+    if surroundings.wells is None:
+        return force, energy
+    held, depth = well_forces_and_energy(surroundings.wells, state)
+    return force + held, energy + depth
 
 
 def metropolis_sweep(

@@ -1,6 +1,7 @@
 """Learning dynamics from noisy trajectories."""
 
 from colloid_cg.learn.config import FitConfig
+from colloid_cg.learn.field_tables import FieldTables
 from colloid_cg.learn.fit import fit, model_from_bundle
 
-__all__ = ["FitConfig", "fit", "model_from_bundle"]
+__all__ = ["FieldTables", "FitConfig", "fit", "model_from_bundle"]

@@ -16,18 +16,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from colloid_cg.dynamics import FramePairs, OverdampedModel
+from colloid_cg.dynamics import External, FramePairs, OverdampedModel
 from colloid_cg.learn.noise import NoiseFit, total_score
 from colloid_cg.learn.problem import Block
 from colloid_cg.learn.series import chains, first_rows
 
 _STEP = 0.02
-"""Of the largest force coefficient: step of the numerical derivative."""
+"""Of the largest force coefficient, or of the stiffness: step of the numerical derivative."""
 _ROWS = 60_000
 
 
 def score_slopes(block: Block, model: OverdampedModel, noise: NoiseFit) -> tuple[np.ndarray, np.ndarray]:
     """Return how the total score of (D.., s2) answers to the force coefficients (C) and to D in the drift D F (E).
+
+    The columns of C for the strengths of wells follow those of the force; a background flow moves no score in the mean.
 
     Shapes (p, k) and (p, p); the likelihood of given residuals alone knows nothing of E. Its column of s2 is zero. Both
     are slopes in an error, not estimates: the leading rows stand for all.
@@ -36,7 +38,7 @@ def score_slopes(block: Block, model: OverdampedModel, noise: NoiseFit) -> tuple
     block = leading(block, _ROWS)
     share = whole / max(int(block.targets.sum()), 1)
     coefficients, diffusion = model.coefficients, model.diffusion
-    step = _STEP * max(float(np.abs(coefficients).max()), 1e-300)
+    step = _STEP * max(float(np.abs(coefficients).max(initial=0.0)), 1e-300)
     by_force = [
         (
             replace(model, coefficients=coefficients + change.reshape(coefficients.shape))
@@ -53,9 +55,37 @@ def score_slopes(block: Block, model: OverdampedModel, noise: NoiseFit) -> tuple
         upper, lower = (total_score(block.residuals(moved), noise) for moved in pair)
         return np.asarray(upper - lower)
 
-    c = share * np.stack([difference(pair) / (2.0 * step) for pair in by_force], axis=1)
+    columns = [difference(pair) / (2.0 * step) for pair in by_force] + _by_wells(block, model, noise)
+    c = share * np.stack(columns, axis=1) if columns else np.zeros((len(noise.parameters), 0))
     own = share * np.stack([difference(pair) for pair in by_diffusion], axis=1) / (2.0 * _STEP * diffusion)
     return c, np.concatenate([own, np.zeros((len(own), 1))], axis=1)
+
+
+def _by_wells(block: Block, model: OverdampedModel, noise: NoiseFit) -> list[np.ndarray]:
+    """Return how the total score answers to each strength of the wells that act in the block."""
+    if block.external is None:
+        return []
+    found = []
+    for name in ("stiffness", "quartic")[: block.external.columns]:
+        strength = getattr(block.external, name)
+        held = block.external.stiffness != 0.0
+        step = _STEP * max(float(np.abs(strength).max()), 1e-6 * float(np.abs(block.external.stiffness).max()))
+        upper, lower = (
+            total_score(
+                replace(block, external=replace(block.external, **{name: strength + sign * step * held})).residuals(
+                    model
+                ),
+                noise,
+            )
+            for sign in (1, -1)
+        )
+        found.append((upper - lower) / (2.0 * step))
+    return found
+
+
+def _first_fields(external: External, rows: int) -> External:
+    names = ("origin", "velocity", "gradient", "centre", "stiffness", "quartic")
+    return replace(external, **{name: getattr(external, name)[:rows] for name in names})
 
 
 def leading(block: Block, limit: int) -> Block:
@@ -73,6 +103,7 @@ def leading(block: Block, limit: int) -> Block:
         neighbours=FramePairs(pairs=block.neighbours.pairs[: offsets[-1]], offsets=offsets),
         targets=block.targets[:rows],
         detection=detection,
+        external=None if block.external is None else _first_fields(block.external, rows),
     )
 
 

@@ -16,8 +16,10 @@ from colloid_cg.learn.stride import intervals
 from colloid_cg.records import StateSeries
 
 _LAGS = 10
-_LARGEST_RATE = 0.3
+LARGEST_RATE = 0.3
 """Relaxation over an interval up to which D under a known force was found right within 2 % (docs/fit_errors.md)."""
+_FALL = 0.15
+"""Fall of D over the lags shown from which confinement is spoken of."""
 
 NOT_MODELLED = [
     "hydrodynamic coupling between particles and with walls",
@@ -59,6 +61,17 @@ def diffusion_against_lag(
     return result
 
 
+def confinement_warnings(curve: dict[str, Any], *, force_used: bool) -> list[str]:
+    """Return a sentence where D falls with the lag beyond its intervals and no pair force explains it."""
+    value, low, high = curve["value"], curve["low90"], curve["high90"]
+    if force_used or len(value) < 2 or not (high[-1] < low[0] and value[-1] < (1.0 - _FALL) * value[0]):
+        return []
+    return [
+        f"D falls from {value[0]:.3g} to {value[-1]:.3g} um2/s over {len(value)} lags and no pair force was found: the "
+        'particles are confined. Where each sits in a well of its own, use fit.traps = "each".'
+    ]
+
+
 def half_rate(block: Block, candidate: Candidate, config: FitConfig, drift: np.ndarray) -> dict[str, Any]:
     """Return D refitted on every second frame under the same force: a right model gives the same D.
 
@@ -67,11 +80,8 @@ def half_rate(block: Block, candidate: Candidate, config: FitConfig, drift: np.n
     """
     full = block.residuals(candidate.model)
     rate = relaxation(full)
-    if 2.0 * rate > _LARGEST_RATE:
-        return _no_half_rate(
-            f"not applicable: displacements relax by {2.0 * rate:.2g} over two frames, and beyond {_LARGEST_RATE:g} "
-            "the motion cannot be predicted over them"
-        )
+    if 2.0 * rate > LARGEST_RATE:
+        return too_fast_for_half_rate(rate)
     series = every_nth_frame(block.series, 2)
     cutoff = candidate.model.cutoff if candidate.model.n_knots else None
     fastest = float(candidate.model.diffusion.max())
@@ -93,6 +103,14 @@ def half_rate(block: Block, candidate: Candidate, config: FitConfig, drift: np.n
         "agrees with the full rate" if agrees else "differs from the full rate: the noise or motion model is not right"
     )
     return {"value": value, "low90": value - width, "high90": value + width, "note": note}
+
+
+def too_fast_for_half_rate(rate: float) -> dict[str, Any]:
+    """Return the entry of a check that does not apply: ``rate`` is the mean k dt."""
+    return _no_half_rate(
+        f"not applicable: displacements relax by {2.0 * rate:.2g} over two frames, and beyond {LARGEST_RATE:g} "
+        "the motion cannot be predicted over them"
+    )
 
 
 def relaxation(data: Residuals) -> float:

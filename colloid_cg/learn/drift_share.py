@@ -8,6 +8,7 @@ from typing import Any
 from colloid_cg.records import ModelBundle, Trajectories
 
 _SCALED_METRICS = ("diffusion_coefficient", "localisation_variance")
+_FORCE_METRICS = ("trap_stiffness", "trap_quartic")
 _SCALED_CURVES = ("diffusion_against_lag", "half_rate")
 _FORCE_COLUMNS = ["force", "low90", "high90"]
 
@@ -31,10 +32,15 @@ def corrected(bundle: ModelBundle, share: float) -> ModelBundle:
         name: [_scaled(entry, share, note) for entry in entries] if name in _SCALED_METRICS else entries
         for name, entries in bundle.metrics.items()
     }
+    metrics |= {
+        name: [_scaled(entry, 1.0 / share, "") for entry in metrics[name]] for name in _FORCE_METRICS if name in metrics
+    }
     weights = dict(bundle.weights)
     for name in ("diffusion", "localisation_variance"):
         weights[name] = weights[name] / share
-    weights["force_coefficients"] = weights["force_coefficients"] * share
+    for name in ("force_coefficients", "trap_strengths"):
+        if name in weights:
+            weights[name] = weights[name] * share
     diagnostics = dict(bundle.diagnostics)
     for name in _SCALED_CURVES:
         diagnostics[name] = _scaled_curve(diagnostics[name], share)

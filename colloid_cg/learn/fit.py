@@ -11,6 +11,9 @@ from colloid_cg.errors import DataError
 from colloid_cg.learn import diagnostics as check
 from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.drift_share import corrected, kept_share
+from colloid_cg.learn.field_plan import field_plan, solve_plan
+from colloid_cg.learn.field_report import with_fields
+from colloid_cg.learn.field_tables import FieldTables
 from colloid_cg.learn.metrics import fit_metrics, pair_force_table
 from colloid_cg.learn.noise_form import NoiseChoice, choose_noise_form, with_noise_form
 from colloid_cg.learn.problem import Block, Candidate, fit_free, prepare
@@ -34,6 +37,7 @@ def fit(
     *,
     rng: int | np.random.Generator = 0,
     progress: Progress = silent,
+    fields: FieldTables | None = None,
 ) -> ModelBundle:
     """Fit overdamped dynamics to noisy trajectories.
 
@@ -44,6 +48,8 @@ def fit(
     config : FitConfig or None
     rng : int or Generator
         Seed of the noise deconvolution; same seed, same numbers.
+    fields : FieldTables or None
+        The tables of external fields that ``config`` names (traps, prescribed particles, background flow).
 
     Raises
     ------
@@ -52,23 +58,41 @@ def fit(
     """
     config = config or FitConfig()
     seed = int(rng.integers(2**31)) if isinstance(rng, np.random.Generator) else int(rng)
+    plan = field_plan(config, fields, train, select)
+    if plan is not None:
+        train, select = plan.train, plan.select
     full = first_rows(from_trajectories(train), config.maximum_detections)
     later = first_rows(from_trajectories(select), config.maximum_detections)
     drift = _usable(full)
-    _moving(full, config)
-    regime = _accepted(decide_regime(full, chains(full), wanted_blocks=config.time_blocks), config)
+    calm = full if plan is None else plan.calm(full)
+    if plan is not None and plan.holds_drift:
+        drift = np.zeros_like(drift)
+    _moving(calm, config)
+    regime = _accepted(decide_regime(calm, chains(calm), wanted_blocks=config.time_blocks), config)
     n_species = int(max(full.species.max(), later.species.max())) + 1
     stride = choose_stride(
-        full, n_species=n_species, drift_velocity=drift, wanted=config.stride, wanted_blocks=config.time_blocks
+        calm, n_species=n_species, drift_velocity=drift, wanted=config.stride, wanted_blocks=config.time_blocks
     )
     series, held = every_nth_frame(full, stride.frames), every_nth_frame(later, stride.frames)
-    plain = prepare(series, n_species=n_species, drift_velocity=drift)
+    seen = series if plan is None else every_nth_frame(calm, stride.frames)
+    plain = prepare(seen, n_species=n_species, drift_velocity=drift)
     form = choose_noise_form(plain, wanted_blocks=config.time_blocks)
     whole = with_noise_form(plain, form.name)
     free = fit_free(whole)
     reach = force_range(series, config.cutoff)
     fastest = float(free.noise.diffusion.max())
     resolution = resolved_distance(train, config.resolution, diffusion=fastest, frame_interval=series.frame_interval)
+    if plan is not None:
+        result = solve_plan(
+            plan, series, held, n_species=n_species, drift=drift, reach=reach, resolution=resolution,
+            start=free.noise, noise_form=form.name, seed=seed, progress=progress,
+        )  # fmt: skip
+        bundle = _bundle(
+            config, series, result.block, result.final, result.free, result.selection, result.force_block,
+            result.influences, result.shown_influences, regime, stride, reach, drift, form, seed,
+        )  # fmt: skip
+        bundle = with_fields(bundle, plan, result, series=series, n_species=n_species, seed=seed)
+        return corrected(bundle, kept_share(train))
     blocks = [
         prepare(
             part,
@@ -84,8 +108,25 @@ def fit(
     selection = _select(blocks, config, free, cutoff=reach.cutoff, seed=seed, progress=progress)
     final, block = _final(selection, blocks[0], free, whole)
     influences = joint_influence(block, final, config, seed=seed)
+    shown = influences
+    if selection.best is not None and not selection.force_used:
+        shown = joint_influence(blocks[0], selection.best, config, seed=seed)
     bundle = _bundle(
-        config, series, block, final, free, selection, blocks[0], influences, regime, stride, reach, drift, form, seed
+        config,
+        series,
+        block,
+        final,
+        free,
+        selection,
+        blocks[0],
+        influences,
+        shown,
+        regime,
+        stride,
+        reach,
+        drift,
+        form,
+        seed,
     )
     return corrected(bundle, kept_share(train))
 
@@ -100,6 +141,7 @@ def model_from_bundle(bundle: ModelBundle) -> OverdampedModel:
         coefficients=coefficients,
         lower=float(bundle.config["lower"]),
         cutoff=float(bundle.config["cutoff"]),
+        n_prescribed=int((bundle.config.get("fields") or {}).get("n_prescribed", 0)),
     )
 
 
@@ -172,13 +214,10 @@ def _final(selection: Selection, block: Block, free: Candidate, whole: Block) ->
 
 def _bundle(
     config: FitConfig, series: StateSeries, block: Block, final: Candidate, free: Candidate, selection: Selection,
-    force_block: Block, influences: list[np.ndarray], regime: Regime, stride: Stride, reach: ForceRange,
-    drift: np.ndarray, form: NoiseChoice, seed: int,
+    force_block: Block, influences: list[np.ndarray], shown_influence: list[np.ndarray], regime: Regime,
+    stride: Stride, reach: ForceRange, drift: np.ndarray, form: NoiseChoice, seed: int,
 ) -> ModelBundle:  # fmt: skip
     shown = selection.best
-    shown_influence = influences
-    if shown is not None and not selection.force_used:
-        shown_influence = joint_influence(force_block, shown, config, seed=seed)
     lower, distances = first_knot(force_block, reach.cutoff)
     model = final.model if shown is None else shown.model
     settings: dict[str, Any] = {
@@ -202,7 +241,7 @@ def _bundle(
         "regime": regime.evidence,
         "stride": as_json(stride),
         "diffusion_against_lag": check.diffusion_against_lag(series, final, config, drift, noise_half_width=half_noise),
-        "half_rate": check.half_rate(block, final, config, drift),
+        "half_rate": check.half_rate(block, final, config, drift) if block.external is None else {},
         "innovations": check.innovation_autocorrelation(block, final),
         "selection": selection.scores,
         "force_samples": {
@@ -216,6 +255,9 @@ def _bundle(
         "drift_velocity_um_per_s": drift.tolist(),
         "not_modelled": check.NOT_MODELLED,
     }
+    if block.external is None:
+        found = check.confinement_warnings(curves["diffusion_against_lag"], force_used=selection.force_used)
+        curves |= {"trap_warnings": found} if found else {}
     weights = {
         "diffusion": final.noise.diffusion,
         "localisation_variance": np.array([final.noise.localisation_variance]),

@@ -100,7 +100,7 @@ def pair_force_table(candidate: Candidate | None, influences: list[np.ndarray], 
     model = candidate.model
     r = np.linspace(max(float(distances[0]), model.lower), model.cutoff, _POINTS)
     design = force_design(r, lower=model.lower, cutoff=model.cutoff, n_knots=model.n_knots)
-    first = model.n_species + 1
+    first = len(model.diffusion) + 1
     parts = []
     for pair, (a, b) in enumerate(zip(*np.triu_indices(model.n_species), strict=True)):
         direction = np.zeros((_POINTS, influences[0].shape[1]))

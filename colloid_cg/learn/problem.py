@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from colloid_cg.dynamics import Flow, FramePairs, OverdampedModel, closure_flow, force_design, series_pairs
+from colloid_cg.dynamics import External, Flow, FramePairs, OverdampedModel, closure_flow, force_design, series_pairs
 from colloid_cg.learn.banded import Residuals, log_likelihood_rows, residuals
 from colloid_cg.learn.detection import DetectionNoise, NoiseForm, detection_noise
+from colloid_cg.learn.fields import Strengths
 from colloid_cg.learn.forces import ForceFit, force_data, solve_forces
 from colloid_cg.learn.noise import NoiseFit, fit_noise
 from colloid_cg.learn.series import Chains, blur_coefficient, chains
@@ -21,7 +22,10 @@ _SKIN = 2.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Block:
-    """A block with its chains, pairs and targets (rows far enough from the edge to see all their neighbours)."""
+    """A block with its chains, pairs and targets (rows far enough from the edge to see all their neighbours).
+
+    ``external``: the fields at every row, or None; ``n_prescribed``: species that follow the ``n_species`` mobile ones.
+    """
 
     series: StateSeries
     links: Chains
@@ -29,6 +33,8 @@ class Block:
     targets: np.ndarray
     n_species: int
     drift: np.ndarray
+    external: External | None = None
+    n_prescribed: int = 0
     detection: DetectionNoise | None = None
 
     def flow(self, model: OverdampedModel) -> Flow:
@@ -40,6 +46,7 @@ class Block:
             frame_offsets=self.series.offsets,
             neighbours=self.neighbours,
             dt=self.series.frame_interval,
+            external=self.external,
         )
 
     def noise_of_rows(self, mean: float) -> float | np.ndarray:
@@ -74,19 +81,29 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidate:
-    """A fitted model: its force (None for free diffusion) and its noise."""
+    """A fitted model: its force (None for free diffusion), its noise, and the strengths of fields if any."""
 
     n_knots: int
     model: OverdampedModel
     noise: NoiseFit
     forces: ForceFit | None
+    strengths: Strengths | None = None
+
+    @property
+    def acting(self) -> Strengths:
+        """Strengths of the fields it was fitted in; none of them acts on free particles."""
+        return self.strengths or Strengths()
 
 
-def free_model(n_species: int, diffusion: float = 1.0) -> OverdampedModel:
+def free_model(n_species: int, diffusion: float = 1.0, *, n_prescribed: int = 0) -> OverdampedModel:
     """Return particles without forces."""
-    n_pairs = n_species * (n_species + 1) // 2
+    total = n_species + n_prescribed
     return OverdampedModel(
-        diffusion=np.full(n_species, diffusion), coefficients=np.zeros((n_pairs, 0)), lower=1e-6, cutoff=1.0
+        diffusion=np.full(n_species, diffusion),
+        coefficients=np.zeros((total * (total + 1) // 2, 0)),
+        lower=1e-6,
+        cutoff=1.0,
+        n_prescribed=n_prescribed,
     )
 
 
@@ -98,6 +115,7 @@ def prepare(
     cutoff: float | None = None,
     diffusion: float = 1.0,
     resolution: float = 0.0,
+    n_prescribed: int = 0,
     noise_form: NoiseForm = "constant",
 ) -> Block:
     """Return a block; without a cutoff no pairs are listed. Drift in um/s.
@@ -110,6 +128,8 @@ def prepare(
     if cutoff is not None:
         reach = cutoff + min(_SKIN * np.sqrt(4.0 * diffusion * series.frame_interval), 0.3 * cutoff)
         found, offsets = series_pairs(series, reach)
+        if n_prescribed:
+            found, offsets = _pushing(found, offsets, series.species < n_species)
         pairs = FramePairs(pairs=found, offsets=offsets)
         targets &= series.edge_distance > cutoff
         targets[found[_distances(series, found) < resolution].ravel()] = False
@@ -120,8 +140,15 @@ def prepare(
         targets=targets,
         n_species=n_species,
         drift=drift_velocity * series.frame_interval,
+        n_prescribed=n_prescribed,
         detection=detection_noise(series, noise_form),
     )
+
+
+def _pushing(pairs: np.ndarray, offsets: np.ndarray, mobile: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pairs of which at least one can move."""
+    kept = mobile[pairs].any(axis=1)
+    return pairs[kept], np.concatenate([[0], np.cumsum(kept)])[offsets]
 
 
 def edge_margin(series: StateSeries, lag: int = 1) -> float:
@@ -145,7 +172,7 @@ def _distances(series: StateSeries, pairs: np.ndarray) -> np.ndarray:
 
 def fit_free(block: Block, *, scores: bool = False) -> Candidate:
     """Fit free diffusion to the targets of a block."""
-    model = free_model(block.n_species)
+    model = free_model(block.n_species, n_prescribed=block.n_prescribed)
     noise = block.noise(block.residuals(model), scores=scores)
     return Candidate(n_knots=0, model=replace(model, diffusion=noise.diffusion), noise=noise, forces=None)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from colloid_cg.learn.sandwich import mean_interval
 from colloid_cg.learn.series import time_blocks
 from colloid_cg.learn.stride import influence_by_cluster
 from colloid_cg.progress import Progress
+
+FitOne = Callable[..., Candidate]
+Score = Callable[[Block, Candidate], tuple[np.ndarray, np.ndarray]]
 
 _FIRST_PAIRS = 1e-3
 _LEAST_PAIRS = 20
@@ -63,12 +67,16 @@ def allowed_knots(config: FitConfig, *, lower: float, cutoff: float, spread: flo
 
 
 def choose_knots(
-    train: Block, select: Block, config: FitConfig, *, cutoff: float, seed: int, progress: Progress
-) -> Selection:
-    """Fit every candidate on the training block, score it on the selection block by the banded likelihood."""
-    free = fit_free(train)
+    train: Block, select: Block, config: FitConfig, *, cutoff: float, seed: int, progress: Progress,
+    free: Candidate | None = None, fit_one: FitOne = fit_candidate, score: Score = held_out,
+) -> Selection:  # fmt: skip
+    """Fit every candidate on the training block, score it on the selection block by the banded likelihood.
+
+    ``free`` is what a force must beat (free diffusion); ``fit_one`` and ``score`` fit and score one candidate.
+    """
+    free = free or fit_free(train)
     lower, distances = first_knot(train, cutoff)
-    base, rows = held_out(select, free)
+    base, rows = score(select, free)
     scores: list[dict[str, Any]] = [{"knots": 0, "log_likelihood": float(base.mean()) if len(base) else 0.0}]
     if len(distances) < 5 * _LEAST_PAIRS or len(rows) < _LEAST_PAIRS:
         return Selection(free=free, best=None, scores=scores, gain=0.0, gain_half_width=0.0, candidates=config.knots)
@@ -78,7 +86,7 @@ def choose_knots(
     for step, count in enumerate(counts):
         start = with_knots(previous.model, n_knots=count, lower=lower, cutoff=cutoff)
         try:
-            candidate = fit_candidate(
+            candidate = fit_one(
                 train,
                 previous,
                 model=start,
@@ -89,7 +97,7 @@ def choose_knots(
         except DataError as error:  # too many knots for these data: a finding about this candidate, not a failure
             scores.append({"knots": count, "log_likelihood": None, "note": str(error)})
             continue
-        likelihood = held_out(select, candidate)[0]
+        likelihood = score(select, candidate)[0]
         scores.append({"knots": count, "log_likelihood": float(likelihood.mean())})
         fitted.append((candidate, likelihood))
         best_score, previous = max(best_score, float(likelihood.mean())), candidate
@@ -134,9 +142,7 @@ def joint_influence(block: Block, candidate: Candidate, config: FitConfig, *, se
             value if k < model.n_species else max(abs(value), 0.2 * model.diffusion.min() * block.series.frame_interval)
         )
         diffusion = model.diffusion + step * (np.arange(model.n_species) == k)
-        moved = OverdampedModel(
-            diffusion=diffusion, coefficients=model.coefficients, lower=model.lower, cutoff=model.cutoff
-        )
+        moved = replace(model, diffusion=diffusion)
         shifted = equation(moved, block.noise_of_rows(variance + step * (k == model.n_species)))[0].sum(axis=0)
         # the weight of the equation changes with D too; at its root that does not matter
         nuisance[:, k] = (shifted - total) / step

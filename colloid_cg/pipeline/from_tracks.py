@@ -13,6 +13,7 @@ from colloid_cg.learn import FitConfig, fit
 from colloid_cg.learn.comparison import ComparisonConfig, compare_models
 from colloid_cg.pipeline.blocks import Blocks, blocks, spans, trajectory_file
 from colloid_cg.pipeline.event_windows import events_margin, joined, peaking
+from colloid_cg.pipeline.fields import field_digests, field_tables
 from colloid_cg.pipeline.stage import Job, Stage, out_of_date
 from colloid_cg.progress import Progress
 from colloid_cg.records import EventTable, ModelBundle
@@ -67,10 +68,12 @@ def _structure(job: Job) -> dict[str, Any]:
 
 def _fit(job: Job) -> dict[str, Any]:
     used = blocks(job)
+    config = job.study.section(FitConfig)
+    fields = field_tables(job.study) if config.in_fields else None
     with job.progress("fit") as progress:
-        model = fit(used.train, used.select, job.study.section(FitConfig), rng=job.rng("fit"), progress=progress)
+        model = fit(used.train, used.select, config, rng=job.rng("fit"), progress=progress, fields=fields)
     write_model(job.folder.path / "model", model)
-    return {"metrics": model.metrics, **(used.shortened or {})}
+    return _warned({"metrics": model.metrics, **(used.shortened or {})}, model.diagnostics.get("trap_warnings"))
 
 
 def _simulate(job: Job) -> dict[str, Any]:
@@ -81,7 +84,13 @@ def _simulate(job: Job) -> dict[str, Any]:
         rollout = simulate(model, used.test, config, rng=job.rng("simulate"), progress=progress)
     write_rollout(job.folder.path / "rollout.zarr", rollout)
     replicas, frames, particles, _ = rollout.positions.shape
-    return {"replicas": replicas, "frames": frames, "particles": particles, **(used.shortened or {})}
+    summary = {"replicas": replicas, "frames": frames, "particles": particles, **(used.shortened or {})}
+    return _warned(summary, rollout.metadata.get("warnings"))
+
+
+def _warned(summary: dict[str, Any], sentences: Any) -> dict[str, Any]:
+    """Return the summary with these warnings beside its own."""
+    return summary | {"warnings": [*summary.get("warnings", []), *sentences]} if sentences else summary
 
 
 def _events(job: Job) -> dict[str, Any]:
@@ -136,7 +145,7 @@ STRUCTURE = Stage(
     sections=(StructureConfig,),
     inputs=(TRACKS,),
 )
-FIT = Stage(name="fit", products=("model",), work=_fit, sections=(FitConfig,), inputs=(TRACKS,))
+FIT = Stage(name="fit", products=("model",), work=_fit, sections=(FitConfig,), inputs=(TRACKS,), depends=field_digests)
 SIMULATE = Stage(
     name="simulate", products=("rollout.zarr",), work=_simulate, sections=(SimulateConfig,), inputs=(TRACKS, "model")
 )

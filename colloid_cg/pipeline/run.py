@@ -9,6 +9,7 @@ from typing import Any
 
 from colloid_cg.errors import DataError
 from colloid_cg.pipeline.crew import Crew
+from colloid_cg.pipeline.fields import field_tables
 from colloid_cg.pipeline.from_source import IMPORT, INSPECT, TRACK, read_tracks
 from colloid_cg.pipeline.from_tracks import ASSESS, EVENTS, FIT, SIMULATE, STRUCTURE
 from colloid_cg.pipeline.report_stage import REPORT
@@ -128,6 +129,7 @@ def prepare(source: Path, folder: RunFolder, study: Study, *, progress: Progress
         folder.manifest()
     video = open_source(source, study)
     check_against(study.section(TrackConfig), video)
+    field_tables(study)
     described = describe(source, video)
     return Job(folder=folder, study=study, video=video, source=described, progress=progress, crew=crew or Crew())
 

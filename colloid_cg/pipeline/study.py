@@ -147,11 +147,11 @@ def load_study(path: Path | None) -> Study:
 
 
 def read_settings(path: Path | None) -> dict[str, Any]:
-    """Return the content of a TOML file as it stands, empty for None."""
+    """Return the content of a TOML file, empty for None; files it names are taken relative to its folder."""
     if path is None:
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"no readable file {path}", expected="a TOML file", action="check the path") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -160,6 +160,20 @@ def read_settings(path: Path | None) -> dict[str, Any]:
             expected="a TOML file with tables such as [track]",
             action="correct that line",
         ) from error
+    return {name: _located(name, table, path.parent) for name, table in content.items()}
+
+
+def _located(name: str, table: Any, folder: Path) -> Any:
+    """Return a table of settings with the files it names as full paths."""
+    files: dict[str, tuple[str, ...]] = getattr(SECTIONS.get(name), "files", {})
+    if not isinstance(table, dict):
+        return table
+    return {
+        key: str((folder / value).resolve())
+        if key in files and isinstance(value, str) and value not in files[key]
+        else value
+        for key, value in table.items()
+    }
 
 
 def overlaid(stored: dict[str, Any], changes: dict[str, Any]) -> Study:

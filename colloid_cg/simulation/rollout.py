@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from colloid_cg.dynamics import OverdampedModel, close_pairs, overdamped_step, pair_force, potential_energy
+from colloid_cg.dynamics import (
+    OverdampedModel,
+    close_pairs,
+    overdamped_step,
+    pair_force,
+    potential_energy,
+    well_forces_and_energy,
+)
 from colloid_cg.errors import DataError
 from colloid_cg.learn import model_from_bundle
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import Ledger, ModelBundle, Rollout, State, Trajectories
 from colloid_cg.simulation.cell import initial_state
 from colloid_cg.simulation.config import SimulateConfig
+from colloid_cg.simulation.fields import RolloutFields, rollout_fields, shown, start_without_driven
 
 _EXPOSURE_PARTS = 8
 _STIFFNESS = 0.05
@@ -75,7 +83,8 @@ def simulate(
     -------
     Rollout
         ``positions`` (true) and ``observed`` (averaged over the exposure, with the fitted localisation noise) in um;
-        the ledger in k_B T0 and k_B. No work is done on the system, so energy + bath entropy stays constant.
+        the ledger in k_B T0 and k_B. Prescribed particles and a background flow do work; without them energy + bath
+        entropy stays constant.
 
     Raises
     ------
@@ -85,10 +94,13 @@ def simulate(
     config = config or SimulateConfig()
     if not len(start):
         raise DataError("no particles in the test block", expected="a first frame to start from", action="track again")
-    model = model_from_bundle(bundle)
+    model, whole = model_from_bundle(bundle), start
+    start = start_without_driven(bundle, whole)
     frames = config.frames or int(start.table["frame"].max() - start.table["frame"].min() + 1)
     steps = schedule(model, frame_interval=start.frame_interval, exposure=start.exposure, substeps=config.substeps)
-    state = initial_state(model, start)
+    fields = rollout_fields(bundle, whole, n_mobile_species=len(model.diffusion), frames=frames)
+    steps = resolving_wells(steps, model, fields)
+    state = with_driven(initial_state(model, start), fields)
     noise = np.sqrt(max(bundle.value("localisation_variance"), 0.0))
     streams = np.random.default_rng(rng).spawn(config.replicas)
     runs = []
@@ -97,20 +109,22 @@ def simulate(
         def advance(done: int, replica: int = replica) -> None:
             progress(replica * frames + done, config.replicas * frames)
 
-        runs.append(_run(model, state, steps, frames=frames, rng=stream, advance=advance))
-    positions, seen, energy, entropy = (np.stack(parts) for parts in zip(*runs, strict=True))
+        runs.append(_run(model, state, steps, fields, frames=frames, rng=stream, advance=advance))
+    positions, seen, energy, entropy, work = (np.stack(parts) for parts in zip(*runs, strict=True))
+    positions, seen = (shown(part, fields) for part in (positions, seen))
     observed = seen + noise * np.stack([stream.standard_normal(seen.shape[1:]) for stream in streams])
     if (start.metadata.get("drift") or {}).get("removed"):
         observed = _without_common_motion(observed)
     return Rollout(
         positions=positions,
         observed=observed,
-        species=state.species,
+        species=state.species[: positions.shape[2]],
         box=state.box,
         frame_interval=start.frame_interval,
         exposure=start.exposure,
-        ledger=Ledger(energy=energy, work=np.zeros_like(energy), bath_entropy=entropy),
-        metadata={"substeps": steps.substeps, "exposed_substeps": steps.exposed, "localisation_error_um": float(noise)},
+        ledger=Ledger(energy=energy, work=work, bath_entropy=entropy),
+        metadata={"substeps": steps.substeps, "exposed_substeps": steps.exposed, "localisation_error_um": float(noise)}
+        | ({"warnings": fields.notes} if fields.notes else {}),
     )
 
 
@@ -119,30 +133,72 @@ def _without_common_motion(observed: np.ndarray) -> np.ndarray:
     return np.asarray(observed - (observed - observed[:, :1]).mean(axis=2, keepdims=True))
 
 
+def with_driven(state: State, fields: RolloutFields) -> State:
+    """Return the state with the prescribed particles, which come last."""
+    if fields.driven is None:
+        return state
+    return replace(
+        state,
+        positions=np.concatenate([state.positions, fields.driven.at(0.0)]),
+        species=np.concatenate([state.species, fields.driven.species]),
+    )
+
+
+def resolving_wells(steps: Schedule, model: OverdampedModel, fields: RolloutFields) -> Schedule:
+    """Return time steps that resolve the wells too, as fine at the edge of what a particle reaches."""
+    if fields.wells is None:
+        return steps
+    k, q = float(np.abs(fields.wells.stiffness).max()), float(np.abs(fields.wells.quartic).max())
+    reach = 9.0 / max(k, np.sqrt(q), 1e-300)  # three standard deviations, squared
+    rate = float(model.diffusion.max()) * (k + 3.0 * q * reach)
+    times = int(np.ceil(min(rate * steps.dt / _STIFFNESS, _MOST_SUBSTEPS / steps.substeps)))
+    if times <= 1:
+        return steps
+    return Schedule(dt=steps.dt / times, substeps=steps.substeps * times, exposed=steps.exposed * times)
+
+
 def _run(
     model: OverdampedModel,
     state: State,
     steps: Schedule,
+    fields: RolloutFields,
     *,
     frames: int,
     rng: np.random.Generator,
     advance: Callable[[int], None],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return positions and exposure means, shape (frames, n, d), and Psi and bath entropy, shape (frames,)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return positions and exposure means, shape (frames, n, d), and Psi, bath entropy and work, shape (frames,)."""
     positions = np.empty((frames, *state.positions.shape))
-    seen, energy, entropy = np.empty_like(positions), np.empty(frames), np.empty(frames)
-    near = _Neighbours(model, state, steps.dt)
+    seen, energy, entropy, work = np.empty_like(positions), np.empty(frames), np.empty(frames), np.zeros(frames)
+    near, done = _Neighbours(model, state, steps.dt), 0.0
     for frame in range(frames):
-        positions[frame], entropy[frame] = state.positions, state.bath_entropy
-        energy[frame] = potential_energy(model, state)
+        positions[frame], entropy[frame], work[frame] = state.positions, state.bath_entropy, done
+        energy[frame] = potential_energy(model, state) + well_forces_and_energy(fields.wells, state)[1]
         total = 0.5 * state.positions if steps.exposed else state.positions.copy()
         for step in range(1, steps.substeps + 1):
-            state, _ = overdamped_step(model, state, dt=steps.dt, rng=rng, pairs=near.of(state))
+            time = frame + (step - 1) / steps.substeps
+            if fields.driven is not None:
+                state, gained = _driven_to(model, state, fields.driven.at(frame + step / steps.substeps), near)
+                done += gained
+            around = fields.at(state, time)
+            state, increments = overdamped_step(
+                model, state, dt=steps.dt, rng=rng, pairs=near.of(state), surroundings=around
+            )  # fmt: skip
+            done += increments.work
             if step <= steps.exposed:
                 total = total + (0.5 if step == steps.exposed else 1.0) * state.positions
         seen[frame] = total / max(steps.exposed, 1)
         advance(frame + 1)
-    return positions, seen, energy, entropy
+    return positions, seen, energy, entropy, work
+
+
+def _driven_to(model: OverdampedModel, state: State, places: np.ndarray, near: _Neighbours) -> tuple[State, float]:
+    """Move the prescribed particles at rest of all others; returns the work W = Psi(moved) - Psi (k_B T0)."""
+    moved = replace(state, positions=np.concatenate([state.positions[: -len(places)], places]))
+    if not model.n_knots:
+        return moved, 0.0
+    before = potential_energy(model, state, pairs=near.of(state))
+    return moved, potential_energy(model, moved, pairs=near.of(moved)) - before
 
 
 class _Neighbours:

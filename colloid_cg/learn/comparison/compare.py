@@ -58,10 +58,16 @@ def compare_models(
     Raises
     ------
     DataError
-        If the blocks hold too few displacements.
+        If the blocks hold too few displacements, or external fields act.
     """
     config = config or ComparisonConfig()
     rng = np.random.default_rng(rng)
+    if bundle.config.get("fields"):
+        raise DataError(
+            "a model with external fields",
+            expected="particles among themselves: free diffusion and the network know of no field",
+            action="judge it by its rollouts",
+        )
     blocks = [_block(tracks, bundle, config) for tracks in (train, select, test)]
     free = [sample(block, float(bundle.config["cutoff"])) for block in blocks]
     for name, part in zip(("training", "selection", "test"), free, strict=True):

@@ -130,6 +130,10 @@ def flat_check(model: ModelBundle) -> Check | None:
     ]
     verdict = max(verdicts, key=(GOOD, LOOK, BAD).index)
     expected = "flat within errors: else forces, confinement or memory that the model must explain"
+    if model.diagnostics.get("trap_warnings") and not model.config.get("fields"):
+        expected = (
+            'flat within errors; it falls as in a trap: where each particle sits in a well, use fit.traps = "each"'
+        )
     if force_is_used(model) and verdict == BAD:
         # A pair force bends the curve by itself; whether it explains the bend is what the rollouts' MSD says.
         verdict = LOOK
