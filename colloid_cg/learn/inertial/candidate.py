@@ -92,8 +92,9 @@ def fit_pairs(frames: Frames, start: InertialModel, *, smoothness: float) -> Can
     """Alternate friction and force (given s2) and theta, s2 (given the residuals) for the knots of ``start``."""
     model = solve(frames, start, smoothness=smoothness, at_hand=True).model
     origins = 3 if start.n_friction else 1
+    least = 0.01 * start.thermal_speed_squared  # a start without noise may have no positive covariance
     strength = np.append(
-        [np.log(start.thermal_speed_squared), start.localisation_variance / frames.dt**2], np.ones(origins)
+        [np.log(start.thermal_speed_squared), max(start.localisation_variance / frames.dt**2, least)], np.ones(origins)
     )
     for _ in range(_ROUNDS):
         solution = solve(frames, model, smoothness=smoothness)

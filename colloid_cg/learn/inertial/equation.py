@@ -40,8 +40,9 @@ from colloid_cg.learn.series import frame_of_rows
 
 _ITERATIONS = 20
 _SETTLED = 1e-6
-_LEAST_FRICTION = 1e-4
-"""Least gamma dt of a particle that its noise is computed for: a band of g below zero must not end a fit."""
+_LEAST_FRICTION = 0.1
+"""Least friction of a particle over the mean one that its noise is computed for: a fitted g that dips below zero
+where it is hardly known must not end a fit."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,7 +115,8 @@ def residuals(frames: Frames, model: InertialModel) -> Residuals:
     joined = np.zeros(len(row), dtype=bool)
     joined[1:] = series.previous[row[1:]] == row[:-1]
     origins = frames.dt * own_friction(model, found, positions.shape)[:, row]
-    friction = np.maximum(origins.sum(axis=0), _LEAST_FRICTION)
+    friction = origins.sum(axis=0)
+    friction = np.maximum(friction, max(_LEAST_FRICTION * float(friction.mean()) if len(row) else 0.0, 1e-6))
     before, frame = series.previous[row], frame_of_rows(series)[row]
     return Residuals(
         row=row,

@@ -12,10 +12,10 @@ from colloid_cg.learn import diagnostics as check
 from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.drift_share import kept_share
 from colloid_cg.learn.inertial import report
-from colloid_cg.learn.inertial.candidate import fit_free, influence
-from colloid_cg.learn.inertial.dissipation import Balance, imposed
+from colloid_cg.learn.inertial.candidate import fit_free
+from colloid_cg.learn.inertial.dissipation import Balance
 from colloid_cg.learn.inertial.equation import Frames, frames_of
-from colloid_cg.learn.inertial.selection import Selection, choose, gain_over_overdamped
+from colloid_cg.learn.inertial.selection import Selection, balanced, choose, gain_over_overdamped
 from colloid_cg.learn.problem import prepare
 from colloid_cg.learn.regime import Regime
 from colloid_cg.learn.selection import first_knot
@@ -68,10 +68,11 @@ def fit_inertial(
         train_frames, select_frames = _frames(train, (series, held), config, None, drift, seed)
         selection = _on_every_row(selection, train_frames)
         final = selection.free
-    rows = influence(train_frames, final, smoothness=config.smoothness)
-    every_row = np.arange(len(rows))
-    balance = imposed(final, rows, influence_by_cluster(rows, series, every_row, config.time_blocks)[-1])
-    final = balance.candidate
+    if selection.pairs_used and selection.best is not None:
+        balance = selection.best
+    else:
+        balance = balanced(train_frames, final, config)
+    final, every_row = balance.candidate, np.arange(len(balance.influence))
     influences = influence_by_cluster(balance.influence, series, every_row, config.time_blocks)
     gain = gain_over_overdamped(train_frames, select_frames, final, config)
     return _bundle(

@@ -34,10 +34,10 @@ def maximise(rows: RowLikelihood, start: np.ndarray, spread: np.ndarray) -> np.n
         total = float(rows(start + spread * scaled).sum())
         return -total / scale if np.isfinite(total) else _LARGE
 
-    options = {"gtol": 1e-7, "eps": 1e-4, "maxiter": 100}
-    found = minimize(objective, np.zeros(len(start)), method="BFGS", options=options)
-    polished = minimize(objective, found.x, method="BFGS", jac="3-point", options={"gtol": 1e-8, "maxiter": 20})
-    return np.asarray(start + spread * polished.x)
+    found = minimize(
+        objective, np.zeros(len(start)), method="BFGS", jac="3-point", options={"gtol": 1e-5, "maxiter": 60}
+    )
+    return np.asarray(start + spread * found.x)
 
 
 def scores(rows: RowLikelihood, at: np.ndarray, step: np.ndarray) -> np.ndarray:

@@ -9,13 +9,15 @@ import numpy as np
 
 from colloid_cg.errors import DataError
 from colloid_cg.learn.config import FitConfig
-from colloid_cg.learn.inertial.candidate import Candidate, fit_free, fit_pairs, held_out, with_knots
+from colloid_cg.learn.inertial.candidate import Candidate, fit_free, fit_pairs, held_out, influence, with_knots
+from colloid_cg.learn.inertial.dissipation import Balance, imposed
 from colloid_cg.learn.inertial.equation import Frames, residuals
 from colloid_cg.learn.inertial.maximum import RowLikelihood, maximise
 from colloid_cg.learn.inertial.recursion import pentadiagonal_innovations
 from colloid_cg.learn.sandwich import mean_interval
 from colloid_cg.learn.selection import allowed_knots, first_knot
 from colloid_cg.learn.series import time_blocks
+from colloid_cg.learn.stride import influence_by_cluster
 from colloid_cg.progress import Progress
 
 _LEAST_PAIRS = 100
@@ -27,7 +29,7 @@ class Selection:
     """Free particles, the best interacting candidate (None: too few pairs), scores, and the gain of pair terms."""
 
     free: Candidate
-    best: Candidate | None
+    best: Balance | None
     scores: list[dict[str, Any]]
     gain: float
     gain_half_width: float
@@ -40,7 +42,7 @@ class Selection:
     @property
     def final(self) -> Candidate:
         """The candidate whose numbers are reported."""
-        return self.best if self.best is not None and self.pairs_used else self.free
+        return self.best.candidate if self.best is not None and self.pairs_used else self.free
 
 
 def choose(train: Frames, select: Frames, config: FitConfig, *, cutoff: float, progress: Progress) -> Selection:
@@ -56,7 +58,7 @@ def choose(train: Frames, select: Frames, config: FitConfig, *, cutoff: float, p
     zero = [0] if 0 in config.knots else []
     middling = min(counts, key=lambda count: abs(count - _FRICTION_AT_FIRST), default=0)
     likelihood: dict[tuple[int, int], np.ndarray] = {(0, 0): base}
-    fitted: dict[tuple[int, int], Candidate] = {}
+    fitted: dict[tuple[int, int], Balance] = {}
 
     def try_all(wanted: list[tuple[int, int]]) -> tuple[int, int] | None:
         for force, friction in wanted:
@@ -64,14 +66,16 @@ def choose(train: Frames, select: Frames, config: FitConfig, *, cutoff: float, p
                 continue
             start = with_knots(free.model, n_friction=friction, n_force=force, lower=lower, cutoff=cutoff)
             try:
-                candidate = fit_pairs(train, start, smoothness=config.smoothness)
+                found = balanced(train, fit_pairs(train, start, smoothness=config.smoothness), config)
             except (DataError, np.linalg.LinAlgError) as error:  # a finding about this candidate, not a failure
                 scores.append(_entry(force, friction, None) | {"note": str(error)})
                 continue
-            found = held_out(select, candidate.model)[0]
-            likelihood[force, friction], fitted[force, friction] = found, candidate
-            scores.append(_entry(force, friction, found))
+            density = held_out(select, found.candidate.model)[0]
+            likelihood[force, friction], fitted[force, friction] = density, found
+            scores.append(_entry(force, friction, density))
             progress(len(scores), 2 * len(counts) + 1)
+            if force and friction and float(density.mean()) < max(float(kept.mean()) for kept in likelihood.values()):
+                break  # more knots than these data hold
         return max(fitted, key=lambda knots: float(likelihood[knots].mean()), default=None)
 
     best = try_all([(count, middling) for count in [*zero, *counts]])
@@ -82,6 +86,13 @@ def choose(train: Frames, select: Frames, config: FitConfig, *, cutoff: float, p
     blocks = time_blocks(select.block.series, config.time_blocks)[rows]
     gain, half = mean_interval(likelihood[best] - base, blocks)
     return Selection(free=free, best=fitted[best], scores=scores, gain=gain, gain_half_width=half)
+
+
+def balanced(frames: Frames, candidate: Candidate, config: FitConfig) -> Balance:
+    """Return the candidate with fluctuation-dissipation imposed, and its influence."""
+    rows = influence(frames, candidate, smoothness=config.smoothness)
+    clusters = influence_by_cluster(rows, frames.block.series, np.arange(len(rows)), config.time_blocks)
+    return imposed(candidate, rows, clusters[-1])
 
 
 def gain_over_overdamped(
