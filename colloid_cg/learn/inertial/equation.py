@@ -115,8 +115,10 @@ def residuals(frames: Frames, model: InertialModel) -> Residuals:
     joined = np.zeros(len(row), dtype=bool)
     joined[1:] = series.previous[row[1:]] == row[:-1]
     origins = frames.dt * own_friction(model, found, positions.shape)[:, row]
+    origins = np.maximum(origins, 0.0)
+    least = max(_LEAST_FRICTION * float(origins.sum(axis=0).mean()) if len(row) else 0.0, 1e-6)
+    origins[0] += np.maximum(least - origins.sum(axis=0), 0.0)
     friction = origins.sum(axis=0)
-    friction = np.maximum(friction, max(_LEAST_FRICTION * float(friction.mean()) if len(row) else 0.0, 1e-6))
     before, frame = series.previous[row], frame_of_rows(series)[row]
     return Residuals(
         row=row,

@@ -4,8 +4,8 @@ r_t = a_t y_{t+1} + b_t y_t + c_t y_{t-1} + (neighbours), a = 1 + tau + K/12, b 
 where tau = tanh(gamma dt/2) is that of the particle's own friction and K = dt^2 times the stiffness of the force on it:
 localisation noise enters with the products of these coefficients. d_1 = y_t - y_{t-1} is a draw from equilibrium only
 where the start of a sequence does not depend on the velocity: at given frames, at the first frame, after a missed
-detection. A particle that has just come far enough from the edge of the view is a fast one: there a sequence begins
-with r_1.
+detection. A particle that has just come far enough from the edge of the view is a fast one: there d_1 is
+conditioned on, not counted.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Sequences:
     """Sequences one after the other; covariance = theta dt^2 (thermal + sum_p scale_p random_p) + s2 noise.
 
     ``random`` (p, 3, m, d), one per origin of friction, and ``noise`` (3, m, d) hold lags 0, 1, 2; ``thermal, value``
-    have shape (m, d), ``place, row, log_jacobian`` (m,).
+    have shape (m, d), ``place, row, log_jacobian, counted`` (m,): a d_1 that is not counted is only conditioned on.
     """
 
     value: np.ndarray
@@ -57,6 +57,7 @@ class Sequences:
     random: np.ndarray
     noise: np.ndarray
     log_jacobian: np.ndarray
+    counted: np.ndarray
 
     def log_likelihood(self, thermal: float, noise_variance: float, scale: np.ndarray) -> np.ndarray:
         """Return the log-density of every row of positions given those before, shape (m,); thermal = theta dt^2.
@@ -70,7 +71,7 @@ class Sequences:
         random = np.tensordot(np.asarray(scale, dtype=float), self.random, axes=1)
         zero, one, two = thermal * random + noise_variance * self.noise
         rows, white = pentadiagonal_innovations(self.value, zero + thermal * self.thermal, one, two, self.place)
-        return rows + self.log_jacobian, white
+        return np.where(self.counted, rows, 0.0) + self.log_jacobian, white
 
 
 def sequences(data: Residuals, *, exposure_share: float, every: int | None = None) -> Sequences:
@@ -82,7 +83,8 @@ def sequences(data: Residuals, *, exposure_share: float, every: int | None = Non
     index = np.arange(m)
     renewed = np.zeros(m, dtype=bool) if every is None else data.frame % every == 1
     starts = ~data.joined | renewed
-    with_step = starts & (renewed | data.fresh)
+    with_step = starts
+    equilibrium = (renewed | data.fresh)[starts]
     begin = np.maximum.accumulate(np.where(starts, index, 0))
     within = index - begin
     target = index + np.cumsum(with_step)  # where r_t goes, its d_1 one row earlier
@@ -98,8 +100,17 @@ def sequences(data: Residuals, *, exposure_share: float, every: int | None = Non
     after = 1.0 + np.tanh(0.5 * data.friction) + NUMEROV * data.stiffness
     jacobian = np.zeros(total)
     jacobian[target] = np.log(np.maximum(after, 0.1)).sum(axis=1)
+    counted = np.ones(total, dtype=bool)
+    counted[first] = equilibrium
     return Sequences(
-        value=value, place=place, row=row, thermal=thermal, random=random, noise=noise, log_jacobian=jacobian
+        counted=counted,
+        value=value,
+        place=place,
+        row=row,
+        thermal=thermal,
+        random=random,
+        noise=noise,
+        log_jacobian=jacobian,
     )
 
 
