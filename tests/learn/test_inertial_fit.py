@@ -33,7 +33,7 @@ def seen() -> tuple[np.ndarray, float]:
 @pytest.fixture(scope="module")
 def bundle(seen: tuple[np.ndarray, float]) -> ModelBundle:
     whole = tracks(seen[0], side=FLUID.side, dt=FLUID.dt)
-    config = FitConfig(knots=(0, 6), cutoff=RANGE)
+    config = FitConfig(knots=(6,), cutoff=RANGE)
     return fit(whole.between(0, 280), whole.between(280, 360), config, rng=1)
 
 
