@@ -9,7 +9,7 @@ import pytest
 
 from colloid_cg.errors import DataError
 from colloid_cg.learn import FitConfig, fit, model_from_bundle
-from colloid_cg.learn.inertial.candidate import fit_free, fit_pairs, with_knots
+from colloid_cg.learn.inertial.candidate import fit_free, fit_pairs, free_model, with_knots
 from colloid_cg.learn.inertial.equation import design_of, frames_of, solve
 from colloid_cg.learn.inertial.pair_terms import matrix_function
 from colloid_cg.learn.problem import prepare
@@ -116,7 +116,7 @@ def test_instruments_share_no_noise_with_the_residual() -> None:
         from_trajectories(tracks(path, side=60.0, dt=0.05)), n_species=1, drift_velocity=np.zeros(2), cutoff=RANGE
     )
     frames = frames_of(block, rng)
-    model = with_knots(fit_free(frames, cutoff=RANGE).model, n_friction=0, n_force=0, lower=0.5, cutoff=RANGE)
+    model = with_knots(free_model(RANGE), n_friction=0, n_force=0, lower=0.5, cutoff=RANGE)
     design = design_of(frames, model)
     second = frames.second[design.rows]
     lagged = float((design.instruments[..., 0] * second).mean() / (design.instruments[..., 0].std() * second.std()))
