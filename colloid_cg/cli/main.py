@@ -283,7 +283,7 @@ def twin_(
     with _reported(as_json):
         from colloid_cg.pipeline.twin_folder import write_twin
 
-        summary = write_twin(case, output, _study(config, seed), progress=bar)
+        summary = write_twin(case, output, _study(config, seed, twin={"seed": seed}), progress=bar)
         if as_json:
             show_json(summary)
         else:

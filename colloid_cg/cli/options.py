@@ -28,7 +28,12 @@ Diameter = Annotated[
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of all random streams.")]
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary to standard output.")]
 Figure = Annotated[Path | None, typer.Option("--figure", "-o", help="Where to write the figure (PNG).")]
-Case = Annotated[str, typer.Argument(help="Physics of the twin: brownian, traps or yukawa.")]
+Case = Annotated[
+    str,
+    typer.Argument(
+        help="Physics of the twin: brownian, traps, yukawa, soft_discs, soft_glass, quiet_solid or inertial."
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option("--workers", help="Processes that locate particles; 1: this one alone. By default as many as pay."),

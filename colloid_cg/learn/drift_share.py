@@ -39,7 +39,9 @@ def corrected(bundle: ModelBundle, share: float) -> ModelBundle:
     for name in _SCALED_CURVES:
         diagnostics[name] = _scaled_curve(diagnostics[name], share)
     sigma = diagnostics["stated_sigma"]
-    diagnostics["stated_sigma"] = sigma | {"fitted_variance": sigma["fitted_variance"] / share}
+    diagnostics["stated_sigma"] = sigma | {
+        name: sigma[name] / share for name in ("fitted_variance", "factor") if sigma.get(name) is not None
+    }
     force = bundle.pair_force.copy()
     force[_FORCE_COLUMNS] *= share
     return replace(

@@ -13,6 +13,7 @@ from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.drift_share import corrected, kept_share
 from colloid_cg.learn.inertial import fit_inertial
 from colloid_cg.learn.metrics import fit_metrics, pair_force_table
+from colloid_cg.learn.noise_form import NoiseChoice, choose_noise_form, with_noise_form
 from colloid_cg.learn.problem import Block, Candidate, fit_free, prepare
 from colloid_cg.learn.regime import Regime, decide_regime, displacements
 from colloid_cg.learn.sandwich import mean_interval
@@ -64,7 +65,9 @@ def fit(
         full, n_species=n_species, drift_velocity=drift, wanted=config.stride, wanted_blocks=config.time_blocks
     )
     series, held = every_nth_frame(full, stride.frames), every_nth_frame(later, stride.frames)
-    whole = prepare(series, n_species=n_species, drift_velocity=drift)
+    plain = prepare(series, n_species=n_species, drift_velocity=drift)
+    form = choose_noise_form(plain, wanted_blocks=config.time_blocks)
+    whole = with_noise_form(plain, form.name)
     free = fit_free(whole)
     reach = force_range(series, config.cutoff)
     fastest = float(free.noise.diffusion.max())
@@ -77,6 +80,7 @@ def fit(
             cutoff=reach.cutoff,
             diffusion=fastest,
             resolution=resolution,
+            noise_form=form.name,
         )
         for part in (series, held)
     ]
@@ -84,7 +88,7 @@ def fit(
     final, block = _final(selection, blocks[0], free, whole)
     influences = joint_influence(block, final, config, seed=seed)
     bundle = _bundle(
-        config, series, block, final, free, selection, blocks[0], influences, regime, stride, reach, drift, seed
+        config, series, block, final, free, selection, blocks[0], influences, regime, stride, reach, drift, form, seed
     )
     return corrected(bundle, kept_share(train))
 
@@ -174,7 +178,7 @@ def _final(selection: Selection, block: Block, free: Candidate, whole: Block) ->
 def _bundle(
     config: FitConfig, series: StateSeries, block: Block, final: Candidate, free: Candidate, selection: Selection,
     force_block: Block, influences: list[np.ndarray], regime: Regime, stride: Stride, reach: ForceRange,
-    drift: np.ndarray, seed: int,
+    drift: np.ndarray, form: NoiseChoice, seed: int,
 ) -> ModelBundle:  # fmt: skip
     shown = selection.best
     shown_influence = influences
@@ -211,7 +215,8 @@ def _bundle(
             "r_max": float(distances[-1]) if len(distances) else None,
             "n_pairs": len(distances),
         },
-        "stated_sigma": check.stated_sigma(series, final.noise.localisation_variance),
+        "stated_sigma": check.stated_sigma(series, final.noise.localisation_variance) | form.as_dict(),
+        "bootstrap": check.bootstrap(block, final, config, seed=seed),
         "clamped_rows": block.residuals(final.model).clamped,
         "drift_velocity_um_per_s": drift.tolist(),
         "not_modelled": check.NOT_MODELLED,

@@ -23,6 +23,9 @@ _SETTLED = 0.02
 """Gauss-Newton stops when a step moves every coefficient by less than this many standard errors."""
 _TRUST = 0.3
 """Largest change of a displacement over one frame in one iteration, in units of the first knot's distance."""
+_UNSEEN, _STRAIGHT, _LEAST_INFORMATION = 0.1, 30.0, 0.3
+"""Coefficients with less than the first share of the mean information count as unseen; weight that keeps the force
+straight there, and least weight anywhere, in units of the mean information."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,9 +73,12 @@ def force_data(
 
 
 def estimating_equation(
-    model: OverdampedModel, data: ForceData, *, localisation_variance: float, exact_slope: bool = False
+    model: OverdampedModel, data: ForceData, *, localisation_variance: float | np.ndarray, exact_slope: bool = False
 ) -> Equation:
-    """Return the equation at the coefficients of ``model``; its slope without the noise correction unless asked for."""
+    """Return the equation at the coefficients of ``model``; its slope without the noise correction unless asked for.
+
+    ``localisation_variance`` is one value or one per row, um2.
+    """
     series, rows = data.series, data.rows
     noise = localisation_variance - 2.0 * blur_coefficient(series) * model.diffusion[series.species] * (
         series.frame_interval
@@ -120,19 +126,28 @@ def roughness(shape: tuple[int, int], information: np.ndarray) -> np.ndarray:
 
     Weighted by the information I_k on each coefficient, the penalty is the same small share of what the data know at
     every distance: it stops neighbouring coefficients from swinging against each other and hardly bends a steep core.
+    Where no pair was seen, the force goes on as a straight line: without that, a distance that one species never
+    reaches runs away and drags all others along.
     """
     n_pairs, n_knots = shape
-    weight = np.maximum(information, 1e-6 * information.mean()).reshape(shape)
     blocks = []
-    for row in weight:
+    for row in information.reshape(shape):
+        mean = max(float(row.mean()), 1e-6 * float(information.mean()))
         difference = np.diff(np.eye(n_knots + 2), n=2, axis=0)[:, :n_knots]
-        local = np.append(row[1:], row[-1])
+        local = np.maximum(np.append(row[1:], row[-1]), _LEAST_INFORMATION * mean)
+        unseen = np.append(row < _UNSEEN * mean, [False, False])
+        local[unseen[:-2] | unseen[1:-1] | unseen[2:]] += _STRAIGHT * mean
         blocks.append(difference.T @ (local[:, None] * difference))
     return np.asarray(block_diag(*blocks)) if n_pairs else np.zeros((0, 0))
 
 
 def solve_forces(
-    start: OverdampedModel, data: ForceData, *, localisation_variance: float, smoothness: float, iterations: int
+    start: OverdampedModel,
+    data: ForceData,
+    *,
+    localisation_variance: float | np.ndarray,
+    smoothness: float,
+    iterations: int,
 ) -> ForceFit:
     """Find the root by Gauss-Newton from ``start``.
 
@@ -157,7 +172,9 @@ def solve_forces(
         stiffness = equation.slope + penalty
         gradient = equation.rows.sum(axis=0) - penalty @ model.coefficients.ravel()
         change = np.linalg.solve(stiffness, gradient)
-        step = float(model.diffusion.max() * data.series.frame_interval * np.abs(change).max())
+        known = np.diag(equation.slope)
+        seen = known > 1e-3 * known.mean()
+        step = float(model.diffusion.max() * data.series.frame_interval * np.abs(change[seen]).max(initial=0.0))
         change *= min(1.0, _TRUST * start.lower / max(step, 1e-300))
         inverse = np.linalg.inv(stiffness)
         error = np.sqrt(np.maximum(np.diag(inverse @ (equation.rows.T @ equation.rows) @ inverse.T), 1e-300))

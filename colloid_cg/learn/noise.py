@@ -83,7 +83,7 @@ def fit_noise(
     units = np.append(np.full(n_species, guess), scale)
 
     def objective(values: np.ndarray) -> float:
-        total = _total(data, np.append(np.exp(values[:-1]), values[-1]) * units, blur, frame_interval)
+        total = _total(data, np.append(np.exp(values[:-1]), values[-1]) * units)
         return -total / len(data.row) if np.isfinite(total) else _LARGE
 
     first = np.append(np.log(np.maximum(start[:-1], 1e-3 * guess) / guess), start[-1] / scale)
@@ -97,7 +97,7 @@ def fit_noise(
         )
     best = np.append(np.exp(found.x[:-1]), found.x[-1]) * units
     size = (len(data.row), n_species + 1)
-    gradient, information = _derivatives(data, best, units, blur, frame_interval) if scores else _none(size)
+    gradient, information = _derivatives(data, best, units, frame_interval) if scores else _none(size)
     return NoiseFit(
         diffusion=best[:-1],
         localisation_variance=float(best[-1]),
@@ -108,13 +108,28 @@ def fit_noise(
     )
 
 
-def _rows(data: Residuals, parameters: np.ndarray, blur: float, frame_interval: float) -> np.ndarray:
-    noise = effective_noise(parameters, blur, frame_interval)
-    return log_likelihood_rows(data, diffusion=parameters[:-1], effective_noise=noise)
+def total_score(data: Residuals, noise: NoiseFit) -> np.ndarray:
+    """Return the slope of the log-likelihood of ``data`` in (D.., s2) at the estimates of ``noise``."""
+    steps = np.diag(_steps(noise.parameters, noise.frame_interval))
+    return np.array(
+        [
+            (_total(data, noise.parameters + step) - _total(data, noise.parameters - step)) / (2.0 * step.sum())
+            for step in steps
+        ]
+    )
 
 
-def _total(data: Residuals, parameters: np.ndarray, blur: float, frame_interval: float) -> float:
-    return float(_rows(data, parameters, blur, frame_interval).sum())
+def _steps(parameters: np.ndarray, frame_interval: float) -> np.ndarray:
+    """Return small steps of (D.., s2) for numerical derivatives."""
+    return 1e-3 * np.append(parameters[:-1], parameters[:-1].min() * 2.0 * frame_interval)
+
+
+def _rows(data: Residuals, parameters: np.ndarray) -> np.ndarray:
+    return log_likelihood_rows(data, diffusion=parameters[:-1], localisation_variance=float(parameters[-1]))
+
+
+def _total(data: Residuals, parameters: np.ndarray) -> float:
+    return float(_rows(data, parameters).sum())
 
 
 def _simplex(first: np.ndarray) -> np.ndarray:
@@ -126,7 +141,7 @@ def _none(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _derivatives(
-    data: Residuals, best: np.ndarray, units: np.ndarray, blur: float, frame_interval: float
+    data: Residuals, best: np.ndarray, units: np.ndarray, frame_interval: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores per row and observed information by central differences."""
     step = 1e-3 * np.append(best[:-1], np.minimum(units[-1], best[:-1].min() * 2 * frame_interval))
@@ -136,16 +151,12 @@ def _derivatives(
     for k in range(count):
         shift = np.zeros(count)
         shift[k] = step[k]
-        upper, lower = (_rows(data, best + sign * shift, blur, frame_interval) for sign in (1, -1))
+        upper, lower = (_rows(data, best + sign * shift) for sign in (1, -1))
         gradients[:, k] = (upper - lower) / (2 * step[k])
     for a in range(count):
         for b in range(a, count):
             shift_a, shift_b = np.zeros(count), np.zeros(count)
             shift_a[a], shift_b[b] = step[a], step[b]
-            corners = [
-                _total(data, best + p * shift_a + q * shift_b, blur, frame_interval) * p * q
-                for p in (1, -1)
-                for q in (1, -1)
-            ]
+            corners = [_total(data, best + p * shift_a + q * shift_b) * p * q for p in (1, -1) for q in (1, -1)]
             information[a, b] = information[b, a] = -sum(corners) / (4 * step[a] * step[b])
     return gradients, information

@@ -8,6 +8,7 @@ import numpy as np
 
 from colloid_cg.dynamics import Flow, FramePairs, OverdampedModel, closure_flow, force_design, series_pairs
 from colloid_cg.learn.banded import Residuals, log_likelihood_rows, residuals
+from colloid_cg.learn.detection import DetectionNoise, NoiseForm, detection_noise
 from colloid_cg.learn.forces import ForceFit, force_data, solve_forces
 from colloid_cg.learn.noise import NoiseFit, fit_noise
 from colloid_cg.learn.series import Chains, blur_coefficient, chains
@@ -28,6 +29,7 @@ class Block:
     targets: np.ndarray
     n_species: int
     drift: np.ndarray
+    detection: DetectionNoise | None = None
 
     def flow(self, model: OverdampedModel) -> Flow:
         """Return the flow of every row over one frame."""
@@ -40,6 +42,12 @@ class Block:
             dt=self.series.frame_interval,
         )
 
+    def noise_of_rows(self, mean: float) -> float | np.ndarray:
+        """Return the localisation variance of every row (um2, mean over axes) for a mean s2."""
+        if self.detection is None:
+            return mean
+        return np.asarray((self.detection.share * mean + self.detection.fixed).mean(axis=1))
+
     def residuals(self, model: OverdampedModel) -> Residuals:
         """Return the residuals of the targets."""
         return residuals(
@@ -49,6 +57,7 @@ class Block:
             diffusion=model.diffusion,
             targets=self.targets,
             drift=self.drift,
+            detection=self.detection,
         )
 
     def noise(self, data: Residuals, start: np.ndarray | None = None, *, scores: bool = False) -> NoiseFit:
@@ -89,6 +98,7 @@ def prepare(
     cutoff: float | None = None,
     diffusion: float = 1.0,
     resolution: float = 0.0,
+    noise_form: NoiseForm = "constant",
 ) -> Block:
     """Return a block; without a cutoff no pairs are listed. Drift in um/s.
 
@@ -110,6 +120,7 @@ def prepare(
         targets=targets,
         n_species=n_species,
         drift=drift_velocity * series.frame_interval,
+        detection=detection_noise(series, noise_form),
     )
 
 
@@ -158,7 +169,7 @@ def fit_candidate(
         fitted = solve_forces(
             model,
             data,
-            localisation_variance=noise.localisation_variance,
+            localisation_variance=block.noise_of_rows(noise.localisation_variance),
             smoothness=smoothness,
             iterations=iterations,
         )
@@ -187,9 +198,6 @@ def with_knots(model: OverdampedModel, *, n_knots: int, lower: float, cutoff: fl
 def held_out(block: Block, candidate: Candidate) -> tuple[np.ndarray, np.ndarray]:
     """Return the log-likelihood of every residual of a block and the rows they belong to."""
     data = block.residuals(candidate.model)
-    blur = blur_coefficient(block.series)
-    effective = candidate.noise.localisation_variance - 2 * blur * candidate.noise.diffusion * (
-        block.series.frame_interval
-    )
-    rows = log_likelihood_rows(data, diffusion=candidate.noise.diffusion, effective_noise=effective)
+    noise = candidate.noise
+    rows = log_likelihood_rows(data, diffusion=noise.diffusion, localisation_variance=noise.localisation_variance)
     return np.maximum(rows, -1e6), data.row

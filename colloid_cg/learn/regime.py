@@ -34,8 +34,9 @@ _MATERIAL = 0.02
 """Least share of 2 D dt that must persist at lag 2 for inertia to matter."""
 _SIGNIFICANT = 3.0
 """Standard errors (over time blocks) by which a likelihood must win."""
-_LEAD = 3.0
-"""Gain in log-likelihood (one parameter) by which the persistent law must lead for its white share to count."""
+_LEAD = 1.35
+"""Gain in log-likelihood by which the persistent law must lead for its white share to count: on inertial data (a white
+share of zero, the border of what is allowed) chance reaches it once in twenty times."""
 _WHITE = 0.25
 """Share of a step's variance that is white beyond noise, above which the motion is not inertial."""
 

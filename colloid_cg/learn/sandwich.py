@@ -27,6 +27,23 @@ def covariance_of(influences: np.ndarray) -> np.ndarray:
     return np.asarray(count / max(count - 1, 1) * centred.T @ centred)
 
 
+def block_bootstrap_error(
+    per_frame: np.ndarray, *, length: int, rng: np.random.Generator, samples: int = 400
+) -> np.ndarray:
+    """Return standard errors, shape (k,), of an estimate with influence ``per_frame`` (T, k) by the block bootstrap.
+
+    Blocks of ``length`` frames begin anywhere and wrap around the end (circular blocks: Politis and Romano 1992;
+    Kuensch 1989, doi:10.1214/aos/1176347265). To first order in the influence a resampled movie needs no new fit.
+    """
+    frames = len(per_frame)
+    count = -(-frames // length)
+    centred = per_frame - per_frame.mean(axis=0)
+    ends = np.cumsum(np.concatenate([np.zeros((1, per_frame.shape[1])), centred, centred[:length]]), axis=0)
+    block_sums = ends[length : length + frames] - ends[:frames]
+    drawn = block_sums[rng.integers(frames, size=(samples, count))].sum(axis=1)
+    return np.asarray(drawn.std(axis=0, ddof=1) * np.sqrt(frames / (count * length)))
+
+
 def quantile(count: int) -> float:
     """Return the two-sided 90 % quantile of Student's t for ``count`` clusters."""
     return float(student.ppf(0.5 + LEVEL / 2, max(count - 1, 1)))

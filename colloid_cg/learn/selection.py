@@ -10,6 +10,7 @@ import numpy as np
 from colloid_cg.dynamics import OverdampedModel
 from colloid_cg.errors import DataError
 from colloid_cg.learn.config import FitConfig
+from colloid_cg.learn.coupled import coupled_influence, score_slopes
 from colloid_cg.learn.forces import estimating_equation, force_data
 from colloid_cg.learn.problem import Block, Candidate, fit_candidate, fit_free, held_out, with_knots
 from colloid_cg.learn.sandwich import mean_interval
@@ -104,7 +105,7 @@ def choose_knots(
 def joint_influence(block: Block, candidate: Candidate, config: FitConfig, *, seed: int) -> list[np.ndarray]:
     """Return the influence on (D.., s2, force coefficients..), summed over time blocks and over particles.
 
-    Force coefficients solve g(c, D, s2) = 0, so that their influence is A^-1 (g_row + dg/d(D, s2) influence(D, s2)).
+    D and s2 depend on the force and the force on them: see :mod:`colloid_cg.learn.coupled`.
     """
     data = block.residuals(candidate.model)
     noise = block.noise(data, candidate.noise.parameters, scores=True)
@@ -117,14 +118,15 @@ def joint_influence(block: Block, candidate: Candidate, config: FitConfig, *, se
         block.series, block.neighbours, targets=block.targets, drift=block.drift, rng=np.random.default_rng(seed)
     )
 
-    def equation(model: OverdampedModel, variance: float, exact: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def equation(
+        model: OverdampedModel, variance: float | np.ndarray, exact: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
         found = estimating_equation(model, forces, localisation_variance=variance, exact_slope=exact)
         return found.rows, found.slope
 
     model, variance = candidate.model, noise.localisation_variance
-    rows, slope = equation(model, variance, True)
+    rows, slope = equation(model, block.noise_of_rows(variance), True)
     stiffness = slope + (candidate.forces.stiffness - candidate.forces.equation.slope)
-    inverse = np.linalg.pinv(stiffness)
     nuisance = np.empty((rows.shape[1], len(noise.parameters)))
     total = rows.sum(axis=0)
     for k, value in enumerate(noise.parameters):
@@ -135,13 +137,17 @@ def joint_influence(block: Block, candidate: Candidate, config: FitConfig, *, se
         moved = OverdampedModel(
             diffusion=diffusion, coefficients=model.coefficients, lower=model.lower, cutoff=model.cutoff
         )
-        shifted = equation(moved, variance + step * (k == model.n_species))[0].sum(axis=0)
+        shifted = equation(moved, block.noise_of_rows(variance + step * (k == model.n_species)))[0].sum(axis=0)
         # the weight of the equation changes with D too; at its root that does not matter
         nuisance[:, k] = (shifted - total) / step
-    full = np.concatenate(
-        [_spread_rows(noise.influence, data.row, block), _spread_rows(rows @ inverse.T, forces.rows, block)], axis=1
+    full = coupled_influence(
+        _spread_rows(noise.scores, data.row, block),
+        _spread_rows(rows, forces.rows, block),
+        information=noise.information,
+        stiffness=stiffness,
+        score_slopes=score_slopes(block, model, noise),
+        force_slope=nuisance,
     )
-    full[:, len(noise.parameters) :] += full[:, : len(noise.parameters)] @ (inverse @ nuisance).T
     return influence_by_cluster(full, block.series, np.arange(len(full)), config.time_blocks)
 
 

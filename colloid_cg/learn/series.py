@@ -79,13 +79,19 @@ def first_rows(series: StateSeries, limit: int) -> StateSeries:
         offsets=series.offsets[: frames + 1],
         previous=series.previous[:stop],
         following=np.where(series.following[:stop] < stop, series.following[:stop], -1),
+        edge_distance=series.edge_distance[:stop],
         times=series.times[:frames],
     )
 
 
+def exposure_share(series: StateSeries) -> float:
+    """Return exposure / frame interval, 0 if the exposure is unknown."""
+    return 0.0 if series.exposure is None else min(series.exposure / series.frame_interval, 1.0)
+
+
 def blur_coefficient(series: StateSeries) -> float:
     """Return R = exposure / (6 dt), 0 if the exposure is unknown (Berglund 2010, doi:10.1103/PhysRevE.82.011917)."""
-    return 0.0 if series.exposure is None else min(series.exposure / series.frame_interval, 1.0) / 6.0
+    return exposure_share(series) / 6.0
 
 
 def time_blocks(series: StateSeries, wanted: int) -> np.ndarray:

@@ -7,12 +7,15 @@ from typing import Any
 import pandas as pd
 
 from colloid_cg.assessment import AssessConfig, assess
+from colloid_cg.errors import DataError
 from colloid_cg.events import EventConfig, detect_events, event_fields
 from colloid_cg.learn import FitConfig, fit
-from colloid_cg.pipeline.blocks import blocks, spans, trajectory_file
+from colloid_cg.learn.comparison import ComparisonConfig, compare_models
+from colloid_cg.pipeline.blocks import Blocks, blocks, spans, trajectory_file
 from colloid_cg.pipeline.event_windows import events_margin, joined, peaking
 from colloid_cg.pipeline.stage import Job, Stage, out_of_date
-from colloid_cg.records import EventTable
+from colloid_cg.progress import Progress
+from colloid_cg.records import EventTable, ModelBundle
 from colloid_cg.simulation import SimulateConfig, simulate
 from colloid_cg.store import (
     RunFolder,
@@ -109,10 +112,19 @@ def _assess(job: Job) -> dict[str, Any]:
     with job.progress("assess") as progress:
         progress(0, 1)
         assessment = assess(used.test, rollout, model, job.study.section(AssessConfig))
-        progress(1, 1)
+        assessment["models"] = _models(job, used, model, progress)
     write_json(path / "assessment.json", assessment)
     errors = {name: assessment[name].get("rrmse") for name in ("rdf", "msd") if assessment.get(name)}
     return errors | (used.shortened or {})
+
+
+def _models(job: Job, used: Blocks, model: ModelBundle, progress: Progress) -> dict[str, Any]:
+    """Compare models on the test block; data too few for that are a finding, not a failure."""
+    config, rng = job.study.section(ComparisonConfig), job.rng("comparison")
+    try:
+        return compare_models(used.train, used.select, used.test, model, config, rng=rng, progress=progress)
+    except DataError as error:
+        return {"note": f"not compared: {error}"}
 
 
 TRACKS = "trajectories.parquet"
@@ -140,7 +152,7 @@ ASSESS = Stage(
     name="assess",
     products=("assessment.json",),
     work=_assess,
-    sections=(AssessConfig,),
+    sections=(AssessConfig, ComparisonConfig),
     inputs=(TRACKS, "model", "rollout.zarr"),
 )
 

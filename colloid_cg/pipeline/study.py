@@ -10,6 +10,7 @@ from colloid_cg.assessment import AssessConfig
 from colloid_cg.errors import ConfigError, InputError
 from colloid_cg.events import EventConfig
 from colloid_cg.learn import FitConfig
+from colloid_cg.learn.comparison.config import ComparisonConfig
 from colloid_cg.settings import Settings, unknown_key
 from colloid_cg.simulation import SimulateConfig
 from colloid_cg.states import check_fractions
@@ -29,6 +30,7 @@ STAGE_SETTINGS: tuple[type[Settings], ...] = (
     SimulateConfig,
     EventConfig,
     AssessConfig,
+    ComparisonConfig,
     TwinConfig,
 )
 """Settings classes; each names the TOML table it stands in."""

@@ -8,15 +8,18 @@ from typing import Any
 from colloid_cg.errors import StorageError
 from colloid_cg.pipeline.stage import ProgressFactory, no_progress
 from colloid_cg.pipeline.study import Study
-from colloid_cg.store import atomic_path, write_json, write_table
-from colloid_cg.twin import TwinConfig, make_twin
+from colloid_cg.store import atomic_path, write_events, write_json, write_table
+from colloid_cg.twin import FILES, TwinConfig, make_twin
 from colloid_cg.video import save_movie
 
 MOVIE = "movie.ome.tif"
 
 
 def write_twin(case: str, folder: Path, study: Study, *, progress: ProgressFactory = no_progress) -> dict[str, Any]:
-    """Make a folder with movie.ome.tif, truth.parquet, parameters.json, pair_force.csv (where there is one), README.md.
+    """Make a folder with movie.ome.tif, truth.parquet, parameters.json, README.md and the tables of the case.
+
+    These are pair_force.csv, driven.csv, flow.csv, deformation.csv, pair_friction.csv and events.parquet, where the
+    case has them; README.md says what each file holds.
 
     Raises
     ------
@@ -56,7 +59,10 @@ def write_twin(case: str, folder: Path, study: Study, *, progress: ProgressFacto
         advance(len(stack), len(stack))
         write_table(temporary / "truth.parquet", twin.truth_table)
         write_json(temporary / "parameters.json", twin.parameters)
-        if twin.pair_force is not None:
-            twin.pair_force.to_csv(temporary / "pair_force.csv", index=False, float_format="%.10g")
+        tables = twin.tables if twin.pair_force is None else {"pair_force": twin.pair_force, **twin.tables}
+        for name, table in tables.items():
+            table.to_csv(temporary / FILES[name], index=False, float_format="%.10g")
+        if twin.events is not None:
+            write_events(temporary / FILES["events"], twin.events)
         (temporary / "README.md").write_text(twin.readme, encoding="utf-8")
     return {"case": case, "folder": str(folder), "video": MOVIE, "frames": len(stack), "parameters": twin.parameters}

@@ -10,9 +10,10 @@ import numpy as np
 
 from colloid_cg.errors import ConfigError
 from colloid_cg.seeding import generator
-from colloid_cg.twin.camera import SPOT_RADIUS
 from colloid_cg.twin.forces import Force, HarmonicTraps, PairForces, no_force
-from colloid_cg.twin.motion import Clock, equilibrate, film, quench
+from colloid_cg.twin.glass import soft_glass
+from colloid_cg.twin.inertial import inertial_fluid
+from colloid_cg.twin.motion import equilibrate, film, quench
 from colloid_cg.twin.potentials import (
     SpeciesPotentials,
     largest_cutoff,
@@ -21,12 +22,21 @@ from colloid_cg.twin.potentials import (
     yukawa,
 )
 from colloid_cg.twin.settings import TwinConfig
+from colloid_cg.twin.solid import quiet_solid
+from colloid_cg.twin.start import (
+    SIZE_RATIO,
+    STIFFEST_STEP,
+    check_cell,
+    clock_of,
+    count_at,
+    filled,
+    given,
+    halves,
+    lattice,
+    random_start,
+)
 from colloid_cg.twin.truth import TwinTruth
 
-SIZE_RATIO = 1.4
-"""Large to small diameter of the soft discs, the usual choice against crystallisation."""
-STIFFEST_STEP = 0.05
-"""Largest k D dt of a time step: the Heun scheme then errs by (k D dt)^2/4 = .06 % in an equilibrium variance."""
 STRONGEST_CONTACT = 4.0
 """Pair energy in k_B T, above that of neighbours at their mean distance, up to which the curvature of the potential
 sets the time step; closer pairs are rare."""
@@ -34,8 +44,8 @@ sets the time step; closer pairs are rare."""
 
 def brownian(config: TwinConfig) -> TwinTruth:
     """Free diffusion; particles come and go through the edges of the view."""
-    config = _filled(config, particles=_count(config, 0.05), margin=5.0, equilibration=0.0)
-    cell, start = _random_start(config)
+    config = filled(config, particles=count_at(config, 0.05), margin=5.0, equilibration=0.0)
+    cell, start = random_start(config)
     diffusion = np.full(len(start), config.diffusion_coefficient)
     instants, means = _film(no_force, start, diffusion, config, stiffness=0.0)
     parameters = {"msd_slope": 4.0 * config.diffusion_coefficient}
@@ -51,9 +61,9 @@ def brownian(config: TwinConfig) -> TwinTruth:
 
 def traps(config: TwinConfig) -> TwinTruth:
     """Harmonic traps on a square lattice, one particle each, started at equilibrium."""
-    config = _filled(config, particles=_count(config, 0.125), equilibration=0.0)
+    config = filled(config, particles=count_at(config, 0.125), equilibration=0.0)
     rng = generator(config.seed, "twin", "start")
-    centres = _lattice(config) + config.pixel_size * (rng.random(2) - 0.5)
+    centres = lattice(config) + config.pixel_size * (rng.random(2) - 0.5)
     start = centres + rng.standard_normal(centres.shape) / math.sqrt(config.trap_stiffness)
     diffusion = np.full(len(start), config.diffusion_coefficient)
     force = HarmonicTraps(centres=centres, stiffness=config.trap_stiffness)
@@ -76,8 +86,8 @@ def traps(config: TwinConfig) -> TwinTruth:
 
 def yukawa_fluid(config: TwinConfig) -> TwinTruth:
     """Screened repulsion phi(r) = A exp(-(r - a)/l) a/r of one species, shifted to zero force at a + 8 l."""
-    config = _filled(config, particles=_count(config, 0.34), repulsion=35.0, contact=1.0)
-    amplitude, contact = _given(config.repulsion), _given(config.contact)
+    config = filled(config, particles=count_at(config, 0.34), repulsion=35.0, contact=1.0)
+    amplitude, contact = given(config.repulsion), given(config.contact)
     potential = yukawa(
         amplitude=amplitude,
         screening_length=config.screening_length,
@@ -95,8 +105,8 @@ def yukawa_fluid(config: TwinConfig) -> TwinTruth:
 
 def soft_disc_mixture(config: TwinConfig) -> TwinTruth:
     """Harmonic contact repulsion phi(r) = (A/2)(1 - r/a)^2 of small and large discs, half each, size 1 : 1.4."""
-    config = _filled(config, particles=_count(config, 0.23), repulsion=200.0, contact=1.6)
-    amplitude, contact = _given(config.repulsion), _given(config.contact)
+    config = filled(config, particles=count_at(config, 0.23), repulsion=200.0, contact=1.6)
+    amplitude, contact = given(config.repulsion), given(config.contact)
     contacts = {(0, 0): contact, (0, 1): contact * (1.0 + SIZE_RATIO) / 2.0, (1, 1): contact * SIZE_RATIO}
     potentials = {pair: soft_discs(amplitude=amplitude, contact=value) for pair, value in contacts.items()}
     parameters = {"repulsion": amplitude, "contacts": {f"{a}{b}": value for (a, b), value in contacts.items()}}
@@ -108,6 +118,9 @@ CASES: dict[str, Callable[[TwinConfig], TwinTruth]] = {
     "traps": traps,
     "yukawa": yukawa_fluid,
     "soft_discs": soft_disc_mixture,
+    "soft_glass": soft_glass,
+    "quiet_solid": quiet_solid,
+    "inertial": inertial_fluid,
 }
 """Name of each case -> function that simulates it."""
 
@@ -130,12 +143,12 @@ def _pair_case(
 ) -> TwinTruth:
     """Quench a random start, equilibrate and film particles that interact in pairs."""
     cutoff = largest_cutoff(potentials)
-    spacing = math.sqrt(config.view[0] * config.view[1] / _given(config.particles))
-    config = _filled(
+    spacing = math.sqrt(config.view[0] * config.view[1] / given(config.particles))
+    config = filled(
         config, margin=max(1.5 * cutoff, 3.0 * spacing), equilibration=spacing**2 / config.diffusion_coefficient
     )
-    cell, start = _random_start(config)
-    _check_cell(cell, cutoff)
+    cell, start = random_start(config)
+    check_cell(cell, cutoff)
     species = np.arange(len(start), dtype=np.int64) % n_species
     diffusion = config.diffusion_coefficient / np.where(species == 0, 1.0, SIZE_RATIO)
     force = PairForces(potentials, species=species, lengths=cell[1])
@@ -150,7 +163,7 @@ def _pair_case(
         start,
         diffusion=diffusion,
         dt=2.0 * longest,
-        duration=_given(config.equilibration),
+        duration=given(config.equilibration),
         rng=generator(config.seed, "twin", "equilibrate"),
     )
     instants, means = _film(force, start, diffusion, config, stiffness=stiffness)
@@ -161,7 +174,7 @@ def _pair_case(
         species=species,
         cell=cell,
         config=config,
-        parameters=parameters | {"cutoff": cutoff, "energy_per_particle": _halves(energy)},
+        parameters=parameters | {"cutoff": cutoff, "energy_per_particle": halves(energy)},
         pair_force=pair_force_table(potentials),
     )
 
@@ -169,78 +182,7 @@ def _pair_case(
 def _film(
     force: Force, start: np.ndarray, diffusion: np.ndarray, config: TwinConfig, *, stiffness: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    longest = config.frame_interval / (config.substeps or 1)
-    if stiffness > 0.0:
-        longest = min(longest, STIFFEST_STEP / (stiffness * float(diffusion.max())))
-    clock = Clock(
-        frame_interval=config.frame_interval,
-        exposure=config.exposure,
-        parts=config.exposure_parts if config.exposure > 0.0 else 1,
-        longest_step=longest,
-    )
+    longest = STIFFEST_STEP / (stiffness * float(diffusion.max())) if stiffness > 0.0 else config.frame_interval
     rng = generator(config.seed, "twin", "film")
+    clock = clock_of(config, longest_step=longest)
     return film(force, start, diffusion=diffusion, clock=clock, n_frames=config.n_frames, rng=rng)
-
-
-def _filled(config: TwinConfig, **defaults: float) -> TwinConfig:
-    """Replace settings that are None by the values of the case."""
-    return config.model_copy(update={name: value for name, value in defaults.items() if getattr(config, name) is None})
-
-
-def _count(config: TwinConfig, density: float) -> int:
-    """Return the number of particles in view at ``density`` per um2."""
-    return max(1, round(density * config.view[0] * config.view[1]))
-
-
-def _given(value: float | None) -> float:
-    if value is None:
-        raise ConfigError("a case without a default", expected="a value", action="set it in the twin settings")
-    return value
-
-
-def _random_start(config: TwinConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Return the periodic cell (lower corner, lengths) and uniformly random positions in it, um."""
-    margin = _given(config.margin)
-    widest = SPOT_RADIUS * max(np.atleast_1d(config.camera.psf_sigma)) + 2.0
-    if margin < widest * config.pixel_size:
-        raise ConfigError(
-            f"twin.margin = {margin:.3g} um",
-            expected=f"at least {widest * config.pixel_size:.3g} um, so that no spot is cut where the cell repeats",
-            action="use a wider margin",
-        )
-    view = np.array(config.view)
-    lower = -0.5 * config.pixel_size - margin * np.ones(2)
-    lengths = view + 2.0 * margin
-    count = round(_given(config.particles) * float(np.prod(lengths) / np.prod(view)))
-    rng = generator(config.seed, "twin", "start")
-    return np.stack([lower, lengths]), lower + lengths * rng.random((max(count, 1), 2))
-
-
-def _lattice(config: TwinConfig) -> np.ndarray:
-    """Return the centres of a square lattice that fills the view, shape (particles, 2), um."""
-    width, height = config.view
-    count = int(_given(config.particles))
-    columns = max(1, math.ceil(math.sqrt(count * width / height)))
-    rows = math.ceil(count / columns)
-    index = np.arange(count)
-    place = np.stack([(index % columns + 0.5) * width / columns, (index // columns + 0.5) * height / rows], axis=1)
-    return np.asarray(place - 0.5 * config.pixel_size)
-
-
-def _check_cell(cell: np.ndarray, cutoff: float) -> None:
-    if float(cell[1].min()) <= 2.0 * cutoff:
-        raise ConfigError(
-            f"a periodic cell of {cell[1][0]:.3g} x {cell[1][1]:.3g} um",
-            expected=f"edges above twice the cutoff of {cutoff:.3g} um",
-            action="use a larger view or margin",
-        )
-
-
-def _halves(energy: np.ndarray) -> dict[str, float]:
-    """Return the mean energy of both halves of a movie (equal in equilibrium) and the spread over its frames."""
-    half = len(energy) // 2
-    return {
-        "first_half": float(energy[:half].mean()),
-        "second_half": float(energy[half:].mean()),
-        "standard_deviation": float(energy.std()),
-    }

@@ -36,8 +36,8 @@ class HarmonicTraps:
 class PairForces:
     """Pair forces in a periodic cell, positions unwrapped.
 
-    The neighbour list holds pairs up to ``cutoff + skin`` and is rebuilt once a particle has moved skin/2: a
-    cache that changes how long a call takes, never (beyond round-off) what it returns.
+    The neighbour list holds pairs up to the cutoff of their species plus a skin and is rebuilt once a particle has
+    moved half the skin: a cache that changes how long a call takes, never (beyond round-off) what it returns.
 
     Parameters
     ----------
@@ -46,14 +46,22 @@ class PairForces:
     species : int array, shape (n,)
     lengths : array, shape (2,)
         Edges of the periodic cell in um, each more than twice the cutoff.
+    skin : float
+        Width of the skin over the largest cutoff: small for particles that stay where they are.
     """
 
-    def __init__(self, potentials: SpeciesPotentials, *, species: np.ndarray, lengths: np.ndarray) -> None:
+    def __init__(
+        self, potentials: SpeciesPotentials, *, species: np.ndarray, lengths: np.ndarray, skin: float = 0.3
+    ) -> None:
         self._cutoff = largest_cutoff(potentials)
-        self._skin = 0.3 * self._cutoff
+        self._skin = skin * self._cutoff
+        n_species = int(species.max()) + 1
+        self._reach = np.zeros((n_species, n_species))
+        for (a, b), potential in potentials.items():
+            self._reach[a, b] = self._reach[b, a] = potential.cutoff + self._skin
         self._lengths = np.asarray(lengths, dtype=float)
         self._species = np.asarray(species, dtype=np.int64)
-        self._force, self._energy, self._spacing = tabulate(potentials, n_species=int(self._species.max()) + 1)
+        self._force, self._energy, self._spacing = tabulate(potentials, n_species=n_species)
         self._listed = np.full((len(self._species), 2), np.inf)
         self._pairs = np.zeros((0, 2), dtype=np.int64)
 
@@ -68,7 +76,11 @@ class PairForces:
     def _sums(self, positions: Positions) -> tuple[Vectors, float]:
         moved = np.square(positions - self._listed).sum(axis=1).max(initial=0.0)
         if not moved < 0.25 * self._skin**2:
-            self._pairs = neighbour_pairs(positions, self._cutoff + self._skin, lengths=self._lengths)
+            pairs = neighbour_pairs(positions, self._cutoff + self._skin, lengths=self._lengths)
+            away = positions[pairs[:, 1]] - positions[pairs[:, 0]]
+            away -= self._lengths * np.round(away / self._lengths)
+            reach = self._reach[self._species[pairs[:, 0]], self._species[pairs[:, 1]]]
+            self._pairs = pairs[np.square(away).sum(axis=1) < reach**2]
             self._listed = positions.copy()
         forces, energy = _sum_pairs(
             positions, self._species, self._pairs, self._lengths, self._force, self._energy, self._spacing

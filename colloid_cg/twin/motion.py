@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -94,8 +95,48 @@ def equilibrate(
     return positions
 
 
+class Motion(Protocol):
+    """How particles move; ``time`` (s) is that of the beginning of the step, 0 at the first frame."""
+
+    def step(self, positions: Positions, *, time: float, dt: float, rng: np.random.Generator) -> Positions:
+        """Return the positions after ``dt`` (s)."""
+        ...
+
+    def mean(
+        self, before: Positions, after: Positions, *, time: float, dt: float, rng: np.random.Generator
+    ) -> Positions:
+        """Return the time average over a step from ``before`` to ``after``."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Overdamped:
+    """The motion of :func:`brownian_step` under a force that does not change in time."""
+
+    force: Force
+    diffusion: Scalars
+
+    def step(self, positions: Positions, *, time: float, dt: float, rng: np.random.Generator) -> Positions:
+        """Return the positions after ``dt`` (s)."""
+        return brownian_step(self.force, positions, diffusion=self.diffusion, dt=dt, rng=rng)
+
+    def mean(
+        self, before: Positions, after: Positions, *, time: float, dt: float, rng: np.random.Generator
+    ) -> Positions:
+        """Return the time average over a step."""
+        return mean_over_step(before, after, diffusion=self.diffusion, dt=dt, rng=rng)
+
+
 def film(
     force: Force, positions: Positions, *, diffusion: Scalars, clock: Clock, n_frames: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Film overdamped motion: :func:`film_motion` of :class:`Overdamped`."""
+    motion = Overdamped(force=force, diffusion=diffusion)
+    return film_motion(motion, positions, clock=clock, n_frames=n_frames, rng=rng)
+
+
+def film_motion(
+    motion: Motion, positions: Positions, *, clock: Clock, n_frames: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Run ``n_frames`` frame intervals and return what an exposure in each of them sees.
 
@@ -104,20 +145,25 @@ def film(
     instants : array, shape (n_frames, n, 2)
         Positions (um) at the frame times, when exposures begin.
     means : array, shape (n_frames, parts, n, 2)
-        Positions averaged over each part of the exposure; for an exposure of zero, the instants.
+        Positions averaged over each part of the exposure; for an exposure of zero a view of the instants, which
+        takes no memory of its own.
     """
     instants = np.empty((n_frames, *positions.shape))
-    means = np.empty((n_frames, clock.parts, *positions.shape))
+    exposed = clock.part_steps[0] > 0
+    means = np.empty((n_frames, clock.parts, *positions.shape)) if exposed else instants[:, None]
     (part_steps, part_dt), (dark_steps, dark_dt) = clock.part_steps, clock.dark_steps
     for frame in range(n_frames):
         instants[frame] = positions
-        for part in range(clock.parts):
+        start = frame * clock.frame_interval
+        for part in range(clock.parts if exposed else 0):
             total = np.zeros_like(positions)
-            for _ in range(part_steps):
-                after = brownian_step(force, positions, diffusion=diffusion, dt=part_dt, rng=rng)
-                total += mean_over_step(positions, after, diffusion=diffusion, dt=part_dt, rng=rng)
+            for step in range(part_steps):
+                time = start + (part * part_steps + step) * part_dt
+                after = motion.step(positions, time=time, dt=part_dt, rng=rng)
+                total += motion.mean(positions, after, time=time, dt=part_dt, rng=rng)
                 positions = after
-            means[frame, part] = total / part_steps if part_steps else positions
-        for _ in range(dark_steps):
-            positions = brownian_step(force, positions, diffusion=diffusion, dt=dark_dt, rng=rng)
+            means[frame, part] = total / part_steps
+        for step in range(dark_steps):
+            time = start + clock.exposure + step * dark_dt
+            positions = motion.step(positions, time=time, dt=dark_dt, rng=rng)
     return instants, means

@@ -12,6 +12,17 @@ CASE_TEXT: dict[str, str] = {
     "phi(r) = A exp(-(r - a)/l) a/r, shifted to zero force at the cutoff; the view is a window into a larger cell.",
     "soft_discs": "Small (species 0) and large (species 1) Brownian discs, size 1 : 1.4, that repel on contact: "
     "phi(r) = (A/2)(1 - r/a)^2; the view is a window into a larger cell.",
+    "soft_glass": "Small (species 0) and large (species 1) Brownian discs, size 1 : 1.4, packed into a glass, that "
+    "repel on contact: phi(r) = (A/2)(1 - r/a)^2. The reduced temperature is k_B T/A = 1/repulsion. Prescribed discs "
+    "(species 2: a needle, or rows of a wall) move along x by sign * drive_amplitude sin(2 pi t/drive_period) from "
+    "their sites, t = frame * frame_interval; they push the others by the same law and are never pushed. Where the "
+    "solvent follows, dx = [u + D F] dt + noise. The view is a window into a larger periodic cell.",
+    "quiet_solid": "An amorphous packing of small (species 0) and large (species 1) particles under oscillatory simple "
+    "shear, x(t) = c + F(t) (X - c) + v(t): every particle vibrates about its affinely moving site, with "
+    "<v^2> = 1/site_stiffness per axis, and none ever rearranges. A detector that finds events here is wrong.",
+    "inertial": "Discs with inertia that repel on contact, phi(r) = (A/2)(1 - r/a)^2, and rub against the bath and "
+    "each other: m dv_i = F_i dt - m bath_friction v_i dt - sum_j m [gamma_par(r) e e^T + gamma_perp(r) (1 - e e^T)] "
+    "(v_i - v_j) dt + noise at temperature T, <v^2> = thermal_speed_squared = k_B T/m per axis.",
 }
 """One paragraph about each case."""
 
@@ -20,6 +31,11 @@ FILES: dict[str, str] = {
     "truth": "truth.parquet",
     "parameters": "parameters.json",
     "pair_force": "pair_force.csv",
+    "driven": "driven.csv",
+    "flow": "flow.csv",
+    "deformation": "deformation.csv",
+    "pair_friction": "pair_friction.csv",
+    "events": "events.parquet",
     "readme": "README.md",
 }
 """Names under which a twin is written to a folder."""
@@ -33,7 +49,27 @@ _FILE_TEXT = """\
 - {parameters}: every true value and every setting; lengths in um, times in s, energies in k_B T
 - {readme}: this text
 """
-_PAIR_TEXT = "- {pair_force}: r (um), force (k_B T/um, positive = repulsive), species_a, species_b\n"
+TABLE_TEXT: dict[str, str] = {
+    "pair_force": "r (um), force (k_B T/um, positive = repulsive), species_a, species_b",
+    "driven": "frame, particle, x, y (px, at the frame time, drift included), species of the prescribed particles in "
+    "view or within reach of it; numbered as in truth.parquet",
+    "flow": "frame, x, y (px of the image), u_x, u_y (um/s): velocity of the solvent in the sample at the frame time, "
+    "on a grid; bilinear in between; the drift of the image comes on top",
+    "deformation": "frame, F_xx, F_xy, F_yx, F_yy at the frame time; x, y in the image, y downwards; X are the sites "
+    "without strain, c = shear_centre_px",
+    "pair_friction": "r (um), gamma_par, gamma_perp (1/s, friction over mass)",
+    "events": "the true rearrangements centred in view, columns as those of a detector: t_on, t_peak, t_off in frames, "
+    "x, y, radius in px, particles numbered as in truth.parquet, score = number of pairs that part. Rule, on the "
+    "noiseless positions: two free particles of contact distance a are neighbours below 1.1 a and part above 1.5 a; "
+    "a parting counts if they stay above 1.1 a for 5 frames; partings fastest within 2 frames and 1.5 large contact "
+    "distances of each other are one event. No rows where nothing rearranges",
+}
+"""What stands in each table that not every case has."""
+
+_COLUMN_TEXT = {
+    "soft_glass": "  prescribed is True for the particles on a given path.\n",
+    "inertial": "  vx, vy (um/s) are the velocities at the frame time, without the drift.\n",
+}
 
 _USE = """\
 Track the movie as if it were yours, then compare the tracks with {truth} and the fitted values with {parameters}.
@@ -43,11 +79,14 @@ isolated spot, amplitude and background unknown). Exposure blur lowers the varia
 """
 
 
-def describe(case: str, parameters: dict[str, Any], *, has_pair_force: bool) -> str:
-    """Return the README of a twin."""
-    shown = {name: value for name, value in parameters.items() if name not in ("settings", "trap_centres_px")}
+def describe(case: str, parameters: dict[str, Any], *, tables: tuple[str, ...]) -> str:
+    """Return the README of a twin; ``tables`` are the names in FILES of those that not every case has."""
+    hidden = ("settings", "trap_centres_px", "drive_sites_px", "drive_signs")
+    shown = {name: value for name, value in parameters.items() if name not in hidden}
     values = "\n".join(f"    {name} = {_short(value)}" for name, value in shown.items())
-    files = _FILE_TEXT + (_PAIR_TEXT if has_pair_force else "")
+    first, last = _FILE_TEXT.split("- {parameters}", 1)
+    files = first + _COLUMN_TEXT.get(case, "") + "- {parameters}" + last
+    files += "".join(f"- {{{name}}}: {TABLE_TEXT[name]}\n" for name in tables)
     title = f"Digital twin: {case}"
     parts = [
         f"{title}\n{'=' * len(title)}\n",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -21,7 +21,8 @@ class CameraConfig(Settings):
     Parameters
     ----------
     psf_sigma : float or tuple of float
-        Standard deviation of the Gaussian spot, px; one value, or one per species.
+        Standard deviation of the Gaussian spot, px; one value, or one per species. In the cases soft_glass and
+        quiet_solid one value is that of the small discs, and larger ones are drawn larger in proportion.
     amplitude : float or tuple of float
         Height of the spot before integration over pixels, counts; its flux is 2 pi sigma^2 amplitude.
     background : float
@@ -100,6 +101,39 @@ class TwinConfig(Settings):
         Width of the periodic cell beyond each edge of the view, um.
     equilibration : float or None
         Time simulated before filming, s.
+    area_fraction : float or None
+        Of soft_glass and quiet_solid: sum of the disc areas, prescribed discs included, over that of the cell.
+    drive : "none", "needle" or "wall"
+        What pushes the soft_glass: nothing, one prescribed disc, or rows of prescribed discs, moving along x as
+        drive_amplitude sin(2 pi t/drive_period).
+    drive_amplitude : float or None
+        um.
+    drive_period : float or str
+        Of the drive of soft_glass and of the shear of quiet_solid, s.
+    needle_radius : float
+        um.
+    wall_rows : 1 or 2
+        One row in the middle of the view, or two facing ones that move in opposite directions.
+    wall_gap : float or None
+        Distance between two facing rows, um; None: 4/5 of the height of the view.
+    show_driven : bool
+        The camera sees the prescribed discs.
+    solvent_follows : float
+        Share (0 to 1) of the velocity of the prescribed discs that the solvent at their centre has.
+    solvent_decay : float
+        Length over which that velocity falls by e, um; unused between two walls, where it is linear.
+    strain_amplitude : float
+        Of the oscillating simple shear of quiet_solid.
+    site_stiffness : float
+        Of the springs that hold the particles of quiet_solid to their sites, k_B T/um2.
+    thermal_speed_squared : float
+        k_B T/m of the case inertial, um2/s2.
+    bath_friction : float
+        Rate at which the solvent stops a particle of the case inertial, 1/s.
+    pair_friction_parallel, pair_friction_perpendicular : float
+        Friction between two particles of the case inertial at r = 0, along and across their connection, 1/s.
+    friction_range : float or None
+        Distance where the pair friction ends, um; None: twice the contact distance.
     exposure_parts : int
         Images averaged over the exposure, each at the mean positions of its part.
     substeps : int or None
@@ -121,6 +155,23 @@ class TwinConfig(Settings):
     contact: PositiveFloat | None = None
     screening_length: PositiveFloat = 0.33
     trap_stiffness: PositiveFloat = 80.0
+    area_fraction: Annotated[float, Field(gt=0.0, le=1.5)] | None = None
+    drive: Literal["none", "needle", "wall"] = "needle"
+    drive_amplitude: NonNegativeFloat | None = None
+    drive_period: Time = 1.0
+    needle_radius: PositiveFloat = 1.6
+    wall_rows: Literal[1, 2] = 2
+    wall_gap: PositiveFloat | None = None
+    show_driven: bool = True
+    solvent_follows: Fraction = 0.0
+    solvent_decay: PositiveFloat = 3.0
+    strain_amplitude: Annotated[float, Field(ge=0.0, le=0.5)] = 0.05
+    site_stiffness: PositiveFloat = 600.0
+    thermal_speed_squared: PositiveFloat = 100.0
+    bath_friction: NonNegativeFloat = 5.0
+    pair_friction_parallel: NonNegativeFloat = 20.0
+    pair_friction_perpendicular: NonNegativeFloat = 10.0
+    friction_range: PositiveFloat | None = None
     margin: NonNegativeFloat | None = None
     equilibration: NonNegativeFloat | None = None
     exposure_parts: PositiveInt = 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,17 @@ class TwinTruth:
         JSON-able: the physics that a measurement should find.
     pair_force : pandas.DataFrame or None
         Columns r (um), force (k_B T/um), species_a, species_b.
+    prescribed : bool array, shape (n,), or None
+        Particles on a given path; None where the case knows none.
+    velocities : array, shape (frames, n, 2), or None
+        At the frame times, um/s, of a case with inertia.
+    partings : pandas.DataFrame or None
+        Pairs that part for good (see :mod:`colloid_cg.twin.rearrangements`), empty where nothing can; None where
+        the case defines no rearrangement.
+    diameters : array, shape (n,), or None
+        um; where there are ``partings``.
+    tables : dict
+        Further tables, by the name of their file.
     """
 
     instants: np.ndarray
@@ -43,6 +54,11 @@ class TwinTruth:
     config: TwinConfig
     parameters: dict[str, Any]
     pair_force: pd.DataFrame | None = None
+    prescribed: np.ndarray | None = None
+    velocities: np.ndarray | None = None
+    partings: pd.DataFrame | None = None
+    diameters: np.ndarray | None = None
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def n_frames(self) -> int:
@@ -74,8 +90,11 @@ class TwinTruth:
         return start - turns * lengths, parts - turns * lengths, turns
 
     def missing(self, frame: int, *, rng: np.random.Generator) -> np.ndarray:
-        """Return which particles drop out of one frame, shape (n,)."""
-        return np.asarray(rng.random(len(self.species)) < self.config.camera.drop_out)
+        """Return which particles drop out of one frame or are never shown, shape (n,)."""
+        missing = rng.random(len(self.species)) < self.config.camera.drop_out
+        if self.prescribed is not None and not self.config.show_driven:
+            missing |= self.prescribed
+        return np.asarray(missing)
 
 
 def per_species(value: float | tuple[float, ...], species: np.ndarray, *, name: str) -> np.ndarray:
@@ -102,10 +121,20 @@ def truth_table(truth: TwinTruth, *, visible: list[np.ndarray]) -> pd.DataFrame:
     """Return one row for each particle in view in each frame.
 
     Columns: ``frame, particle, x, y`` (px, averaged over the exposure: what a perfect localisation returns),
-    ``species, x_start, y_start`` (px, at the frame time), ``visible`` (False where the particle dropped out).
+    ``species, x_start, y_start`` (px, at the frame time), ``visible`` (False where the particle dropped out or is
+    not shown); ``prescribed`` and ``vx, vy`` (um/s, at the frame time) where the case has them.
     A particle is in view if its exposure average lies on the sensor, from -0.5 to width - 0.5. One that leaves
     through a face of the periodic cell and comes in at the opposite one gets a new number.
     """
+    return numbered_rows(truth, visible=visible).drop(columns=IMAGE)
+
+
+IMAGE = ["original", "turn_x", "turn_y"]
+"""Row of the particle in the arrays of the truth, and how often the cell has moved it back."""
+
+
+def numbered_rows(truth: TwinTruth, *, visible: list[np.ndarray]) -> pd.DataFrame:
+    """Return :func:`truth_table` with the columns of IMAGE, of which each combination has its own particle number."""
     limits = np.array([truth.config.width, truth.config.height]) - 0.5
     parts: list[pd.DataFrame] = []
     for frame in range(truth.n_frames):
@@ -124,7 +153,11 @@ def truth_table(truth: TwinTruth, *, visible: list[np.ndarray]) -> pd.DataFrame:
             "y_start": start[seen, 1],
             "visible": visible[frame][seen],
         }
+        if truth.prescribed is not None:
+            columns["prescribed"] = truth.prescribed[seen]
+        if truth.velocities is not None:
+            columns["vx"], columns["vy"] = truth.velocities[frame, seen].T
         parts.append(pd.DataFrame(columns))
     table = pd.concat(parts, ignore_index=True)
-    table.insert(1, "particle", table.groupby(["original", "turn_x", "turn_y"], sort=False).ngroup())
-    return table.drop(columns=["original", "turn_x", "turn_y"])
+    table.insert(1, "particle", table.groupby(IMAGE, sort=False).ngroup())
+    return table

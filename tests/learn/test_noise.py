@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from colloid_cg.errors import DataError
-from colloid_cg.learn.banded import Residuals, innovations, log_likelihood_rows
+from colloid_cg.learn.banded import Band, Residuals, innovations, log_likelihood_rows
 from colloid_cg.learn.noise import fit_noise
 from colloid_cg.learn.problem import Block, fit_free, free_model, prepare
 from colloid_cg.learn.series import every_nth_frame
@@ -20,25 +20,34 @@ D, DT = 0.5, 0.04
 
 def test_likelihood_is_the_dense_gaussian_with_restart_at_gaps() -> None:
     rng, n = np.random.default_rng(0), 9
-    gain, leak = 0.6 + 0.3 * rng.random((n, 2)), 0.1 * rng.random((n, 2))
     joined = np.array([False, True, True, True, False, True, True, False, True])
+
+    def band(scale: float) -> Band:
+        parts = scale * (0.5 + rng.random((3, n, 2)))
+        return Band(per_diffusion=parts[0], per_noise=parts[1], fixed=parts[2])
+
+    spread, coupling = band(1.0), band(-0.2)
     data = Residuals(
-        row=np.arange(n), value=rng.standard_normal((n, 2)), unit_variance=0.5 + rng.random((n, 2)), gain=gain,
-        leak=leak, joined=joined, species=np.zeros(n, dtype=np.int64),
+        row=np.arange(n), value=rng.standard_normal((n, 2)), gain=np.ones((n, 2)), spread=spread, coupling=coupling,
+        joined=joined, species=np.arange(n) % 2,
     )  # fmt: skip
-    diffusion, w = 0.9, 0.35
+    diffusion, s2 = np.array([0.9, 0.7]), 0.35
+    own = diffusion[np.arange(n) % 2]
     expected = 0.0
     for axis in (0, 1):
-        covariance = np.diag(diffusion * data.unit_variance[:, axis] + w * (1 + gain[:, axis] ** 2 + leak[:, axis]))
+        zero, one = (
+            own * part.per_diffusion[:, axis] + s2 * part.per_noise[:, axis] + part.fixed[:, axis]
+            for part in (spread, coupling)
+        )
+        covariance = np.diag(zero)
         for t in np.flatnonzero(joined):
-            covariance[t, t - 1] = covariance[t - 1, t] = -gain[t, axis] * w
+            covariance[t, t - 1] = covariance[t - 1, t] = one[t]
         expected += multivariate_normal(np.zeros(n), covariance).logpdf(data.value[:, axis])
-    parameters = {"diffusion": np.array([diffusion]), "effective_noise": np.array([w])}
+    parameters = {"diffusion": diffusion, "localisation_variance": s2}
     assert log_likelihood_rows(data, **parameters).sum() == pytest.approx(expected, abs=1e-10)
     white = innovations(data, **parameters)[1]
-    assert white[0] == pytest.approx(
-        data.value[0] / np.sqrt(diffusion * data.unit_variance[0] + w * (1 + gain[0] ** 2 + leak[0]))
-    )
+    first = own[0] * spread.per_diffusion[0] + s2 * spread.per_noise[0] + spread.fixed[0]
+    assert white[0] == pytest.approx(data.value[0] / np.sqrt(first))
 
 
 @pytest.mark.parametrize("blurred", [False, True])

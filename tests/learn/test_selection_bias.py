@@ -63,7 +63,7 @@ def test_a_closure_out_of_bounds_is_held_and_counted() -> None:
     variance[row] = -50.0
     data = residuals(series, block.links, replace(flow, variance=variance), **options)
     assert data.clamped == 1
-    assert (data.unit_variance > 0).all()
+    assert (data.spread.per_diffusion > 0).all()
     assert np.isfinite(block.noise(data).diffusion).all()
 
 

@@ -26,6 +26,8 @@ def test_same_seed_same_bytes_in_any_order(case: str) -> None:
     for frame in (3, 0, 2, 1):
         assert (stack[frame] == frames[frame]).all()
     assert twin.truth_table.equals(again.truth_table)
+    assert twin.tables.keys() == again.tables.keys()
+    assert all(table.equals(again.tables[name]) for name, table in twin.tables.items())
     assert twin.readme == again.readme
     other = make_twin(case, config.model_copy(update={"seed": 2}))
     assert (other.stack()[0] != frames[0]).mean() > 0.5
@@ -44,14 +46,21 @@ def test_stack_and_parameters_say_what_was_simulated(case: str) -> None:
     parameters = json.loads(json.dumps(twin.parameters, allow_nan=False))
     assert parameters["case"] == case
     assert parameters["blur_coefficient"] == pytest.approx(0.05)
-    assert parameters["diffusion_coefficient"][0] == 0.12
+    if case == "inertial":
+        assert parameters["thermal_speed_squared"] == 100.0
+    else:
+        assert parameters["diffusion_coefficient"][0] == 0.12
     # settings replayed give the same movie, also where the case chose a value
     replay = make_twin(case, TwinConfig.parse(parameters["settings"]))
     assert (replay.stack()[3] == stack[3]).all()
-    assert (twin.pair_force is not None) == (case in ("yukawa", "soft_discs"))
-    assert FILES["movie"] in twin.readme
-    assert (FILES["pair_force"] in twin.readme) == (twin.pair_force is not None)
-    assert "diffusion_coefficient = [0.12" in twin.readme
+    assert (twin.pair_force is not None) == (case in ("yukawa", "soft_discs", "soft_glass", "inertial"))
+    assert (twin.events is not None) == (case in ("soft_glass", "quiet_solid"))
+    written = {"movie", "truth", "parameters", "readme", *twin.tables}
+    written |= {"pair_force"} if twin.pair_force is not None else set()
+    written |= {"events"} if twin.events is not None else set()
+    for name, file in FILES.items():
+        assert (f"- {file}: " in twin.readme) == (name in written)
+    assert ("thermal_speed_squared = 100" if case == "inertial" else "diffusion_coefficient = [0.12") in twin.readme
 
 
 def test_truth_is_the_centroid_of_the_noiseless_image() -> None:

@@ -28,7 +28,27 @@ def comparison_checks(assessment: dict[str, Any] | None) -> list[Check]:
         question, found = "Do rollouts behave like the experiment?", "not compared yet"
         return [Check(question=question, found=found, expected="", verdict=NOT_RUN, section="comparison")]
     checks = [_agreement(question, assessment.get(name) or {}) for name, question in _AGREEMENT.items()]
-    return [*checks, inversion_line(assessment), residual_check(assessment), extrapolation_check(assessment)]
+    others = [network_check(assessment), inversion_line(assessment), residual_check(assessment)]
+    return [*checks, *others, extrapolation_check(assessment)]
+
+
+def network_check(assessment: dict[str, Any]) -> Check:
+    """Is there anything in the motion that the pair potential does not predict?"""
+    models = assessment.get("models") or {}
+    question = "Does the model miss anything that a free network predicts?"
+    reference = "pair potential" if len(models.get("models", ())) == 3 else "free diffusion"
+    gains = [gain for gain in models.get("gains", ()) if (gain["model"], gain["over"]) == ("network", reference)]
+    if not gains:
+        found = models.get("note") or "not compared"
+        return Check(question=question, found=found, expected="", verdict=NOT_RUN, section="comparison")
+    low, high = float(gains[0]["low90"]), float(gains[0]["high90"])
+    return Check(
+        question=question,
+        found=f"network over {reference}: {plain(low, 2)} to {plain(high, 2)} nats per particle and step",
+        expected="not above zero",
+        verdict=GOOD if low <= 0.0 else LOOK,
+        section="comparison",
+    )
 
 
 def _agreement(question: str, comparison: dict[str, Any]) -> Check:

@@ -20,7 +20,7 @@ from colloid_cg.reporting.figures.dynamics import (
     figure_selection,
 )
 from colloid_cg.reporting.figures.structure import figure_field_histogram, figure_field_map
-from colloid_cg.reporting.numbers import entry_text, plain
+from colloid_cg.reporting.numbers import entry_text, plain, with_interval
 from colloid_cg.reporting.sections.recording import diameter_of, on_the_camera
 from colloid_cg.reporting.sections.section import Picture, Section, Table, warning_line
 
@@ -166,7 +166,22 @@ def comparison_section(content: ReportContent) -> Section:
         "reference is the first half of the test block against its second half."
     )
     warnings = tuple(warning_line(line) for line in assessment.get("warnings") or [])
-    return Section(anchor="comparison", title=title, text=(text, *warnings), pictures=pictures)
+    tables = models_tables(assessment.get("models") or {})
+    return Section(anchor="comparison", title=title, text=(text, *warnings), pictures=pictures, tables=tables)
+
+
+def models_tables(models: dict[str, Any]) -> tuple[Table, ...]:
+    """Return the table of models side by side on the test block, or nothing."""
+    rows = tuple(
+        (f"{gain['model']} over {gain['over']}", with_interval(gain["value"], gain["low90"], gain["high90"]))
+        for gain in models.get("gains", ())
+    )
+    caption = (
+        "Gain in log-likelihood of one model over another on the test block, nats per particle and step: "
+        "is a pair potential enough? The network may use any many-body, non-conservative or position-dependent drift. "
+        f"{models.get('note', '')}"
+    )
+    return (Table(head=("models", "gain"), rows=rows, caption=caption),) if rows else ()
 
 
 def ledger_section(content: ReportContent) -> Section:
