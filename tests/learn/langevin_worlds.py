@@ -205,10 +205,13 @@ def _rub(x, v, listed, count, side, h, parallel, perpendicular, theta):  # type:
 
 
 def noisy(path: np.ndarray, ratio: float, seed: int) -> tuple[np.ndarray, float]:
-    """Return positions with localisation noise of ``ratio`` rms steps (per coordinate), and its variance in um2."""
+    """Return positions with localisation noise of ``ratio`` rms steps (per coordinate), and its variance in um2.
+
+    The numbers are not those that moved the particles, even for the same seed.
+    """
     step = float(np.sqrt((np.diff(path, axis=0) ** 2).mean()))
     sigma = ratio * step
-    return path + sigma * np.random.default_rng(seed).standard_normal(path.shape), sigma**2
+    return path + sigma * np.random.default_rng([seed, 1]).standard_normal(path.shape), sigma**2
 
 
 def with_gaps(rng: np.random.Generator, frames: int, n: int, share: float) -> np.ndarray:
