@@ -17,6 +17,8 @@ _EVERY = 8
 """Frames between two starts of a sequence where pairs interact: a start knows <v^2> = theta whatever the forces."""
 _ROUNDS = 3
 _LEAST_RESIDUALS = 50
+_MOST_GAINED = 0.1
+"""Speed that a fitted bath may give back in a frame: more is no error of friction but of the force that is missing."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,6 +100,7 @@ def fit_pairs(frames: Frames, start: InertialModel, *, smoothness: float) -> Can
     )
     for _ in range(_ROUNDS):
         solution = solve(frames, model, smoothness=smoothness)
+        _dissipative(solution.model, frames.dt)
         spread = np.append([0.1, 0.02 * np.exp(strength[0])], np.full(origins, 0.1))
         before = strength
         strength = maximise(pair_likelihood(frames, solution.model), strength, spread)
@@ -178,6 +181,15 @@ def _spread(values: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
 def _densities(found: Sequences, dt: float, parameters: np.ndarray) -> np.ndarray:
     theta = float(np.exp(np.clip(parameters[0], -50.0, 50.0)))
     return found.log_likelihood(theta * dt**2, float(parameters[1]) * dt**2, parameters[2:])
+
+
+def _dissipative(model: InertialModel, dt: float) -> None:
+    if model.bath * dt < -_MOST_GAINED:
+        raise DataError(
+            f"a bath friction of {model.bath:.3g} 1/s, which speeds particles up",
+            expected="friction above zero within its error",
+            action="allow a pair force, or fewer knots",
+        )
 
 
 def _enough(data: Residuals) -> Residuals:

@@ -140,6 +140,7 @@ def _bundle(
         "pair_gain": report.pair_gain(selection),
         "innovations": report.innovations(frames, final),
         "selection": selection.scores,
+        "selection_note": selection.note,
         "force_samples": {
             "r_min": float(distances[0]) if len(distances) else None,
             "r_max": float(distances[-1]) if len(distances) else None,
@@ -160,7 +161,7 @@ def _bundle(
     return ModelBundle(
         config=settings,
         weights=weights,
-        metrics=report.metrics(series, final, influences, regime, gain, share),
+        metrics=report.metrics(series, final, influences, regime, gain, share, selection.note),
         pair_force=report.pair_force_table(model, influences, distances, share),
         diagnostics=curves,
     )

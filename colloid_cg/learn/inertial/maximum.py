@@ -10,7 +10,8 @@ import numpy as np
 from colloid_cg.errors import DataError
 
 RowLikelihood = Callable[[np.ndarray], np.ndarray]
-_ITERATIONS = 60
+_ITERATIONS = 30
+_PATIENCE = 8
 _SETTLED = 0.01
 _LONGEST = 10.0
 _SHORTEST = 1e-6
@@ -36,7 +37,8 @@ def maximise(rows: RowLikelihood, start: np.ndarray, spread: np.ndarray) -> np.n
 
     Scores of rows given those before are uncorrelated, so that the sum of their squares estimates the information:
     Newton steps with it (Berndt, Hall, Hall and Hausman 1974), cut until the likelihood rises, and ended where a step
-    is below a hundredth of a standard error. ``spread`` (k,) is the size of a first change of each parameter.
+    is below a hundredth of a standard error. Under a law far from the data that estimate is poor: later steps use the
+    curvature itself. ``spread`` (k,) is the size of a first change of each parameter.
 
     Raises
     ------
@@ -49,9 +51,12 @@ def maximise(rows: RowLikelihood, start: np.ndarray, spread: np.ndarray) -> np.n
         raise DataError(
             "the covariance of the start is not positive", expected="noise above zero", action="check the tracks"
         )
-    for _ in range(_ITERATIONS):
+    for number in range(_ITERATIONS):
         own = scores(rows, at, step) * spread
         gradient, information = own.sum(axis=0), own.T @ own
+        if number >= _PATIENCE:
+            observed = _information(rows, at, step) * np.outer(spread, spread)
+            information = observed if np.linalg.eigvalsh(observed).min() > 0.0 else information
         change = np.linalg.lstsq(information, gradient, rcond=1e-12)[0]
         if float(gradient @ change) < _SETTLED**2:
             return at
@@ -88,10 +93,26 @@ def scores(rows: RowLikelihood, at: np.ndarray, step: np.ndarray) -> np.ndarray:
 
 
 def with_scores(rows: RowLikelihood, at: np.ndarray, step: np.ndarray) -> Maximum:
-    """Return the maximum with its scores and observed information."""
+    """Return the maximum with its scores and observed information.
+
+    Raises
+    ------
+    DataError
+        If the information is not finite.
+    """
+    return Maximum(parameters=at, scores=scores(rows, at, step), information=_information(rows, at, step))
+
+
+def _information(rows: RowLikelihood, at: np.ndarray, step: np.ndarray) -> np.ndarray:
     information = np.empty((len(at), len(at)))
     for k in range(len(at)):
         shift = step * (np.arange(len(at)) == k)
         upper, lower = (scores(rows, at + sign * shift, step).sum(axis=0) for sign in (1, -1))
         information[k] = -(upper - lower) / (2.0 * step[k])
-    return Maximum(parameters=at, scores=scores(rows, at, step), information=0.5 * (information + information.T))
+    if not np.isfinite(information).all():
+        raise DataError(
+            "the covariance of the positions is not positive beside the maximum of the likelihood",
+            expected="noise, friction and thermal speed that the data fix",
+            action="use a longer movie, or fewer knots",
+        )
+    return 0.5 * (information + information.T)

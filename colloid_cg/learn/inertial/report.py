@@ -37,6 +37,7 @@ def metrics(
     regime: Regime,
     gain: tuple[float, float, str],
     share: float,
+    bath_note: str = "",
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the entries of metrics.json; theta, s2 and D divided by the ``share`` that drift removal left."""
     model, known = candidate.model, series.exposure is not None
@@ -47,9 +48,12 @@ def metrics(
     width = influences[0].shape[1]
     what = f"k_B T/m, variance of a velocity component{blur}{drift}"
     thermal = _entry(theta, influences, _direction(width, {0: 1.0}), "um2/s2", what, share)
+    what_friction = "friction of a particle, neighbours and bath together"
+    if model.n_friction:
+        what_friction = "friction of a particle by the bath alone; pair friction is in the diagnostics"
     friction = _entry(
         bath, influences, _direction(width, {2: 1.0}), "1/s",
-        f"friction of a particle by the bath alone, {how}{blur}; pair friction is in the diagnostics",
+        f"{what_friction}, {how}{blur}{f'; {bath_note}' if bath_note else ''}",
     )  # fmt: skip
     found = {
         "regime": [metric("underdamped", note=regime.evidence["reason"])],
@@ -83,7 +87,8 @@ def metrics(
     }
     if friction["low90"] > 0.0:
         direction = _direction(width, {0: 1.0 / bath, 2: -theta / bath**2})
-        note = f"k_B T/m over the bath friction: of a particle without neighbours{blur}{drift}"
+        whose = ": of a particle without neighbours" if model.n_friction else ""
+        note = f"k_B T/m over the friction{whose}{blur}{drift}"
         found["diffusion_coefficient"] = [_entry(theta / bath, influences, direction, "um2/s", note, share)]
     return found
 

@@ -33,6 +33,8 @@ class Selection:
     scores: list[dict[str, Any]]
     gain: float
     gain_half_width: float
+    note: str = ""
+    """What the bath friction of the chosen candidate holds, where that was not decided by the data alone."""
 
     @property
     def pairs_used(self) -> bool:
@@ -82,10 +84,46 @@ def choose(train: Frames, select: Frames, config: FitConfig, *, cutoff: float, p
     if best is not None:
         best = try_all([(best[0], count) for count in [*zero, *counts]])
     if best is None:
-        return Selection(free=free, best=None, scores=scores, gain=0.0, gain_half_width=0.0)
+        return Selection(free=free, best=None, scores=scores, gain=0.0, gain_half_width=0.0, note=_failed(scores))
     blocks = time_blocks(select.block.series, config.time_blocks)[rows]
+    best, note = with_friction(best, likelihood, blocks)
     gain, half = mean_interval(likelihood[best] - base, blocks)
-    return Selection(free=free, best=fitted[best], scores=scores, gain=gain, gain_half_width=half)
+    return Selection(free=free, best=fitted[best], scores=scores, gain=gain, gain_half_width=half, note=note)
+
+
+def with_friction(
+    best: tuple[int, int], likelihood: dict[tuple[int, int], np.ndarray], blocks: np.ndarray
+) -> tuple[tuple[int, int], str]:
+    """Return the candidate to be used and what to say of its bath friction.
+
+    Without pair friction the bath takes all the drag, within an interval that knows of nothing else: so pair
+    friction is left out only where its best candidate predicts worse beyond the 90 % interval of the difference.
+
+    Parameters
+    ----------
+    best : (int, int)
+        Knots of force and of friction of the best prediction.
+    likelihood : dict of arrays, each of shape (m,)
+        Log-densities of the same rows, by knots.
+    blocks : int array, shape (m,)
+        Time block of every row.
+    """
+    rivals = [knots for knots in likelihood if knots[1] and knots != best]
+    if best[1]:
+        return best, ""
+    if not rivals:
+        return best, "no candidate with pair friction could be fitted: the drag of neighbours is part of this number"
+    rival = max(rivals, key=lambda knots: float(likelihood[knots].mean()))
+    gain, half = mean_interval(likelihood[best] - likelihood[rival], blocks)
+    if gain < half:
+        return rival, "the selection block does not tell whether there is pair friction; it is fitted, not assumed away"
+    return best, f"no pair friction: its best candidate predicts worse by {gain:.2g} +- {half:.2g} nats per row"
+
+
+def _failed(scores: list[dict[str, Any]]) -> str:
+    if any("note" in entry for entry in scores):
+        return "no candidate with pair terms could be fitted (diagnostics.selection): neighbours are part of this number"
+    return ""
 
 
 def balanced(frames: Frames, candidate: Candidate, config: FitConfig) -> Balance:
