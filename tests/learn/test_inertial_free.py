@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from colloid_cg.learn.inertial.candidate import Candidate, fit_free
+from colloid_cg.learn.inertial.candidate import Candidate, fit_free, influence
 from colloid_cg.learn.inertial.equation import frames_of
 from colloid_cg.learn.problem import prepare
+from colloid_cg.learn.sandwich import half_width
+from colloid_cg.learn.stride import influence_by_cluster
 from colloid_cg.records import Trajectories
 from colloid_cg.states import from_trajectories
 from tests.learn.langevin_worlds import free_particles, noisy, with_gaps
@@ -72,3 +74,22 @@ def test_strong_friction_is_recovered_too() -> None:
     model = _fit(tracks(seen, side=60.0, dt=DT)).model
     assert model.bath == pytest.approx(20.0, rel=0.08)
     assert model.thermal_speed_squared == pytest.approx(THETA, rel=0.08)
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    """90 % intervals of theta, s2 and gamma over seeds; 120 draws have a standard error of 2.7 %."""
+    held = []
+    for seed in range(40):
+        rng = np.random.default_rng([seed, 2])
+        path = free_particles(rng, n=30, frames=120, theta=THETA, friction=FRICTION, dt=DT)
+        seen, variance = noisy(path, 0.2, seed)
+        block = prepare(from_trajectories(tracks(seen, side=60.0, dt=DT)), n_species=1, drift_velocity=np.zeros(2))
+        frames = frames_of(block, rng)
+        found = fit_free(frames, cutoff=1.0)
+        rows = influence(frames, found, smoothness=0.01)
+        half = half_width(influence_by_cluster(rows, block.series, np.arange(len(rows)), 20), np.eye(4)[:3])
+        model = found.model
+        estimate = np.array([model.thermal_speed_squared, model.localisation_variance, model.bath])
+        held.append(np.abs(estimate - [THETA, variance, FRICTION]) < half)
+    assert 0.82 <= np.mean(held) <= 0.98
+    assert (np.mean(held, axis=0) > 0.75).all()

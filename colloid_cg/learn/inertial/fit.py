@@ -139,7 +139,10 @@ def _bundle(
         "fluctuation_dissipation": report.fluctuation_dissipation(balance, influences),
         "pair_gain": report.pair_gain(selection),
         "innovations": report.innovations(frames, final),
-        "selection": selection.scores,
+        "selection": [
+            entry | {"used": (entry["knots"], entry["friction_knots"]) == (model.n_force, model.n_friction)}
+            for entry in selection.scores
+        ],
         "selection_note": selection.note,
         "force_samples": {
             "r_min": float(distances[0]) if len(distances) else None,
