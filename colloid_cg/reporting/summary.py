@@ -13,7 +13,6 @@ from colloid_cg.reporting.checks.dynamics import force_resolved, pair_gain
 from colloid_cg.reporting.content import ReportContent
 from colloid_cg.reporting.numbers import entry_text, exact, percent, plain, with_interval
 
-
 INERTIAL = {
     "friction": "The friction of a particle in its bath",
     "thermal_speed_squared": "The variance of a velocity component, kT/m,",
@@ -63,8 +62,9 @@ def _model_sentences(model: ModelBundle | None) -> list[Markup]:
         Markup("The motion is <strong>{}</strong>.").format(entry["value"]) for entry in entries(model, "regime")
     ]
     for name, words in INERTIAL.items():
-        for entry in entries(model, name):
-            sentences.append(Markup("{} is <strong>{}</strong>.").format(words, entry_text(entry)))
+        sentences += [
+            Markup("{} is <strong>{}</strong>.").format(words, entry_text(entry)) for entry in entries(model, name)
+        ]
     if model.config.get("kind") == "underdamped":
         sentences.append(Markup("Inertial motion is not simulated yet: there are no rollouts to compare with."))
     diffusion = entries(model, "diffusion_coefficient")

@@ -22,7 +22,7 @@ BLOCKS = np.repeat(np.arange(10), 100)
 
 
 def _densities(gain: float) -> dict[tuple[int, int], np.ndarray]:
-    """Densities of three candidates whose rows differ by a tenth of a nat from each other, ``gain`` apart on average."""
+    """Densities of the rows: pair friction changes each by a tenth of a nat, and all by ``gain`` for the worse."""
     rng = np.random.default_rng(1)
     bare, rubbing = rng.standard_normal(1000), 0.1 * rng.standard_normal(1000)
     rubbing -= rubbing.mean()

@@ -11,7 +11,7 @@ from colloid_cg.learn.inertial.equation import Frames, Solution, residuals, solv
 from colloid_cg.learn.inertial.maximum import Maximum, RowLikelihood, maximise, scores, with_scores
 from colloid_cg.learn.inertial.model import InertialModel, with_coefficients
 from colloid_cg.learn.inertial.sequences import Residuals, Sequences, sequences
-from colloid_cg.records import StateSeries
+from colloid_cg.learn.series import exposure_share
 
 _EVERY = 8
 """Frames between two starts of a sequence where pairs interact: a start knows <v^2> = theta whatever the forces."""
@@ -31,11 +31,6 @@ class Candidate:
     model: InertialModel
     strength: np.ndarray
     solution: Solution | None
-
-
-def exposure_share(series: StateSeries) -> float:
-    """Return exposure over frame interval, 0 where the exposure is unknown."""
-    return 0.0 if series.exposure is None else min(series.exposure / series.frame_interval, 1.0)
 
 
 def free_model(cutoff: float) -> InertialModel:

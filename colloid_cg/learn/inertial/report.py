@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from colloid_cg.learn.inertial.candidate import Candidate, exposure_share
+from colloid_cg.learn.inertial.candidate import Candidate
 from colloid_cg.learn.inertial.dissipation import Balance
 from colloid_cg.learn.inertial.equation import Frames, residuals
 from colloid_cg.learn.inertial.model import InertialModel
@@ -15,7 +15,7 @@ from colloid_cg.learn.inertial.selection import Selection
 from colloid_cg.learn.inertial.sequences import sequences
 from colloid_cg.learn.regime import Regime
 from colloid_cg.learn.sandwich import half_width
-from colloid_cg.learn.series import blur_coefficient
+from colloid_cg.learn.series import blur_coefficient, exposure_share
 from colloid_cg.records import PAIR_FORCE_COLUMNS, StateSeries, metric
 
 _POINTS = 100

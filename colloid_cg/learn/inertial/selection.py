@@ -122,7 +122,9 @@ def with_friction(
 
 def _failed(scores: list[dict[str, Any]]) -> str:
     if any("note" in entry for entry in scores):
-        return "no candidate with pair terms could be fitted (diagnostics.selection): neighbours are part of this number"
+        return (
+            "no candidate with pair terms could be fitted (diagnostics.selection): neighbours are part of this number"
+        )
     return ""
 
 

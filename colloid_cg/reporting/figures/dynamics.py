@@ -170,7 +170,9 @@ def figure_selection(selection: list[dict[str, Any]]) -> Figure:
     knots = floats([entry.get("knots") for entry in selection])
     score = floats([entry.get("log_likelihood") for entry in selection])
     order = np.argsort(knots)
-    axes.plot(knots[order], score[order] - np.nanmin(score), "o-" if len(set(knots)) == len(knots) else "o", color=GREEN)
+    axes.plot(
+        knots[order], score[order] - np.nanmin(score), "o-" if len(set(knots)) == len(knots) else "o", color=GREEN
+    )
     for place, entry in enumerate(selection):  # several numbers of knots of the friction for one of the force
         if "friction_knots" in entry:
             axes.annotate(
