@@ -14,7 +14,7 @@ from colloid_cg.reporting.content import ReportContent
 from colloid_cg.reporting.numbers import entry_text, exact, percent, plain, with_interval
 
 INERTIAL = {
-    "friction": "The friction of a particle in its bath",
+    "friction": "The friction of a particle",
     "thermal_speed_squared": "The variance of a velocity component, kT/m,",
 }
 """Metrics only an inertial fit has, in words."""
@@ -62,8 +62,11 @@ def _model_sentences(model: ModelBundle | None) -> list[Markup]:
         Markup("The motion is <strong>{}</strong>.").format(entry["value"]) for entry in entries(model, "regime")
     ]
     for name, words in INERTIAL.items():
+        rest = " (without that of neighbours within the fitted range)"
+        whole = name != "friction" or not model.config.get("pair_friction_used")
         sentences += [
-            Markup("{} is <strong>{}</strong>.").format(words, entry_text(entry)) for entry in entries(model, name)
+            Markup("{}{} is <strong>{}</strong>.").format(words, "" if whole else rest, entry_text(entry))
+            for entry in entries(model, name)
         ]
     if model.config.get("kind") == "underdamped":
         sentences.append(Markup("Inertial motion is not simulated yet: there are no rollouts to compare with."))

@@ -50,7 +50,11 @@ def metrics(
     thermal = _entry(theta, influences, _direction(width, {0: 1.0}), "um2/s2", what, share)
     what_friction = "friction of a particle, neighbours and bath together"
     if model.n_friction:
-        what_friction = "friction of a particle by the bath alone; pair friction is in the diagnostics"
+        what_friction = (
+            f"friction of a particle by the bath and by neighbours beyond {model.cutoff:.3g} um; pair friction nearer "
+            "than that is in the diagnostics; the range of the force need not be that of friction, which g(r) does not "
+            "show: take it for the bath's alone only if a longer fit.cutoff gives the same"
+        )
     friction = _entry(
         bath, influences, _direction(width, {2: 1.0}), "1/s",
         f"{what_friction}, {how}{blur}{f'; {bath_note}' if bath_note else ''}",
@@ -87,7 +91,7 @@ def metrics(
     }
     if friction["low90"] > 0.0:
         direction = _direction(width, {0: 1.0 / bath, 2: -theta / bath**2})
-        whose = ": of a particle without neighbours" if model.n_friction else ""
+        whose = f": of a particle without neighbours nearer than {model.cutoff:.3g} um" if model.n_friction else ""
         note = f"k_B T/m over the friction{whose}{blur}{drift}"
         found["diffusion_coefficient"] = [_entry(theta / bath, influences, direction, "um2/s", note, share)]
     return found
