@@ -63,7 +63,7 @@ def test_particles_that_enter_from_the_edge_do_not_heat_the_fit() -> None:
     """In a small view many tracks begin with a particle fast enough to reach the middle: theta must not rise."""
     found = []
     for seed in range(6):
-        path = free_particles(np.random.default_rng(seed), n=250, frames=120, theta=THETA, friction=1.0, dt=DT)
+        path = free_particles(np.random.default_rng(seed), n=150, frames=120, theta=THETA, friction=1.0, dt=DT)
         found.append(_fit(tracks(path, side=6.0, dt=DT)).model.thermal_speed_squared)
     assert abs(np.mean(found) - THETA) < max(0.02, 2.5 * np.std(found, ddof=1) / np.sqrt(6))
 
@@ -81,7 +81,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     held = []
     for seed in range(40):
         rng = np.random.default_rng([seed, 2])
-        path = free_particles(rng, n=30, frames=120, theta=THETA, friction=FRICTION, dt=DT)
+        path = free_particles(rng, n=24, frames=80, theta=THETA, friction=FRICTION, dt=DT)
         seen, variance = noisy(path, 0.2, seed)
         block = prepare(from_trajectories(tracks(seen, side=60.0, dt=DT)), n_species=1, drift_velocity=np.zeros(2))
         frames = frames_of(block, rng)

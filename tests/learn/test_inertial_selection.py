@@ -51,10 +51,10 @@ def test_a_bath_friction_that_could_not_be_told_from_that_of_pairs_says_so() -> 
 def test_a_candidate_that_fails_says_why_and_friction_survives_a_short_selection_block() -> None:
     """Without a force, what turns particles round at contact looks like a bath that speeds them up."""
     fluid = Fluid(n_side=9)
-    seen, _ = noisy(interacting(1, fluid, frames=240), 0.2, 1)
+    seen, _ = noisy(interacting(1, fluid, frames=170), 0.2, 1)
     whole = tracks(seen, side=fluid.side, dt=fluid.dt)
     parts = []
-    for first, last in ((0, 215), (215, 240)):
+    for first, last in ((0, 150), (150, 170)):
         block = prepare(
             from_trajectories(whole.between(first, last)), n_species=1, drift_velocity=np.zeros(2), cutoff=RANGE,
             diffusion=fluid.theta * fluid.dt / 2,

@@ -89,10 +89,9 @@ def metrics(
             )
         ],
     }
-    if friction["low90"] > 0.0:
+    if friction["low90"] > 0.0 and not model.n_friction:  # with pair friction theta/gamma_b is no diffusion anyone sees
         direction = _direction(width, {0: 1.0 / bath, 2: -theta / bath**2})
-        whose = f": of a particle without neighbours nearer than {model.cutoff:.3g} um" if model.n_friction else ""
-        note = f"k_B T/m over the friction{whose}{blur}{drift}"
+        note = f"k_B T/m over the friction{blur}{drift}"
         found["diffusion_coefficient"] = [_entry(theta / bath, influences, direction, "um2/s", note, share)]
     return found
 
