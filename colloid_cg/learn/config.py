@@ -21,11 +21,13 @@ class FitConfig(Settings):
         settings that came with the trajectories, else 0. Particles nearer to a neighbour than that and three relative
         steps are sources of force, never targets: a close pair that merges drops out, and what is left looks repelled.
     knots : tuple of int
-        Candidate numbers of free spline coefficients per species pair; 0 is free diffusion.
-    regime : "auto" or "overdamped"
-        "auto" decides from the data and refuses inertial data; "overdamped" fits in any case.
+        Candidate numbers of free spline coefficients per species pair; 0 is free diffusion. Inertial fits choose those
+        of the force and of the pair friction from the same list.
+    regime : "auto", "overdamped" or "underdamped"
+        "auto" decides from the data; the others fit that law in any case.
     stride : int or None
-        Train on every n-th frame; None: 1, or more where steps of adjacent frames are correlated beyond noise.
+        Train on every n-th frame; None: 1, or more where steps of adjacent frames are correlated beyond noise (always
+        1 for inertial motion).
     smoothness : float
         Weight of the squared second differences of the force coefficients, as a share of the local information.
     time_blocks : int
@@ -57,7 +59,7 @@ class FitConfig(Settings):
     cutoff: float | None = Field(default=None, gt=0)
     resolution: float | None = Field(default=None, ge=0)
     knots: tuple[int, ...] = (0, 4, 6, 9, 13)
-    regime: Literal["auto", "overdamped"] = "auto"
+    regime: Literal["auto", "overdamped", "underdamped"] = "auto"
     stride: int | None = Field(default=None, ge=1, le=100)
     smoothness: float = Field(default=0.01, ge=0)
     time_blocks: int = Field(default=20, ge=4, le=200)

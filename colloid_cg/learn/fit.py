@@ -11,9 +11,10 @@ from colloid_cg.errors import DataError
 from colloid_cg.learn import diagnostics as check
 from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.drift_share import corrected, kept_share
-from colloid_cg.learn.field_plan import field_plan, solve_plan
+from colloid_cg.learn.field_plan import FieldPlan, field_plan, solve_plan
 from colloid_cg.learn.field_report import with_fields
 from colloid_cg.learn.field_tables import FieldTables
+from colloid_cg.learn.inertial import fit_inertial
 from colloid_cg.learn.metrics import fit_metrics, pair_force_table
 from colloid_cg.learn.noise_form import NoiseChoice, choose_noise_form, with_noise_form
 from colloid_cg.learn.problem import Block, Candidate, fit_free, prepare
@@ -39,7 +40,7 @@ def fit(
     progress: Progress = silent,
     fields: FieldTables | None = None,
 ) -> ModelBundle:
-    """Fit overdamped dynamics to noisy trajectories.
+    """Fit overdamped or, where the data ask for it, inertial dynamics to noisy trajectories.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ def fit(
     Raises
     ------
     DataError
-        If there are too few linked frames, nothing moves beyond the noise, or inertia matters.
+        If there are too few linked frames, or nothing moves beyond the noise.
     """
     config = config or FitConfig()
     seed = int(rng.integers(2**31)) if isinstance(rng, np.random.Generator) else int(rng)
@@ -68,7 +69,10 @@ def fit(
     if plan is not None and plan.holds_drift:
         drift = np.zeros_like(drift)
     _moving(calm, config)
-    regime = _accepted(decide_regime(calm, chains(calm), wanted_blocks=config.time_blocks), config)
+    regime = decide_regime(calm, chains(calm), wanted_blocks=config.time_blocks)
+    if (regime.name if config.regime == "auto" else config.regime) == "underdamped":
+        _no_fields(plan)
+        return fit_inertial(train, full, later, config, regime=regime, drift=drift, seed=seed, progress=progress)
     n_species = int(max(full.species.max(), later.species.max())) + 1
     stride = choose_stride(
         calm, n_species=n_species, drift_velocity=drift, wanted=config.stride, wanted_blocks=config.time_blocks
@@ -132,7 +136,19 @@ def fit(
 
 
 def model_from_bundle(bundle: ModelBundle) -> OverdampedModel:
-    """Return the model a bundle describes; without forces where the fit found none."""
+    """Return the overdamped model a bundle describes; without forces where the fit found none.
+
+    Raises
+    ------
+    DataError
+        If the bundle holds another kind of model.
+    """
+    if bundle.config.get("kind", "overdamped") != "overdamped":
+        raise DataError(
+            f"an {bundle.config['kind']} model, which cannot be simulated yet",
+            expected="an overdamped model",
+            action="read friction, forces and noise in the report; rollouts and their assessment are left out",
+        )
     coefficients = bundle.weights["force_coefficients"]
     if not bundle.config["pair_force_used"]:
         coefficients = coefficients[:, :0]
@@ -143,6 +159,15 @@ def model_from_bundle(bundle: ModelBundle) -> OverdampedModel:
         cutoff=float(bundle.config["cutoff"]),
         n_prescribed=int((bundle.config.get("fields") or {}).get("n_prescribed", 0)),
     )
+
+
+def _no_fields(plan: FieldPlan | None) -> None:
+    if plan is not None:
+        raise DataError(
+            "external fields with inertial motion",
+            expected="overdamped motion, the only one that is fitted in external fields",
+            action='leave the fields out, or set fit.regime = "overdamped"',
+        )
 
 
 def _usable(series: StateSeries) -> np.ndarray:
@@ -177,16 +202,6 @@ def _moving(series: StateSeries, config: FitConfig) -> None:
             expected="motion beyond the noise",
             action="record at a lower frame rate or with more light",
         )
-
-
-def _accepted(regime: Regime, config: FitConfig) -> Regime:
-    if regime.name == "underdamped" and config.regime == "auto":
-        raise DataError(
-            f"inertial motion ({regime.evidence['reason']})",
-            expected="overdamped motion, the only one this version fits",
-            action='record at a lower frame rate, or set fit.regime = "overdamped" to fit it all the same',
-        )
-    return regime
 
 
 def _select(

@@ -65,7 +65,7 @@ def decide_regime(series: StateSeries, links: Chains, *, wanted_blocks: int = 20
     scale = float((steps**2).mean())
     segments = _segment(steps / np.sqrt(scale), joined, blocks)
     over = _maximise(segments, _starts(None))
-    under = _maximise(segments, _starts(over, 0.2, 1.0, 5.0))
+    under = _maximise(segments, [*_starts(over, 0.2, 1.0, 5.0), *_inertial_starts(0.1, 0.5)])
     persistent = _maximise(segments, [np.append(under, -2.0), np.append(under, 0.0), np.append(under, 2.0)])
     gain, margin = _gain(segments, under, over)
     lead = _gain(segments, persistent, under)[0]
@@ -127,6 +127,16 @@ def _starts(base: np.ndarray | None, *thetas: float) -> list[np.ndarray]:
     if base is None:
         return [np.array([np.log(0.7), 0.1, np.log(1e-3)])]
     return [np.append(base, np.log(theta)) for theta in thetas]
+
+
+def _inertial_starts(*thetas: float) -> list[np.ndarray]:
+    """Starts with all the variance of a step inertial: strong inertia drives w of the overdamped law so far below zero
+    that no inertial law beside it is positive definite.
+    """
+    return [
+        np.array([np.log(theta / (theta - 1.0 + np.exp(-theta))), 0.02, np.log(1e-3), np.log(theta)])
+        for theta in thetas
+    ]
 
 
 def displacements(series: StateSeries, links: Chains) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,9 +9,15 @@ from markupsafe import Markup
 
 from colloid_cg.records import ModelBundle
 from colloid_cg.reporting.checks.check import BAD, GOOD, LOOK, Check, entries
-from colloid_cg.reporting.checks.dynamics import force_resolved
+from colloid_cg.reporting.checks.dynamics import force_resolved, pair_gain
 from colloid_cg.reporting.content import ReportContent
 from colloid_cg.reporting.numbers import entry_text, exact, percent, plain, with_interval
+
+INERTIAL = {
+    "friction": "The friction of a particle",
+    "thermal_speed_squared": "The variance of a velocity component, kT/m,",
+}
+"""Metrics only an inertial fit has, in words."""
 
 
 def summary(content: ReportContent, checks: list[Check]) -> Markup:
@@ -55,6 +61,15 @@ def _model_sentences(model: ModelBundle | None) -> list[Markup]:
     sentences = [
         Markup("The motion is <strong>{}</strong>.").format(entry["value"]) for entry in entries(model, "regime")
     ]
+    for name, words in INERTIAL.items():
+        rest = " (without that of neighbours within the fitted range)"
+        whole = name != "friction" or not model.config.get("pair_friction_used")
+        sentences += [
+            Markup("{}{} is <strong>{}</strong>.").format(words, "" if whole else rest, entry_text(entry))
+            for entry in entries(model, name)
+        ]
+    if model.config.get("kind") == "underdamped":
+        sentences.append(Markup("Inertial motion is not simulated yet: there are no rollouts to compare with."))
     diffusion = entries(model, "diffusion_coefficient")
     if diffusion:
         values = Markup(", ").join(
@@ -83,11 +98,11 @@ def sigma_text(entry: dict[str, Any]) -> Markup:
 
 
 def _force_sentence(model: ModelBundle) -> list[Markup]:
-    gain = entries(model, "log_likelihood_gain")
+    gain = pair_gain(model)
     if not gain:
         return []
     words = "A pair force is resolved" if force_resolved(model) else "No pair force is resolved"
-    return [Markup("{}: its gain in log-likelihood on held-out frames is {}.").format(words, entry_text(gain[0]))]
+    return [Markup("{}: its gain in log-likelihood on held-out frames is {}.").format(words, entry_text(gain))]
 
 
 def _agreement_sentences(assessment: dict[str, Any] | None) -> list[Markup]:

@@ -107,12 +107,11 @@ def test_yukawa_force_is_recovered_and_used() -> None:
     assert bundle.metrics["log_likelihood_gain"][0]["low90"] > 0
 
 
-def test_inertial_motion_is_refused_unless_asked_for() -> None:
+def test_inertial_motion_gets_an_inertial_model_unless_told_otherwise() -> None:
     rng = np.random.default_rng(9)
     whole = tracks(inertial(rng, n=60, frames=200, diffusion=D, dt=DT, theta=0.3), side=60.0, dt=DT)
-    with pytest.raises(DataError, match=r"fit\.regime"):
-        _fit(whole)
-    assert _fit(whole, regime="overdamped").metrics["regime"][0]["value"] == "underdamped"
+    assert _fit(whole).config["kind"] == "underdamped"
+    assert _fit(whole, regime="overdamped").config["kind"] == "overdamped"
 
 
 def test_frozen_particles_are_refused() -> None:

@@ -95,6 +95,28 @@ def figure_pair_force(pair_force: pd.DataFrame, samples: dict[str, Any]) -> Figu
 
 
 @styled
+def figure_pair_friction(curves: dict[str, Any]) -> Figure:
+    """Friction between two particles along and across their line, each with its 90 % band.
+
+    Parameters
+    ----------
+    curves : dict
+        ``r`` (um) and ``g_par, g_perp`` with ``_low90`` and ``_high90`` (1/s).
+    """
+    figure = new_figure()
+    (axes,) = axes_of(figure)
+    r = floats(curves.get("r"))
+    for name, words, colour in (("g_par", "along the line", BLUE), ("g_perp", "across it", VERMILLION)):
+        low, high = floats(curves.get(f"{name}_low90")), floats(curves.get(f"{name}_high90"))
+        axes.fill_between(r, low, high, color=colour, alpha=0.22, linewidth=0)
+        axes.plot(r, floats(curves.get(name)), color=colour, label=f"{words}, 90 % band")
+    axes.axhline(0.0, color=MUTED, linewidth=0.8)
+    axes.set(xlabel="pair distance r (µm)", ylabel="friction (1/s)", title="Pair friction")
+    axes.legend()
+    return figure
+
+
+@styled
 def figure_pair_potential(pair_force: pd.DataFrame, inversion: dict[str, Any]) -> Figure:
     """Fitted pair potential, and -ln g(r) beside it where the suspension is dilute enough."""
     figure = new_figure()
@@ -148,8 +170,16 @@ def figure_selection(selection: list[dict[str, Any]]) -> Figure:
     knots = floats([entry.get("knots") for entry in selection])
     score = floats([entry.get("log_likelihood") for entry in selection])
     order = np.argsort(knots)
-    axes.plot(knots[order], score[order] - np.nanmin(score), "o-", color=GREEN)
-    best = int(np.nanargmax(score))
+    axes.plot(
+        knots[order], score[order] - np.nanmin(score), "o-" if len(set(knots)) == len(knots) else "o", color=GREEN
+    )
+    for place, entry in enumerate(selection):  # several numbers of knots of the friction for one of the force
+        if "friction_knots" in entry:
+            axes.annotate(
+                f" {entry['friction_knots']}", (knots[place], score[place] - np.nanmin(score)), color=INK, fontsize=8
+            )
+    used = [place for place, entry in enumerate(selection) if entry.get("used")]
+    best = used[0] if used else int(np.nanargmax(score))
     axes.plot(
         knots[best], score[best] - np.nanmin(score), "s", color=VERMILLION, markersize=9, mfc="none", label="used"
     )

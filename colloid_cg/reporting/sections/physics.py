@@ -15,6 +15,7 @@ from colloid_cg.reporting.figures.dynamics import (
     figure_diffusion_against_lag,
     figure_innovations,
     figure_pair_force,
+    figure_pair_friction,
     figure_pair_potential,
     figure_regime,
     figure_selection,
@@ -74,7 +75,11 @@ def dynamics_section(content: ReportContent) -> Section:
     if model is None:
         return Section(anchor="dynamics", title=title, missing="colloid-cg fit RUN")
     diagnostics = model.diagnostics
-    reasons = [(diagnostics.get("regime") or {}).get("reason"), _stride_reason(diagnostics.get("stride") or {})]
+    reasons = [
+        (diagnostics.get("regime") or {}).get("reason"),
+        _stride_reason(diagnostics.get("stride") or {}),
+        diagnostics.get("selection_note"),
+    ]
     return Section(
         anchor="dynamics",
         title=title,
@@ -111,6 +116,13 @@ def _dynamics_pictures(model: ModelBundle, inversion: dict[str, Any]) -> list[Pi
         caption = "Integral of the force, zero at the largest distance; the band is that of the force, integrated."
         figure = figure_pair_potential(model.pair_force, inversion)
         pictures.append(Picture(name="dynamics_potential", figure=figure, caption=caption))
+    if (found.get("pair_friction") or {}).get("r"):
+        caption = (
+            "Friction between neighbours along their line and across it, with 90 % bands. Drag from beyond the last "
+            "distance counts as friction of the bath."
+        )
+        figure = figure_pair_friction(found["pair_friction"])
+        pictures.append(Picture(name="dynamics_friction", figure=figure, caption=caption))
     if (found.get("innovations") or {}).get("autocorrelation"):
         caption = (
             "What is left after one-step prediction. Inside the band it is noise; outside, the model misses something."
@@ -120,6 +132,8 @@ def _dynamics_pictures(model: ModelBundle, inversion: dict[str, Any]) -> list[Pi
     scores = [entry for entry in found.get("selection") or [] if entry.get("log_likelihood") is not None]
     if len(scores) > 1:
         caption = "How the flexibility of the force was chosen: on frames used neither for fitting nor for the test."
+        if any("friction_knots" in entry for entry in scores):
+            caption += " Beside each point: the knots of the pair friction."
         pictures.append(Picture(name="dynamics_selection", figure=figure_selection(scores), caption=caption))
     return pictures
 

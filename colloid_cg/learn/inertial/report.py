@@ -1,0 +1,220 @@
+"""Numbers and curves of an inertial fit with their 90 % intervals, as a model bundle holds them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from colloid_cg.learn.inertial.candidate import Candidate
+from colloid_cg.learn.inertial.dissipation import Balance
+from colloid_cg.learn.inertial.equation import Frames, residuals
+from colloid_cg.learn.inertial.model import InertialModel
+from colloid_cg.learn.inertial.selection import Selection
+from colloid_cg.learn.inertial.sequences import sequences
+from colloid_cg.learn.regime import Regime
+from colloid_cg.learn.sandwich import half_width
+from colloid_cg.learn.series import blur_coefficient, exposure_share
+from colloid_cg.records import PAIR_FORCE_COLUMNS, StateSeries, metric
+
+_POINTS = 100
+_LAGS = 10
+_FIRST = 3
+"""Place of the pair coefficients in the influence: after theta, s2 and gamma_b."""
+NOT_MODELLED = [
+    "several species (one mass, one temperature)",
+    "fluid flow and hydrodynamic memory: the bath is still and forgets at once",
+    "many-body and non-conservative forces, external fields",
+    "spin: tangential pair friction does not conserve angular momentum",
+]
+
+
+def metrics(
+    series: StateSeries,
+    candidate: Candidate,
+    influences: list[np.ndarray],
+    regime: Regime,
+    gain: tuple[float, float, str],
+    share: float,
+    bath_note: str = "",
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the entries of metrics.json; theta, s2 and D divided by the ``share`` that drift removal left."""
+    model, known = candidate.model, series.exposure is not None
+    blur = "" if known else "; exposure unknown, none assumed"
+    theta, bath = model.thermal_speed_squared, model.bath
+    how = "exact likelihood" if candidate.solution is None else "lagged instruments"
+    drift = "" if share == 1.0 else f"; divided by {share:.5f} for the common motion that drift removal took"
+    width = influences[0].shape[1]
+    what = f"k_B T/m, variance of a velocity component{blur}{drift}"
+    thermal = _entry(theta, influences, _direction(width, {0: 1.0}), "um2/s2", what, share)
+    what_friction = "friction of a particle, neighbours and bath together"
+    if model.n_friction:
+        what_friction = (
+            f"friction of a particle by the bath and by neighbours beyond {model.cutoff:.3g} um; pair friction nearer "
+            "than that is in the diagnostics; the range of the force need not be that of friction, which g(r) does not "
+            "show: take it for the bath's alone only if a longer fit.cutoff gives the same"
+        )
+    friction = _entry(
+        bath, influences, _direction(width, {2: 1.0}), "1/s",
+        f"{what_friction}, {how}{blur}{f'; {bath_note}' if bath_note else ''}",
+    )  # fmt: skip
+    found = {
+        "regime": [metric("underdamped", note=regime.evidence["reason"])],
+        "friction": [friction],
+        "thermal_speed_squared": [thermal],
+        "localisation_variance": [
+            _entry(
+                model.localisation_variance,
+                influences,
+                _direction(width, {1: 1.0}),
+                "um2",
+                f"one value per movie{blur}{drift}",
+                share,
+            )
+        ],
+        "blur_coefficient": [
+            metric(
+                blur_coefficient(series),
+                note="exposure / (6 frame interval)" if known else "exposure unknown: 0 assumed",
+            )
+        ],
+        "log_likelihood_gain": [
+            metric(
+                gain[0],
+                low90=gain[0] - gain[1],
+                high90=gain[0] + gain[1],
+                unit="nats per particle and step",
+                note=gain[2],
+            )
+        ],
+    }
+    if friction["low90"] > 0.0 and not model.n_friction:  # with pair friction theta/gamma_b is no diffusion anyone sees
+        direction = _direction(width, {0: 1.0 / bath, 2: -theta / bath**2})
+        note = f"k_B T/m over the friction{blur}{drift}"
+        found["diffusion_coefficient"] = [_entry(theta / bath, influences, direction, "um2/s", note, share)]
+    return found
+
+
+def pair_force_table(
+    model: InertialModel, influences: list[np.ndarray], distances: np.ndarray, share: float
+) -> pd.DataFrame:
+    """Return (F/m)/theta in k_B T/um with its 90 % band, from the closest distances to the cutoff."""
+    if not model.n_force:
+        empty = {
+            name: pd.Series(dtype="int64" if name.startswith("species") else "float64") for name in PAIR_FORCE_COLUMNS
+        }
+        return pd.DataFrame(empty)
+    r = _distances(model, distances)
+    basis, theta = model.force_basis(r), model.thermal_speed_squared
+    force = basis @ model.force / theta
+    direction = np.zeros((_POINTS, influences[0].shape[1]))
+    first = _FIRST + 2 * model.n_friction
+    direction[:, first : first + model.n_force] = basis / theta
+    direction[:, 0] = -force / theta
+    half = _held(half_width(influences, direction), r, model, model.n_force)
+    columns = {"r": r, "force": force, "low90": force - half, "high90": force + half}
+    table = pd.DataFrame({name: value if name == "r" else share * value for name, value in columns.items()})
+    return table.assign(species_a=0, species_b=0)[list(PAIR_FORCE_COLUMNS)]
+
+
+def of_unknown_range(friction: dict[str, Any]) -> dict[str, Any]:
+    """Return the friction without its interval: one that takes the range of friction for known would be too narrow.
+
+    The automatic cutoff is where structure ends; friction that reaches farther then counts as the bath's.
+    """
+    note = f"{friction['note']}; no interval: the range of friction is not known, give fit.cutoff"
+    return friction | {"low90": None, "high90": None, "note": note}
+
+
+def pair_friction(model: InertialModel, influences: list[np.ndarray], distances: np.ndarray) -> dict[str, Any]:
+    """Return g_par(r) and g_perp(r) in 1/s with 90 % bands, JSON-able; empty where no pair friction was fitted."""
+    if not model.n_friction:
+        return {}
+    r = _distances(model, distances)
+    basis = model.friction_basis(r)
+    curves: dict[str, Any] = {"unit": "1/s", "r": r.tolist()}
+    for number, (name, coefficients) in enumerate((("g_par", model.parallel), ("g_perp", model.perpendicular))):
+        direction = np.zeros((_POINTS, influences[0].shape[1]))
+        first = _FIRST + number * model.n_friction
+        direction[:, first : first + model.n_friction] = basis
+        half = _held(half_width(influences, direction), r, model, model.n_friction)
+        value = basis @ coefficients
+        curves |= {
+            name: value.tolist(),
+            f"{name}_low90": (value - half).tolist(),
+            f"{name}_high90": (value + half).tolist(),
+        }
+    return curves
+
+
+def fluctuation_dissipation(balance: Balance, influences: list[np.ndarray]) -> dict[str, Any]:
+    """Return the strength of the random force over 2 theta times the friction, by origin; 1 at equilibrium."""
+    if balance.candidate.solution is None:
+        return {"note": "assumed for free particles: friction is part of the likelihood"}
+    width, count = influences[0].shape[1], len(balance.scales)
+    half = half_width(influences, np.eye(width)[-count:])
+    origins = ("bath", "g_par", "g_perp")[:count]
+    verdict = "imposed on the reported numbers" if balance.imposed else "rejected by the data, not imposed"
+    return {
+        "origin": list(origins),
+        "value": balance.scales.tolist(),
+        "low90": (balance.scales - half).tolist(),
+        "high90": (balance.scales + half).tolist(),
+        "p_value": balance.p_value,
+        "note": f"strength of the random force over 2 theta times the friction, 1 at equilibrium; {verdict}",
+    }
+
+
+def innovations(frames: Frames, candidate: Candidate) -> dict[str, Any]:
+    """Return the autocorrelation of the standardised one-frame-ahead errors at lags 1 to 10, and their kurtosis."""
+    model = candidate.model
+    found = sequences(residuals(frames, model), exposure_share=exposure_share(frames.block.series))
+    white = found.innovations(
+        model.thermal_speed_squared * frames.dt**2, model.localisation_variance, model.noise_scale
+    )[1]
+    values, bands, lags = [], [], []
+    for lag in range(1, _LAGS + 1):
+        later = np.flatnonzero(found.place >= lag)
+        if len(later) < 20:
+            break
+        lags.append(lag)
+        values.append(float((white[later] * white[later - lag]).mean() / (white**2).mean()))
+        bands.append(1.645 / float(np.sqrt(later.size * white.shape[1])))
+    fourth = float((white**4).mean() / (white**2).mean() ** 2) if len(white) else 3.0
+    return {"lags": lags, "autocorrelation": values, "band": bands, "kurtosis": fourth}
+
+
+def pair_gain(selection: Selection) -> dict[str, Any]:
+    """Return the gain of pair terms over free inertial particles on the selection block (nats per row)."""
+    gain, half = selection.gain, selection.gain_half_width
+    return {"value": gain, "low90": gain - half, "high90": gain + half, "used": selection.pairs_used}
+
+
+def _entry(
+    value: float, influences: list[np.ndarray], direction: np.ndarray, unit: str, note: str, share: float = 1.0
+) -> dict[str, Any]:
+    half = float(half_width(influences, direction)[0])
+    return metric(
+        float(value / share), low90=float((value - half) / share), high90=float((value + half) / share),
+        unit=unit, species=0, note=note,
+    )  # fmt: skip
+
+
+def _direction(width: int, entries: dict[int, float]) -> np.ndarray:
+    direction = np.zeros((1, width))
+    for place, value in entries.items():
+        direction[0, place] = value
+    return direction
+
+
+def _distances(model: InertialModel, distances: np.ndarray) -> np.ndarray:
+    return np.linspace(max(float(distances[0]), model.lower), model.cutoff, _POINTS)
+
+
+def _held(half: np.ndarray, r: np.ndarray, model: InertialModel, n_knots: int) -> np.ndarray:
+    """Keep the band from shrinking over the last two knots: that a curve vanishes at the cutoff is an assumption."""
+    constrained = r > model.cutoff - 2.0 * (model.cutoff - model.lower) / n_knots
+    if (~constrained).any():
+        half = np.where(constrained, np.maximum(half, half[~constrained][-1]), half)
+    return np.asarray(half)
