@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from colloid_cg.errors import DataError
 from colloid_cg.learn import diagnostics as check
 from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.drift_share import corrected, kept_share
-from colloid_cg.learn.field_plan import FieldPlan, field_plan, solve_plan
+from colloid_cg.learn.field_plan import FieldPlan, FieldResult, field_plan, solve_plan
 from colloid_cg.learn.field_report import with_fields
 from colloid_cg.learn.field_tables import FieldTables
 from colloid_cg.learn.inertial import fit_inertial
@@ -73,6 +74,55 @@ def fit(
     if (regime.name if config.regime == "auto" else config.regime) == "underdamped":
         _no_fields(plan)
         return fit_inertial(train, full, later, config, regime=regime, drift=drift, seed=seed, progress=progress)
+    task = _task(config, plan, full, later, calm, tracks=train, regime=regime, drift=drift, seed=seed)
+    if plan is None:
+        bundle = _bundle(task, _solve_pairs(task, progress))
+    else:
+        result = solve_plan(
+            plan, task.series, task.held, n_species=task.n_species, drift=drift, reach=task.reach,
+            resolution=task.resolution, start=task.free.noise, noise_form=task.form.name, seed=seed, progress=progress,
+        )  # fmt: skip
+        bundle = _bundle(task, result)
+        bundle = with_fields(bundle, plan, result, series=task.series, n_species=task.n_species, seed=seed)
+    return corrected(bundle, kept_share(train))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Task:
+    """What is settled before any force: frames used, noise law, range of the force; ``whole`` has free diffusion."""
+
+    config: FitConfig
+    series: StateSeries
+    held: StateSeries
+    n_species: int
+    drift: np.ndarray
+    regime: Regime
+    stride: Stride
+    form: NoiseChoice
+    whole: Block
+    free: Candidate
+    reach: ForceRange
+    resolution: float
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PairResult:
+    """The fit without fields: the interacting model on its targets or free diffusion on every row, with errors."""
+
+    selection: Selection
+    final: Candidate
+    block: Block
+    force_block: Block
+    influences: list[np.ndarray]
+    shown_influences: list[np.ndarray]
+
+
+def _task(
+    config: FitConfig, plan: FieldPlan | None, full: StateSeries, later: StateSeries, calm: StateSeries, *,
+    tracks: Trajectories, regime: Regime, drift: np.ndarray, seed: int,
+) -> Task:  # fmt: skip
+    """Choose interval, noise form and range of the force; ``calm`` is ``full`` in the frame of a given flow."""
     n_species = int(max(full.species.max(), later.species.max())) + 1
     stride = choose_stride(
         calm, n_species=n_species, drift_velocity=drift, wanted=config.stride, wanted_blocks=config.time_blocks
@@ -83,56 +133,54 @@ def fit(
     form = choose_noise_form(plain, wanted_blocks=config.time_blocks)
     whole = with_noise_form(plain, form.name)
     free = fit_free(whole)
-    reach = force_range(series, config.cutoff)
     fastest = float(free.noise.diffusion.max())
-    resolution = resolved_distance(train, config.resolution, diffusion=fastest, frame_interval=series.frame_interval)
-    if plan is not None:
-        result = solve_plan(
-            plan, series, held, n_species=n_species, drift=drift, reach=reach, resolution=resolution,
-            start=free.noise, noise_form=form.name, seed=seed, progress=progress,
-        )  # fmt: skip
-        bundle = _bundle(
-            config, series, result.block, result.final, result.free, result.selection, result.force_block,
-            result.influences, result.shown_influences, regime, stride, reach, drift, form, seed,
-        )  # fmt: skip
-        bundle = with_fields(bundle, plan, result, series=series, n_species=n_species, seed=seed)
-        return corrected(bundle, kept_share(train))
+    return Task(
+        config=config,
+        series=series,
+        held=held,
+        n_species=n_species,
+        drift=drift,
+        regime=regime,
+        stride=stride,
+        form=form,
+        whole=whole,
+        free=free,
+        reach=force_range(series, config.cutoff),
+        resolution=resolved_distance(
+            tracks, config.resolution, diffusion=fastest, frame_interval=series.frame_interval
+        ),
+        seed=seed,
+    )
+
+
+def _solve_pairs(task: Task, progress: Progress) -> PairResult:
+    """Fit every candidate pair force, choose on the selection block, and work out the errors."""
+    config = task.config
     blocks = [
         prepare(
             part,
-            n_species=n_species,
-            drift_velocity=drift,
-            cutoff=reach.cutoff,
-            diffusion=fastest,
-            resolution=resolution,
-            noise_form=form.name,
+            n_species=task.n_species,
+            drift_velocity=task.drift,
+            cutoff=task.reach.cutoff,
+            diffusion=float(task.free.noise.diffusion.max()),
+            resolution=task.resolution,
+            noise_form=task.form.name,
         )
-        for part in (series, held)
+        for part in (task.series, task.held)
     ]
-    selection = _select(blocks, config, free, cutoff=reach.cutoff, seed=seed, progress=progress)
-    final, block = _final(selection, blocks[0], free, whole)
-    influences = joint_influence(block, final, config, seed=seed)
-    shown = influences
+    selection = _select(blocks, config, task.free, cutoff=task.reach.cutoff, seed=task.seed, progress=progress)
+    final, block = _final(selection, blocks[0], task.free, task.whole)
+    influences = shown = joint_influence(block, final, config, seed=task.seed)
     if selection.best is not None and not selection.force_used:
-        shown = joint_influence(blocks[0], selection.best, config, seed=seed)
-    bundle = _bundle(
-        config,
-        series,
-        block,
-        final,
-        free,
-        selection,
-        blocks[0],
-        influences,
-        shown,
-        regime,
-        stride,
-        reach,
-        drift,
-        form,
-        seed,
+        shown = joint_influence(blocks[0], selection.best, config, seed=task.seed)
+    return PairResult(
+        selection=selection,
+        final=final,
+        block=block,
+        force_block=blocks[0],
+        influences=influences,
+        shown_influences=shown,
     )
-    return corrected(bundle, kept_share(train))
 
 
 def model_from_bundle(bundle: ModelBundle) -> OverdampedModel:
@@ -227,13 +275,11 @@ def _final(selection: Selection, block: Block, free: Candidate, whole: Block) ->
     return free, whole
 
 
-def _bundle(
-    config: FitConfig, series: StateSeries, block: Block, final: Candidate, free: Candidate, selection: Selection,
-    force_block: Block, influences: list[np.ndarray], shown_influence: list[np.ndarray], regime: Regime,
-    stride: Stride, reach: ForceRange, drift: np.ndarray, form: NoiseChoice, seed: int,
-) -> ModelBundle:  # fmt: skip
+def _bundle(task: Task, found: PairResult | FieldResult) -> ModelBundle:
+    config, series, regime, stride, reach = task.config, task.series, task.regime, task.stride, task.reach
+    block, final, selection = found.block, found.final, found.selection
     shown = selection.best
-    lower, distances = first_knot(force_block, reach.cutoff)
+    lower, distances = first_knot(found.force_block, reach.cutoff)
     model = final.model if shown is None else shown.model
     settings: dict[str, Any] = {
         "kind": "overdamped",
@@ -247,16 +293,18 @@ def _bundle(
         "exposure": series.exposure,
         "stride": stride.frames,
         "fit": config.as_dict(),
-        "seed": seed,
+        "seed": task.seed,
     }
-    metrics = fit_metrics(series, final, influences, selection, regime, stride)
+    metrics = fit_metrics(series, final, found.influences, selection, regime, stride)
     noise = metrics["localisation_variance"][0]
     half_noise = (noise["high90"] - noise["low90"]) / 2.0
     curves: dict[str, Any] = {
         "regime": regime.evidence,
         "stride": as_json(stride),
-        "diffusion_against_lag": check.diffusion_against_lag(series, final, config, drift, noise_half_width=half_noise),
-        "half_rate": check.half_rate(block, final, config, drift) if block.external is None else {},
+        "diffusion_against_lag": check.diffusion_against_lag(
+            series, final, config, task.drift, noise_half_width=half_noise
+        ),
+        "half_rate": check.half_rate(block, final, config, task.drift) if block.external is None else {},
         "innovations": check.innovation_autocorrelation(block, final),
         "selection": selection.scores,
         "force_samples": {
@@ -264,15 +312,15 @@ def _bundle(
             "r_max": float(distances[-1]) if len(distances) else None,
             "n_pairs": len(distances),
         },
-        "stated_sigma": check.stated_sigma(series, final.noise.localisation_variance) | form.as_dict(),
-        "bootstrap": check.bootstrap(block, final, config, seed=seed),
+        "stated_sigma": check.stated_sigma(series, final.noise.localisation_variance) | task.form.as_dict(),
+        "bootstrap": check.bootstrap(block, final, config, seed=task.seed),
         "clamped_rows": block.residuals(final.model).clamped,
-        "drift_velocity_um_per_s": drift.tolist(),
+        "drift_velocity_um_per_s": task.drift.tolist(),
         "not_modelled": check.NOT_MODELLED,
     }
     if block.external is None:
-        found = check.confinement_warnings(curves["diffusion_against_lag"], force_used=selection.force_used)
-        curves |= {"trap_warnings": found} if found else {}
+        confined = check.confinement_warnings(curves["diffusion_against_lag"], force_used=selection.force_used)
+        curves |= {"trap_warnings": confined} if confined else {}
     weights = {
         "diffusion": final.noise.diffusion,
         "localisation_variance": np.array([final.noise.localisation_variance]),
@@ -282,6 +330,6 @@ def _bundle(
         config=settings,
         weights=weights,
         metrics=metrics,
-        pair_force=pair_force_table(shown, shown_influence, distances),
+        pair_force=pair_force_table(shown, found.shown_influences, distances),
         diagnostics=curves,
     )
