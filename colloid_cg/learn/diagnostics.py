@@ -128,10 +128,14 @@ def innovation_autocorrelation(block: Block, candidate: Candidate) -> dict[str, 
     noise = candidate.noise
     white = innovations(data, diffusion=noise.diffusion, localisation_variance=noise.localisation_variance)[1]
     index = np.arange(len(white))
-    run = index - np.maximum.accumulate(np.where(data.joined, 0, index))
+    return autocorrelation(white, index - np.maximum.accumulate(np.where(data.joined, 0, index)))
+
+
+def autocorrelation(white: np.ndarray, place: np.ndarray) -> dict[str, Any]:
+    """Return the autocorrelation of innovations (m, d) that stand at ``place`` (m,) of their runs, and the kurtosis."""
     values, bands, lags = [], [], []
     for lag in range(1, _LAGS + 1):
-        later = np.flatnonzero(run >= lag)
+        later = np.flatnonzero(place >= lag)
         if len(later) < 20:
             break
         lags.append(lag)

@@ -35,10 +35,11 @@ def compare_models(
 ) -> dict[str, Any]:
     """Score free diffusion, the fitted pair potential and an unconstrained network on the test block.
 
-    Every model is trained on ``train`` (the network stops where ``select`` says) and scored by the same banded
-    likelihood on the same displacements of ``test``. The network is given every freedom a drift can have and no
-    physics: what it gains over the pair potential is what the pair potential lacks; what it loses is what its freedom
-    costs with this much data.
+    Every model is trained on ``train`` (the network stops where ``select`` says) and scored by a banded likelihood on
+    the same displacements of ``test``, with one localisation variance for all detections. The covariance knows how
+    the pair force carries an error of position on; that of free diffusion and of the network takes the Jacobian of the
+    drift as 1, which costs the network a little. It is given every freedom a drift can have and no physics: what it
+    gains over the pair potential is what the pair potential lacks; a loss is no proof that nothing is missing.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from colloid_cg.learn.diagnostics import autocorrelation
 from colloid_cg.learn.inertial.candidate import Candidate
 from colloid_cg.learn.inertial.dissipation import Balance
 from colloid_cg.learn.inertial.equation import Frames, residuals
@@ -19,7 +20,6 @@ from colloid_cg.learn.series import blur_coefficient, exposure_share
 from colloid_cg.records import PAIR_FORCE_COLUMNS, StateSeries, metric
 
 _POINTS = 100
-_LAGS = 10
 _FIRST = 3
 """Place of the pair coefficients in the influence: after theta, s2 and gamma_b."""
 NOT_MODELLED = [
@@ -173,16 +173,7 @@ def innovations(frames: Frames, candidate: Candidate) -> dict[str, Any]:
     white = found.innovations(
         model.thermal_speed_squared * frames.dt**2, model.localisation_variance, model.noise_scale
     )[1]
-    values, bands, lags = [], [], []
-    for lag in range(1, _LAGS + 1):
-        later = np.flatnonzero(found.place >= lag)
-        if len(later) < 20:
-            break
-        lags.append(lag)
-        values.append(float((white[later] * white[later - lag]).mean() / (white**2).mean()))
-        bands.append(1.645 / float(np.sqrt(later.size * white.shape[1])))
-    fourth = float((white**4).mean() / (white**2).mean() ** 2) if len(white) else 3.0
-    return {"lags": lags, "autocorrelation": values, "band": bands, "kurtosis": fourth}
+    return autocorrelation(white, found.place)
 
 
 def pair_gain(selection: Selection) -> dict[str, Any]:
