@@ -103,7 +103,7 @@ def coverage_figures(record: Record, cells: dict[str, dict[str, Any]], seeds: tu
             for ratio, blurred in CONDITIONS:
                 for entry in cells[key(system, seed, ratio, blurred)]["quantities"]:
                     inside = entry["low90"] <= entry["true"] <= entry["high90"]
-                    kind = "force" if entry["name"].startswith("F") else entry["name"]
+                    kind = "force" if entry["name"][0] in "Fkq" else entry["name"]
                     for group in (
                         "all",
                         kind,

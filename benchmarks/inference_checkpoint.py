@@ -10,12 +10,12 @@ from benchmarks.record import RESULTS
 from colloid_cg.provenance import code_version, sha256_of_file, sha256_of_json
 
 CHECKPOINT = RESULTS.parent / "checkpoint" / "inference.jsonl"
-SOURCES = ("inference_systems.py", "inference_cells.py")
+SOURCES = ("inference_systems.py", "inference_wells.py", "inference_cells.py")
 
 
-def version() -> str:
+def version(sources: tuple[str, ...] = SOURCES) -> str:
     """Return a digest of the package and of the code of the cells: a changed line starts the table afresh."""
-    digests = [sha256_of_file(RESULTS.parent / name) for name in SOURCES]
+    digests = [sha256_of_file(RESULTS.parent / name) for name in sources]
     return sha256_of_json([code_version(), *digests])[:16]
 
 

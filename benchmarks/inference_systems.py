@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from benchmarks.inference_wells import WELL_SIDE, Wells, motion_in_wells
 from colloid_cg.records import Box, Trajectories
 from colloid_cg.twin import TwinConfig, simulate_case
 from colloid_cg.twin.settings import CameraConfig
@@ -28,12 +29,14 @@ class Recording:
         In px, open: particles enter and leave through its edges.
     diffusion : array, shape (n_species,)
         um2/s.
-    pair_force : DataFrame
+    pair_force : DataFrame or None
         r (um), force (k_B T/um), species_a, species_b.
     probes : tuple of (species_a, species_b, r)
         Distances (um) at which the interval of the force is judged.
-    cutoff : float
+    cutoff : float or None
         Range of the force (um) given to the fit.
+    wells : Wells or None
+        The well of each particle, in place of a pair force.
     """
 
     table: pd.DataFrame
@@ -42,13 +45,14 @@ class Recording:
     frame_interval: float
     n_frames: int
     diffusion: np.ndarray
-    pair_force: pd.DataFrame
-    probes: tuple[tuple[int, int, float], ...]
-    cutoff: float
+    pair_force: pd.DataFrame | None = None
+    probes: tuple[tuple[int, int, float], ...] = ()
+    cutoff: float | None = None
+    wells: Wells | None = None
 
     def force(self, pair: tuple[int, int], r: np.ndarray) -> np.ndarray:
         """Return the true force between two species at distances r (um), zero beyond its range."""
-        curve = self.pair_force
+        curve = given(self.pair_force)
         curve = curve[(curve["species_a"] == pair[0]) & (curve["species_b"] == pair[1])]
         return np.asarray(np.interp(r, curve["r"], curve["force"], right=0.0))
 
@@ -84,7 +88,42 @@ def soft_discs(seed: int) -> Recording:
     return _recording(simulate_case("soft_discs", config), ((0, 0, 1.44), (0, 1, 1.73), (1, 1, 2.0)), cutoff=2.4)
 
 
-SYSTEMS: dict[str, Callable[[int], Recording]] = {"yukawa": yukawa, "soft discs": soft_discs}
+def ornstein_uhlenbeck(seed: int) -> Recording:
+    """Harmonic wells, one particle each, that relax within five frames."""
+    return _in_wells(Wells(stiffness=20.0, quartic=0.0), seed)
+
+
+def quartic(seed: int) -> Recording:
+    """Wells whose force grows with the cube of the distance: mean curvature 2 (2 q)^(1/2) near that of the harmonic."""
+    return _in_wells(Wells(stiffness=2.0, quartic=60.0), seed)
+
+
+SYSTEMS: dict[str, Callable[[int], Recording]] = {
+    "OU": ornstein_uhlenbeck,
+    "quartic": quartic,
+    "yukawa": yukawa,
+    "soft discs": soft_discs,
+}
+
+
+def given(curve: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the pair force of a recording that has one."""
+    if curve is None:
+        raise ValueError("a recording without pair forces")
+    return curve
+
+
+def _in_wells(wells: Wells, seed: int) -> Recording:
+    table = motion_in_wells(wells, pixel_size=0.1, rng=np.random.default_rng([seed, 77]))
+    return Recording(
+        table=table,
+        view=Box(lower=(0.0, 0.0), upper=(WELL_SIDE / 0.1, WELL_SIDE / 0.1), periodic=(False, False)),
+        pixel_size=0.1,
+        frame_interval=wells.frame_interval,
+        n_frames=int(table["frame"].max()) + 1,
+        diffusion=np.array([wells.diffusion]),
+        wells=wells,
+    )
 
 
 def _recording(truth: TwinTruth, probes: tuple[tuple[int, int, float], ...], *, cutoff: float) -> Recording:

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from colloid_cg.dynamics import GridFlow, SplineFlow, flow_basis
 from colloid_cg.errors import ConfigError, DataError, InputError
+from colloid_cg.learn.checkpoint import NOWHERE, Checkpoint, remembered
 from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.detection import NoiseForm
 from colloid_cg.learn.field_errors import field_influence
@@ -183,6 +184,7 @@ class FieldResult:
 def solve_plan(
     plan: FieldPlan, series: StateSeries, held: StateSeries, *, n_species: int, drift: np.ndarray, reach: ForceRange,
     resolution: float, start: NoiseFit, noise_form: NoiseForm, seed: int, progress: Progress,
+    checkpoint: Checkpoint = NOWHERE,
 ) -> FieldResult:  # fmt: skip
     """Fit fields alone, then with every candidate pair force; choose on ``held``.
 
@@ -199,8 +201,10 @@ def solve_plan(
     def score(block: Block, candidate: Candidate) -> tuple[np.ndarray, np.ndarray]:
         return held_out(settled(block, known[id(block)], candidate.acting), candidate)
 
-    def fit_one(block: Block, start: Candidate, **settings: Any) -> Candidate:
+    def in_fields(block: Block, start: Candidate, **settings: Any) -> Candidate:
         return fit_in_fields(block, start, fields=known[id(block)], **settings)
+
+    fit_one = remembered(in_fields, checkpoint)
 
     def alone(block: Block, count: int) -> Candidate:
         speed = float(start.diffusion.mean())

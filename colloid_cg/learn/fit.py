@@ -10,6 +10,7 @@ import numpy as np
 from colloid_cg.dynamics import OverdampedModel
 from colloid_cg.errors import DataError
 from colloid_cg.learn import diagnostics as check
+from colloid_cg.learn.checkpoint import NOWHERE, Checkpoint, remembered
 from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.drift_share import corrected, kept_share
 from colloid_cg.learn.field_plan import FieldPlan, FieldResult, field_plan, solve_plan
@@ -18,7 +19,7 @@ from colloid_cg.learn.field_tables import FieldTables
 from colloid_cg.learn.inertial import fit_inertial
 from colloid_cg.learn.metrics import fit_metrics, pair_force_table
 from colloid_cg.learn.noise_form import NoiseChoice, choose_noise_form, with_noise_form
-from colloid_cg.learn.problem import Block, Candidate, fit_free, prepare
+from colloid_cg.learn.problem import Block, Candidate, fit_candidate, fit_free, prepare
 from colloid_cg.learn.regime import Regime, decide_regime, displacements
 from colloid_cg.learn.sandwich import mean_interval
 from colloid_cg.learn.selection import Selection, choose_knots, first_knot, joint_influence
@@ -40,6 +41,7 @@ def fit(
     rng: int | np.random.Generator = 0,
     progress: Progress = silent,
     fields: FieldTables | None = None,
+    checkpoint: Checkpoint = NOWHERE,
 ) -> ModelBundle:
     """Fit overdamped or, where the data ask for it, inertial dynamics to noisy trajectories.
 
@@ -52,6 +54,8 @@ def fit(
         Seed of the noise deconvolution; same seed, same numbers.
     fields : FieldTables or None
         The tables of external fields that ``config`` names (traps, prescribed particles, background flow).
+    checkpoint : Checkpoint
+        Keeps finished candidates of overdamped fits, and gives back those of an earlier call with the same arguments.
 
     Raises
     ------
@@ -76,11 +80,12 @@ def fit(
         return fit_inertial(train, full, later, config, regime=regime, drift=drift, seed=seed, progress=progress)
     task = _task(config, plan, full, later, calm, tracks=train, regime=regime, drift=drift, seed=seed)
     if plan is None:
-        bundle = _bundle(task, _solve_pairs(task, progress))
+        bundle = _bundle(task, _solve_pairs(task, progress, checkpoint))
     else:
         result = solve_plan(
             plan, task.series, task.held, n_species=task.n_species, drift=drift, reach=task.reach,
             resolution=task.resolution, start=task.free.noise, noise_form=task.form.name, seed=seed, progress=progress,
+            checkpoint=checkpoint,
         )  # fmt: skip
         bundle = _bundle(task, result)
         bundle = with_fields(bundle, plan, result, series=task.series, n_species=task.n_species, seed=seed)
@@ -153,7 +158,7 @@ def _task(
     )
 
 
-def _solve_pairs(task: Task, progress: Progress) -> PairResult:
+def _solve_pairs(task: Task, progress: Progress, checkpoint: Checkpoint) -> PairResult:
     """Fit every candidate pair force, choose on the selection block, and work out the errors."""
     config = task.config
     blocks = [
@@ -168,7 +173,7 @@ def _solve_pairs(task: Task, progress: Progress) -> PairResult:
         )
         for part in (task.series, task.held)
     ]
-    selection = _select(blocks, config, task.free, cutoff=task.reach.cutoff, seed=task.seed, progress=progress)
+    selection = _select(blocks, task, progress, checkpoint)
     final, block = _final(selection, blocks[0], task.free, task.whole)
     influences = shown = joint_influence(block, final, config, seed=task.seed)
     if selection.best is not None and not selection.force_used:
@@ -252,20 +257,26 @@ def _moving(series: StateSeries, config: FitConfig) -> None:
         )
 
 
-def _select(
-    blocks: list[Block], config: FitConfig, free: Candidate, *, cutoff: float, seed: int, progress: Progress
-) -> Selection:
-    enough = all(int(block.residuals(free.model).joined.sum()) >= 50 for block in blocks)
+def _select(blocks: list[Block], task: Task, progress: Progress, checkpoint: Checkpoint) -> Selection:
+    enough = all(int(block.residuals(task.free.model).joined.sum()) >= 50 for block in blocks)
     if not enough:
         return Selection(
-            free=free,
+            free=task.free,
             best=None,
             scores=[{"knots": 0, "log_likelihood": None}],
             gain=0.0,
             gain_half_width=0.0,
-            candidates=config.knots,
+            candidates=task.config.knots,
         )
-    return choose_knots(blocks[0], blocks[1], config, cutoff=cutoff, seed=seed, progress=progress)
+    return choose_knots(
+        blocks[0],
+        blocks[1],
+        task.config,
+        cutoff=task.reach.cutoff,
+        seed=task.seed,
+        progress=progress,
+        fit_one=remembered(fit_candidate, checkpoint),
+    )
 
 
 def _final(selection: Selection, block: Block, free: Candidate, whole: Block) -> tuple[Candidate, Block]:

@@ -218,19 +218,21 @@ def _by_block(segments: _Segments, parameters: np.ndarray, *, pooled: bool = Fal
     Parameters: log 2 D dt, w, log v^2, then log theta and the logit of the white share (units of the step variance).
     """
     total: np.ndarray = np.zeros(1)
+    column = _column(parameters, _SEGMENTS[0]) + np.exp(parameters[2])
+    column[0] += 2.0 * parameters[1]
+    column[1] -= parameters[1]
+    try:
+        factor = np.linalg.cholesky(toeplitz(column))
+    except np.linalg.LinAlgError:
+        return np.full(1 if pooled else len(segments.counts[_SEGMENTS[0]]), -np.inf)
+    whole = np.linalg.inv(factor)
     for size, moment in segments.moments.items():
         count = segments.counts[size]
         if pooled:
             moment, count = moment.sum(axis=0, keepdims=True), count.sum(keepdims=True)
-        column = _column(parameters, size) + np.exp(parameters[2])
-        column[0] += 2.0 * parameters[1]
-        column[1] -= parameters[1]
-        try:
-            factor = np.linalg.cholesky(toeplitz(column))
-        except np.linalg.LinAlgError:
-            return np.full(len(count), -np.inf)
-        half = np.linalg.inv(factor)
-        constant = 2.0 * np.log(np.diag(factor)).sum() + size * np.log(2.0 * np.pi)
+        # the factor of a shorter piece is the corner of that of the longest
+        half = whole[:size, :size]
+        constant = 2.0 * np.log(np.diag(factor)[:size]).sum() + size * np.log(2.0 * np.pi)
         total = total - 0.5 * (count * constant + np.einsum("bij,ij->b", moment, half.T @ half))
     return total
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from colloid_cg.assessment import AssessConfig, assess
@@ -14,16 +17,18 @@ from colloid_cg.learn.comparison import ComparisonConfig, compare_models
 from colloid_cg.pipeline.blocks import Blocks, blocks, spans, trajectory_file
 from colloid_cg.pipeline.event_windows import events_margin, joined, peaking
 from colloid_cg.pipeline.fields import field_digests, field_tables
-from colloid_cg.pipeline.stage import Job, Stage, out_of_date
+from colloid_cg.pipeline.stage import Job, Stage, forget_part, out_of_date
 from colloid_cg.progress import Progress
 from colloid_cg.records import EventTable, ModelBundle
 from colloid_cg.simulation import SimulateConfig, simulate
 from colloid_cg.store import (
     RunFolder,
+    read_arrays,
     read_frames,
     read_model,
     read_rollout,
     table_writer,
+    write_arrays,
     write_events,
     write_json,
     write_model,
@@ -66,13 +71,33 @@ def _structure(job: Job) -> dict[str, Any]:
     return {"metadata": model.metadata, "columns": names, **(used.shortened or {})}
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Finished candidates of a fit in a folder of RUN/cache, one file each."""
+
+    folder: Path
+
+    def load(self, name: str) -> dict[str, np.ndarray] | None:
+        """Return the arrays kept under a name, or None."""
+        return read_arrays(self.folder / f"{name}.npz")
+
+    def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """Keep arrays under a name, written whole or not at all."""
+        write_arrays(self.folder / f"{name}.npz", arrays)
+
+
 def _fit(job: Job) -> dict[str, Any]:
     used = blocks(job)
     config = job.study.section(FitConfig)
     fields = field_tables(job.study) if config.in_fields else None
+    kept = Kept(job.folder.cache / f"fit-{job.folder.manifest()['stages']['fit']['key'][:16]}")
+    forget_part(job, "fit-", keep=kept.folder.name)
     with job.progress("fit") as progress:
-        model = fit(used.train, used.select, config, rng=job.rng("fit"), progress=progress, fields=fields)
+        model = fit(
+            used.train, used.select, config, rng=job.rng("fit"), progress=progress, fields=fields, checkpoint=kept
+        )
     write_model(job.folder.path / "model", model)
+    forget_part(job, "fit-", keep="")
     return _warned({"metrics": model.metrics, **(used.shortened or {})}, model.diagnostics.get("trap_warnings"))
 
 
