@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import ndimage, signal
 from scipy.spatial import KDTree
 
+from colloid_cg.tracking.detections import Detections
 from colloid_cg.tracking.scale_space import Blobs
 
 DISAGREEMENT = 1.6  # between the diameter given and the one suggested
@@ -18,6 +19,8 @@ CLEAR_RATIO = 1.3  # of explained contrast: below it bright or dark is a matter 
 COVERED = 5.0  # diameter / scale: a neighbourhood of +-2.5 standard deviations of a Gaussian spot
 NEEDED_WIDTHS = 5.0  # standard deviations of a step: a Gaussian step is longer once in 270,000
 SEARCH_WIDTHS = 8.0  # what is taken where neighbours allow: particles are not all alike, and a cut tail lowers D
+LASTING = 0.5  # share of faint detections found again a frame later above which they are particles
+NEXT_TO = 0.125  # of the mean spacing of detections: so near it must be found again
 FAINTEST_SHARE = 0.2  # of the mass of the bright particles: fainter ones are out of focus or debris
 LARGEST_SHARE = 0.45  # of the distance between neighbours: beyond one half identities are a guess
 
@@ -112,12 +115,22 @@ def neighbour_distances(points: np.ndarray) -> np.ndarray:
     return np.asarray(distances)[:, 1]
 
 
-def choose_minmass(masses: np.ndarray, false_masses: np.ndarray) -> Choice:
+def choose_minmass(
+    masses: np.ndarray, false_masses: np.ndarray, *, lasting: Callable[[float, float], float] | None = None
+) -> Choice:
     """Minmass: the valley between false and true detections, or what noise alone reaches.
 
     A valley counts if it is well below both its peaks and the lower peak lies where noise could put it; a valley
-    between two populations of true particles does not. Without one, ``FAINTEST_SHARE`` of the mass of the bright
-    particles, or what noise reaches where that is more.
+    between two populations of true particles does not, nor one below which most detections are there again in the
+    next frame, as noise never is. Without one, ``FAINTEST_SHARE`` of the mass of the bright particles, or what noise
+    reaches where that is more.
+
+    Parameters
+    ----------
+    masses, false_masses : arrays
+        Of all detections, and of those that noise of the same strength alone would give.
+    lasting : callable or None
+        (lower, upper) -> share of the detections between these masses that last (:func:`share_that_lasts`).
     """
     noise_level = float(1.5 * false_masses.max()) if len(false_masses) else 0.0
     positive = masses[masses > 0]
@@ -136,7 +149,31 @@ def choose_minmass(masses: np.ndarray, false_masses: np.ndarray) -> Choice:
     if valley is None or valley < 0.5 * noise_level:
         return without
     evidence["valley"] = valley
+    if lasting is not None and lasting(noise_level, valley) > LASTING:
+        reason = f"the fainter of two populations of particles, below {valley:.4g}, lasts from frame to frame"
+        return replace(without, reason=f"{reason}; {without.reason}")
     return Choice(value=valley, reason=f"the histogram of masses has a valley at {valley:.4g}", evidence=evidence)
+
+
+def share_that_lasts(pairs: Sequence[tuple[Detections, Detections]], lower: float, upper: float) -> float:
+    """Return the share of detections between two masses that have one of twice that range next to them a frame later.
+
+    Next to means within an eighth of the mean spacing of all detections, where chance puts one with
+    1 - exp(-pi/64) = 5 %.
+    """
+    again = total = 0
+    for before, after in pairs:
+        faint = before.select((before.mass > lower) & (before.mass < upper))
+        later = after.select((after.mass > lower / 2.0) & (after.mass < 2.0 * upper))
+        total += len(faint)
+        if not len(faint) or not len(later):
+            continue
+        extent = np.ptp(np.concatenate([before.x, after.x])) * np.ptp(np.concatenate([before.y, after.y]))
+        reach = NEXT_TO * np.sqrt(extent / len(before))
+        tree = KDTree(np.column_stack([later.x, later.y]))
+        distance, _ = tree.query(np.column_stack([faint.x, faint.y]))
+        again += int((distance < reach).sum())
+    return again / total if total else 0.0
 
 
 def _valley(smooth: np.ndarray, edges: np.ndarray, noise_level: float) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from colloid_cg.tracking.choices import (
     choose_polarity,
     choose_search_range,
     compared,
+    share_that_lasts,
 )
 from colloid_cg.tracking.close_pairs import Pairs, choose_separation, close_pairs, closest_separation
 from colloid_cg.tracking.config import NATIVE_ONLY, SUGGESTED, TrackConfig, check_against
@@ -185,7 +187,12 @@ def _suggest_detection(choices: dict[str, Choice], config: TrackConfig, sample: 
     open_config = _with(open_config, choices).model_copy(update={"minmass": 0.0})
     found = {index: sample.find(index, open_config) for index in sample.pictures}
     if "minmass" not in choices:
-        choices["minmass"] = choose_minmass(np.concatenate([part.mass for part in found.values()]), false_masses)
+        pairs = [(found[start], found[start + 1]) for start in sample.starts]
+        choices["minmass"] = choose_minmass(
+            np.concatenate([part.mass for part in found.values()]),
+            false_masses,
+            lasting=partial(share_that_lasts, pairs),
+        )
     least = choices["minmass"].value
     kept = {index: part.select(part.mass > least) for index, part in found.items()}
     if not any(len(part) for part in kept.values()):
@@ -223,6 +230,9 @@ def _suggest_refinement(
         return None
     config = _with(config, choices)
     model = with_spots(sample.model, sample.pictures, {start: kept[start] for start in sample.starts}, config)
+    if "refine" not in choices and (config.size_classes or 1) > 1:
+        reason = f"{config.size_classes} size classes are asked for: all particles are fitted together"
+        choices["refine"] = Choice(value="joint", reason=reason)
     if "refine" not in choices:
         choices["refine"] = choose_refinement(*_shifts(sample, kept, config, model))
     if choices["refine"].value == "joint":

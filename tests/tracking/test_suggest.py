@@ -9,11 +9,13 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial import KDTree
 
 from colloid_cg.errors import DataError
 from colloid_cg.tracking import Suggestion, TrackConfig, locate, resolve, suggest
 from colloid_cg.tracking.choices import choose_minmass, choose_search_range
 from colloid_cg.tracking.scale_space import coarse_noise, find_blobs, pixel_noise
+from colloid_cg.twin import TwinConfig, make_twin
 from tests.tracking.pictures import brownian, lattice, movie, paint, stack_of
 
 EDGE = 200
@@ -106,6 +108,25 @@ def test_a_valley_between_two_species_is_no_minmass() -> None:
     rng = np.random.default_rng(8)
     small, large = rng.lognormal(np.log(600), 0.1, 1000), rng.lognormal(np.log(1500), 0.1, 1000)
     assert choose_minmass(np.concatenate([small, large]), np.array([20.0, 15.0])).value < small.min()
+
+
+def test_the_small_half_of_a_mixture_in_poor_light_is_kept() -> None:
+    # the small ones are hardly brighter than noise, as a whole population may be: what tells is that they stay
+    config = TwinConfig(n_frames=20, width=200, height=200, frame_interval=0.005, repulsion=300.0, seed=101)
+    camera = config.camera.model_copy(update={"exposure": 1.0, "amplitude": 60.0})
+    twin = make_twin("soft_glass", config.model_copy(update={"camera": camera, "drive": "none"}))
+    stack = twin.stack()
+    found = suggest(stack)
+    assert found.choices["minmass"].value < 350.0
+    detections = locate(stack, resolve(TrackConfig(), found), stop=1)
+    visible = twin.truth_table[(twin.truth_table["frame"] == 0) & twin.truth_table["visible"]]
+    distance = KDTree(detections[["x", "y"]]).query(visible[["x", "y"]])[0]
+    for species in (0, 1):
+        assert (distance[visible["species"] == species] < 1.0).mean() > 0.85
+    asked = suggest(stack, TrackConfig(size_classes=2))
+    assert asked.choices["refine"].value == "joint"
+    species = locate(stack, resolve(TrackConfig(size_classes=2), asked), stop=1)["species"]
+    assert set(species) == {0, 1}
 
 
 def test_a_fast_minority_widens_the_search_range() -> None:
