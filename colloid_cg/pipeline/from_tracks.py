@@ -73,7 +73,8 @@ def _fit(job: Job) -> dict[str, Any]:
     with job.progress("fit") as progress:
         model = fit(used.train, used.select, config, rng=job.rng("fit"), progress=progress, fields=fields)
     write_model(job.folder.path / "model", model)
-    return _warned({"metrics": model.metrics, **(used.shortened or {})}, model.diagnostics.get("trap_warnings"))
+    sentences = [line for name in ("trap_warnings", "field_warnings") for line in model.diagnostics.get(name, [])]
+    return _warned({"metrics": model.metrics, **(used.shortened or {})}, sentences)
 
 
 def _simulate(job: Job) -> dict[str, Any]:
