@@ -100,4 +100,6 @@ class FitConfig(Settings):
     def _one_source(self) -> Self:
         if self.prescribed is not None and self.prescribed_particles:
             raise ValueError("either prescribed or prescribed_particles, not both")
+        if self.well == "quartic" and self.traps is None:
+            raise ValueError('well = "quartic" needs traps: a table of centres, or "each"')
         return self

@@ -57,6 +57,8 @@ class FieldPlan:
         """Return the series as seen by an observer who follows the flow: regime and interval are judged on it."""
         if self.flow is not None:
             velocity = self.flow.at(series.positions, movie_frames(series, self.train.frame_interval))[0]
+            if self.traps is None and self.prescribed is None:
+                _calming(series, velocity)
         elif self.config.flow is not None:
             velocity = _coarse_flow(series).at(series.positions, np.zeros(0))[0]
         else:
@@ -121,6 +123,14 @@ def field_plan(
             )
     if config.flow is not None and train.dimension != 2:
         raise ConfigError("a background flow in three dimensions", expected="a movie in a plane", action="leave it out")
+    if train.dimension != 2 and (
+        tables.traps is not None or tables.prescribed is not None or config.prescribed_particles
+    ):
+        raise ConfigError(
+            "wells or prescribed particles in a plane for a movie in three dimensions",
+            expected="a movie in a plane",
+            action='use fit.traps = "each", or leave them out',
+        )
     prescribed, exact = tables.prescribed, True
     if config.prescribed_particles:
         (train, first), (select, second) = (parted(part, config.prescribed_particles) for part in (train, select))
@@ -152,6 +162,21 @@ def _fitting(flow: GridFlow, *parts: Trajectories) -> GridFlow:
                 action="check the unit of x and y in the table fit.flow",
             )
     return flow
+
+
+def _calming(series: StateSeries, velocity: np.ndarray) -> None:
+    """Refuse a flow that free particles so little follow that taking it off more than doubles their squared steps."""
+    rows = np.flatnonzero(series.following >= 0)
+    steps = series.positions[series.following[rows]] - series.positions[rows]
+    carried = velocity[rows] * series.frame_interval
+    power = float((carried**2).sum())
+    if ((steps - carried) ** 2).sum() > 2.0 * (steps**2).sum() and power > 0:
+        ratio = float((steps * carried).sum()) / power
+        raise DataError(
+            f"particles that move {ratio:.2g} times as fast along the flow of fit.flow as the table says",
+            expected="particles that follow the flow: a factor of 1",
+            action="check the unit (um/s), signs, axes and frame numbers of the table",
+        )
 
 
 def _coarse_flow(series: StateSeries) -> SplineFlow:

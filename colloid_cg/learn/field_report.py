@@ -14,6 +14,7 @@ from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.field_errors import TrapFits, fit_traps
 from colloid_cg.learn.field_fit import noise_in_fields, settled
 from colloid_cg.learn.field_plan import FieldPlan, FieldResult
+from colloid_cg.learn.field_warnings import field_warnings
 from colloid_cg.learn.problem import Block
 from colloid_cg.learn.sandwich import half_width
 from colloid_cg.learn.series import every_nth_frame
@@ -21,9 +22,6 @@ from colloid_cg.learn.stride import intervals
 from colloid_cg.records import ModelBundle, StateSeries, metric
 
 _GRID = 9
-_SHORT = 20.0
-"""Relaxation times a track should last for its mean to stand for the centre of its well."""
-_OFF_CENTRE = 5.0
 
 
 def with_fields(
@@ -38,8 +36,9 @@ def with_fields(
         metrics |= _trap_metrics(result, traps, plan)
         weights |= _trap_weights(plan, result)
         fields["wells"] = plan.traps if isinstance(plan.traps, str) else "table"
-        diagnostics["trap_warnings"] = _trap_warnings(plan, result)
     diagnostics["half_rate"] = half_rate(plan, result, series, n_species)
+    if sentences := field_warnings(plan, result):
+        diagnostics["field_warnings"] = sentences
     if plan.prescribed is not None:
         names = ["frame", "particle", "species"]
         weights["prescribed_rows"] = plan.prescribed[names].to_numpy(dtype=float)
@@ -92,12 +91,13 @@ def _trap_metrics(result: FieldResult, traps: TrapFits, plan: FieldPlan) -> dict
     kind = "centre of each estimated from its track, bias of that removed" if result.fields.halves is not None else (
         "centres given"
     )  # fmt: skip
+    blur = "" if result.block.series.exposure is not None else "; exposure unknown, no blur assumed"
     shared = metric(
         strengths.stiffness,
         low90=strengths.stiffness - float(half[column]),
         high90=strengths.stiffness + float(half[column]),
         unit="k_B T/um2",
-        note=f"shared by all {count} traps; {kind}",
+        note=f"shared by all {count} traps; {kind}{blur}",
     )
     names = trap_names(result)
     own = [
@@ -118,7 +118,7 @@ def _trap_metrics(result: FieldResult, traps: TrapFits, plan: FieldPlan) -> dict
                 low90=strengths.quartic - float(half[column + 1]),
                 high90=strengths.quartic + float(half[column + 1]),
                 unit="k_B T/um4",
-                note=f"shared by all {count} traps: the force is -(k + q u^2) u",
+                note=f"shared by all {count} traps: the force is -(k + q u^2) u{blur}",
             )
         ]
     return found
@@ -149,38 +149,6 @@ def _trap_weights(plan: FieldPlan, result: FieldResult) -> dict[str, np.ndarray]
     if plan.traps is not None and not isinstance(plan.traps, str) and "particle" not in plan.traps.columns:
         weights["trap_sites"] = plan.traps[["x", "y"]].to_numpy(dtype=float) * plan.train.pixel_size
     return weights
-
-
-def _trap_warnings(plan: FieldPlan, result: FieldResult) -> list[str]:
-    """Return whole sentences on traps that the model of a well around a known centre does not fit."""
-    strengths, fields, series = result.final.acting, result.fields, result.block.series
-    found = []
-    rate = strengths.stiffness * float(result.final.noise.diffusion.mean())
-    if result.fields.columns == 1 and rate * series.frame_interval > 0.5:
-        found.append(
-            f"The traps relax at {rate * series.frame_interval:.2g} per frame: above 0.5 blur is only treated to first "
-            "order and D errs by several per cent; record faster."
-        )
-    rows = np.flatnonzero(fields.trap >= 0)
-    count = np.bincount(fields.trap[rows])
-    lasting = float(np.median(count[count > 0])) * series.frame_interval * rate
-    if fields.halves is not None and 0 < lasting < _SHORT:
-        found.append(
-            f"Half of the tracks last fewer than {lasting:.2g} relaxation times of their trap: their means are poor "
-            "centres and the stiffness may be too large; give the centres in a table (fit.traps)."
-        )
-    if fields.halves is None and strengths.stiffness > 0:
-        offset = np.stack(
-            [np.bincount(fields.trap[rows], weights=(series.positions - fields.centre)[rows, a]) for a in (0, 1)]
-        ) / np.maximum(count, 1)
-        spread = np.sqrt(2.0 / (strengths.stiffness * np.maximum(count * series.frame_interval * rate, 1.0)))
-        far = int((np.abs(offset).max(axis=0) > _OFF_CENTRE * spread)[count > 0].sum())
-        if far:
-            found.append(
-                f"In {far} of {int((count > 0).sum())} traps the particle's mean lies more than {_OFF_CENTRE:.0f} "
-                'standard errors from the given centre; check the table, or use fit.traps = "each".'
-            )
-    return found
 
 
 def half_rate(plan: FieldPlan, result: FieldResult, series: StateSeries, n_species: int) -> dict[str, Any]:

@@ -144,10 +144,11 @@ def fields_of(
         velocity[~mobile], gradient[~mobile] = 0.0, 0.0
     velocity += np.where(mobile[:, None], 0.0, own_velocity(series))
     trap, centre, halves = np.full(n, -1), series.positions.copy(), None
+    block = tuple(round(series.times[end] / frame_interval) for end in (0, -1))
     if isinstance(traps, str):
-        trap, centre, halves = wells_of_tracks(series, mobile)
+        trap, centre, halves = wells_of_tracks(series, mobile, block)
     elif traps is not None:
-        trap, centre = wells_of_table(series, traps, mobile, pixel_size)
+        trap, centre = wells_of_table(series, traps, mobile, pixel_size, block)
     columns = 0 if traps is None else 2 if quartic else 1
     return Fields(
         velocity=velocity, gradient=gradient, trap=trap, centre=centre, halves=halves, columns=columns, mobile=mobile,
@@ -165,10 +166,12 @@ def own_velocity(series: StateSeries) -> np.ndarray:
     return velocity
 
 
-def wells_of_tracks(series: StateSeries, mobile: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def wells_of_tracks(
+    series: StateSeries, mobile: np.ndarray, frames: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return one well per track, numbered from 0: number, mean of the track, mean of the row's half of the track.
 
-    Tracks with fewer than :data:`FEWEST_ROWS` rows have no well.
+    Tracks with fewer than :data:`FEWEST_ROWS` rows have no well; ``frames``: first and last frame in the movie.
     """
     order = np.lexsort((frame_of_rows(series), series.particle))
     order = order[mobile[order]]
@@ -179,9 +182,10 @@ def wells_of_tracks(series: StateSeries, mobile: np.ndarray) -> tuple[np.ndarray
     long = count >= FEWEST_ROWS
     if not long.any():
         raise DataError(
-            f"tracks of at most {int(count.max(initial=0))} frames for wells of their own",
-            expected=f"tracks of {FEWEST_ROWS} frames or more",
-            action="give the centres in a table (fit.traps), or link longer tracks",
+            f"tracks of at most {int(count.max(initial=0))} used frames for wells of their own (frames {frames[0]} to "
+            f"{frames[1]} of the movie, one block)",
+            expected=f"tracks of {FEWEST_ROWS} frames or more in every block",
+            action="record or link longer tracks, give the centres in a table (fit.traps), or a smaller fit.stride",
         )
     trap, centre = np.full(len(series.positions), -1), series.positions.copy()
     halves = series.positions.copy()
@@ -198,9 +202,12 @@ def _means(values: np.ndarray, number: np.ndarray) -> np.ndarray:
 
 
 def wells_of_table(
-    series: StateSeries, table: pd.DataFrame, mobile: np.ndarray, pixel_size: float
+    series: StateSeries, table: pd.DataFrame, mobile: np.ndarray, pixel_size: float, frames: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return number and centre of every row's well: that of its particle, or the one nearest to its track's mean."""
+    """Return number and centre of every row's well: that of its particle, or the one nearest to its track's mean.
+
+    ``frames``: first and last frame in the movie.
+    """
     centres = table[["x", "y"]].to_numpy(dtype=float) * pixel_size
     particles, number = np.unique(series.particle, return_inverse=True)
     if "particle" in table.columns:
@@ -212,8 +219,24 @@ def wells_of_table(
     trap = np.where(mobile, well[number], -1)
     if not (trap >= 0).any():
         raise DataError(
-            "no tracked particle in any of the wells of fit.traps",
-            expected="wells of particles that were tracked",
+            f"no tracked particle in any of the wells of fit.traps (frames {frames[0]} to {frames[1]} of the movie)",
+            expected="wells of particles that were tracked in every block",
             action="check the particle numbers of the table, or leave that column out",
         )
+    _in_view(series, centres[np.unique(trap[trap >= 0])], pixel_size)
     return trap, np.where((trap >= 0)[:, None], centres[trap], series.positions)
+
+
+def _in_view(series: StateSeries, centres: np.ndarray, pixel_size: float) -> None:
+    """Refuse centres (um) of tracked particles that lie beyond the view by more than a tenth of it."""
+    lower, upper = _lower(series), _upper(series)
+    margin = 0.1 * float((upper - lower).min())
+    outside = ((centres < lower - margin) | (centres > upper + margin)).any(axis=1)
+    if outside.any():
+        x, y = centres[outside][0] / pixel_size
+        low, high = lower / pixel_size, upper / pixel_size
+        raise DataError(
+            f"{outside.sum()} of {len(centres)} wells outside the view, one at ({x:.4g}, {y:.4g}) px",
+            expected=f"centres at x from {low[0]:.4g} to {high[0]:.4g}, y from {low[1]:.4g} to {high[1]:.4g} px",
+            action="check unit and order of the columns of fit.traps",
+        )

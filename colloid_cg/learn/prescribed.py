@@ -59,6 +59,7 @@ def inserted(
             expected="a row for every frame in fit.prescribed",
             action="complete the table, also where the particles rest",
         )
+    _without_gaps(rows, wanted)
     number = np.searchsorted(np.unique(table["species"]), rows["species"])
     extra = pd.DataFrame({"frame": np.searchsorted(wanted, rows["frame"]), "particle": -1 - rows["particle"]})
     count, n = len(extra), len(series.positions)
@@ -82,6 +83,24 @@ def inserted(
         offsets=np.searchsorted(frame[order], np.arange(series.n_frames + 1)),
         previous=previous,
         following=moved,
+    )
+
+
+def _without_gaps(rows: pd.DataFrame, wanted: np.ndarray) -> None:
+    """Refuse a prescribed particle that is missing between its first and last frame: it would not push there."""
+    frame = pd.Series(np.searchsorted(wanted, rows["frame"]), index=rows.index)
+    seen = frame.groupby(rows["particle"]).agg(["min", "max", "size"])
+    gappy = seen[seen["max"] - seen["min"] + 1 > seen["size"]]
+    if gappy.empty:
+        return
+    particle, span = int(gappy.index[0]), gappy.iloc[0]
+    there = frame[rows["particle"] == particle]
+    missing = np.setdiff1d(np.arange(span["min"], span["max"] + 1), there)
+    raise DataError(
+        f"prescribed particle {particle} without a row in frame {wanted[missing[0]]} ({len(missing)} such frames, "
+        f"{len(gappy)} such particles)",
+        expected="a row for every frame from its first to its last in fit.prescribed",
+        action="fill the gaps; a particle that leaves for good may end",
     )
 
 

@@ -98,7 +98,8 @@ def _fit(job: Job) -> dict[str, Any]:
         )
     write_model(job.folder.path / "model", model)
     forget_part(job, "fit-", keep="")
-    return _warned({"metrics": model.metrics, **(used.shortened or {})}, model.diagnostics.get("trap_warnings"))
+    sentences = [line for name in ("trap_warnings", "field_warnings") for line in model.diagnostics.get(name, [])]
+    return _warned({"metrics": model.metrics, **(used.shortened or {})}, sentences)
 
 
 def _simulate(job: Job) -> dict[str, Any]:

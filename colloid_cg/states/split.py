@@ -70,7 +70,8 @@ def blocks_of_frames(n_frames: int, fractions: tuple[float, float, float]) -> li
     if np.diff(edges).min() < MINIMUM_FRAMES:
         raise DataError(
             f"a movie of {n_frames} frames",
-            expected=f"blocks of at least {MINIMUM_FRAMES} frames each",
+            expected=f"blocks of at least {MINIMUM_FRAMES} frames each for the shares {fractions}, about "
+            f"{int(np.ceil(MINIMUM_FRAMES / min(fractions)))} frames or more",
             action="record a longer movie",
         )
     return [(int(first), int(last)) for first, last in pairwise(edges)]

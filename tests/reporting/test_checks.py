@@ -24,6 +24,7 @@ from colloid_cg.reporting.checks.dynamics import (
 )
 from colloid_cg.reporting.checks.tracking import count_check, drift_check, exposure_check, final_drift, locking_check
 from colloid_cg.reporting.quality import locking_amplitude, modulation_of_chance
+from colloid_cg.reporting.sections.physics import dynamics_section
 from tests.reporting.synthetic import bundle
 
 
@@ -221,3 +222,11 @@ def test_extrapolation(fraction, expected):
 @pytest.mark.parametrize(("residual", "expected"), [(1e-13, GOOD), (1e-5, LOOK), (0.1, BAD)])
 def test_first_law(residual, expected):
     assert residual_check({"ledger": {"first_law_residual_per_particle": residual}}).verdict == expected
+
+
+def test_what_the_fit_warns_of_is_in_the_report(content):
+    for name in ("field_warnings", "trap_warnings"):
+        model = changed(**{name: ["The particles' means lie 0.5 um from the given centres"]})
+        section = dynamics_section(replace(content, model=model))
+        assert any("lie 0.5 um from" in str(line) for line in section.text)
+    assert not any("Warning" in str(line) for line in dynamics_section(content).text)

@@ -80,10 +80,12 @@ def dynamics_section(content: ReportContent) -> Section:
         _stride_reason(diagnostics.get("stride") or {}),
         diagnostics.get("selection_note"),
     ]
+    text = tuple(f"{text[:1].upper()}{text[1:].rstrip('.')}." for text in reasons if text)
+    odd = [line for name in ("trap_warnings", "field_warnings") for line in diagnostics.get(name) or []]
     return Section(
         anchor="dynamics",
         title=title,
-        text=tuple(f"{text[:1].upper()}{text[1:].rstrip('.')}." for text in reasons if text),
+        text=(*text, *(warning_line(line) for line in odd)),
         pictures=tuple(_dynamics_pictures(model, (content.assessment or {}).get("inversion") or {})),
         tables=(metrics_table(model),),
     )
