@@ -18,6 +18,7 @@ from colloid_cg.learn.field_tables import FieldTables
 from colloid_cg.learn.inertial import fit_inertial
 from colloid_cg.learn.metrics import fit_metrics, pair_force_table
 from colloid_cg.learn.noise_form import NoiseChoice, choose_noise_form, with_noise_form
+from colloid_cg.learn.potential import pair_potentials
 from colloid_cg.learn.problem import Block, Candidate, fit_free, prepare
 from colloid_cg.learn.regime import Regime, decide_regime, displacements
 from colloid_cg.learn.sandwich import mean_interval
@@ -295,6 +296,7 @@ def _bundle(task: Task, found: PairResult | FieldResult) -> ModelBundle:
         "fit": config.as_dict(),
         "seed": task.seed,
     }
+    forces = pair_force_table(shown, found.shown_influences, distances)
     metrics = fit_metrics(series, final, found.influences, selection, regime, stride)
     noise = metrics["localisation_variance"][0]
     half_noise = (noise["high90"] - noise["low90"]) / 2.0
@@ -306,6 +308,7 @@ def _bundle(task: Task, found: PairResult | FieldResult) -> ModelBundle:
         ),
         "half_rate": check.half_rate(block, final, config, task.drift) if block.external is None else {},
         "innovations": check.innovation_autocorrelation(block, final),
+        "pair_potential": pair_potentials(shown, found.shown_influences, np.unique(forces["r"])),
         "selection": selection.scores,
         "force_samples": {
             "r_min": float(distances[0]) if len(distances) else None,
@@ -330,6 +333,6 @@ def _bundle(task: Task, found: PairResult | FieldResult) -> ModelBundle:
         config=settings,
         weights=weights,
         metrics=metrics,
-        pair_force=pair_force_table(shown, found.shown_influences, distances),
+        pair_force=forces,
         diagnostics=curves,
     )
