@@ -71,8 +71,8 @@ def fit(
     if plan is not None and plan.holds_drift:
         drift = np.zeros_like(drift)
     _moving(calm, config)
-    regime = decide_regime(calm, chains(calm), wanted_blocks=config.time_blocks)
-    if (regime.name if config.regime == "auto" else config.regime) == "underdamped":
+    regime = _regime(decide_regime(calm, chains(calm), wanted_blocks=config.time_blocks), config)
+    if regime.name == "underdamped":
         _no_fields(plan)
         return fit_inertial(train, full, later, config, regime=regime, drift=drift, seed=seed, progress=progress)
     task = _task(config, plan, full, later, calm, tracks=train, regime=regime, drift=drift, seed=seed)
@@ -210,6 +210,14 @@ def model_from_bundle(bundle: ModelBundle) -> OverdampedModel:
     )
 
 
+def _regime(found: Regime, config: FitConfig) -> Regime:
+    """Return the regime that is fitted; where it was given against the data, the reason says so."""
+    if config.regime in ("auto", found.name):
+        return found
+    reason = f'{found.evidence["reason"]}; fit.regime = "{config.regime}" was given all the same'
+    return Regime(name=config.regime, evidence=found.evidence | {"reason": reason})
+
+
 def _no_fields(plan: FieldPlan | None) -> None:
     if plan is not None:
         raise DataError(
@@ -308,7 +316,7 @@ def _bundle(task: Task, found: PairResult | FieldResult) -> ModelBundle:
         ),
         "half_rate": check.half_rate(block, final, config, task.drift) if block.external is None else {},
         "innovations": check.innovation_autocorrelation(block, final),
-        "pair_potential": pair_potentials(shown, found.shown_influences, np.unique(forces["r"])),
+        "pair_potential": pair_potentials(shown, found.shown_influences, forces),
         "selection": selection.scores,
         "force_samples": {
             "r_min": float(distances[0]) if len(distances) else None,

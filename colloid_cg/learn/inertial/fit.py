@@ -41,7 +41,7 @@ class Fitted:
     balance: Balance
     influences: list[np.ndarray]
     regime: Regime
-    gain: tuple[float, float, str]
+    gain: tuple[float, float | None, str]
     reach: ForceRange
     distances: np.ndarray
     share: float
@@ -119,7 +119,7 @@ def _one_species(series: StateSeries, held: StateSeries) -> None:
 def _chosen(
     train: Trajectories, parts: tuple[StateSeries, StateSeries], config: FitConfig, reach: ForceRange,
     drift: np.ndarray, seed: int, progress: Progress,
-) -> tuple[Frames, Selection, Balance, tuple[float, float, str]]:  # fmt: skip
+) -> tuple[Frames, Selection, Balance, tuple[float, float | None, str]]:  # fmt: skip
     """Return the rows the reported numbers rest on, what was chosen, the candidate in balance and its gain."""
     frames, held = _frames(train, parts, config, reach, drift, seed)
     selection = choose(frames, held, config, cutoff=reach.cutoff, progress=progress)

@@ -15,7 +15,7 @@ from colloid_cg.learn.inertial.equation import Frames, residuals
 from colloid_cg.learn.inertial.model import InertialModel
 from colloid_cg.learn.inertial.selection import Selection
 from colloid_cg.learn.inertial.sequences import sequences
-from colloid_cg.learn.potential import potential_curve
+from colloid_cg.learn.potential import assumed_end, potential_curve
 from colloid_cg.learn.regime import Regime
 from colloid_cg.learn.sandwich import half_width
 from colloid_cg.learn.series import blur_coefficient, exposure_share
@@ -37,7 +37,7 @@ def metrics(
     candidate: Candidate,
     influences: list[np.ndarray],
     regime: Regime,
-    gain: tuple[float, float, str],
+    gain: tuple[float, float | None, str],
     share: float,
     bath_note: str = "",
 ) -> dict[str, list[dict[str, Any]]]:
@@ -53,7 +53,7 @@ def metrics(
 
     bath_note = f"{_friction_note(candidate)}{blur}{f'; {bath_note}' if bath_note else ''}"
     blur_note = "exposure / (6 frame interval)" if known else "exposure unknown: 0 assumed"
-    low, high = gain[0] - gain[1], gain[0] + gain[1]
+    low, high = (None, None) if gain[1] is None else (gain[0] - gain[1], gain[0] + gain[1])
     thermal_note = f"k_B T/m, variance of a velocity component{blur}{drift}"
     found = {
         "regime": [metric("underdamped", note=regime.evidence["reason"])],
@@ -122,7 +122,12 @@ def pair_potential(
     first = _FIRST + 2 * model.n_friction
     direction[:, first : first + model.n_force] = design / theta
     direction[:, 0] = -value / theta
-    return [potential_curve(r, share * value, share * half_width(influences, direction), pair=(0, 0))]
+    own, basis = np.zeros_like(direction), model.force_basis(r)
+    own[:, first : first + model.n_force] = basis / theta
+    own[:, 0] = -basis @ model.force / theta**2
+    width = half_width(influences, own)
+    half = np.hypot(half_width(influences, direction), assumed_end(r, width, _held(width, r, model, model.n_force)))
+    return [potential_curve(r, share * value, share * half, pair=(0, 0))]
 
 
 def of_unknown_range(friction: dict[str, Any]) -> dict[str, Any]:

@@ -215,8 +215,9 @@ def figure_selection(selection: list[dict[str, Any]]) -> Figure:
     )
     for place, entry in enumerate(selection):  # several numbers of knots of the friction for one of the force
         if "friction_knots" in entry:
+            at = (knots[place], score[place] - np.nanmin(score))
             axes.annotate(
-                f" {entry['friction_knots']}", (knots[place], score[place] - np.nanmin(score)), color=INK, fontsize=8
+                f"{entry['friction_knots']}", at, xytext=(6, -3), textcoords="offset points", color=INK, fontsize=8
             )
     used = [place for place, entry in enumerate(selection) if entry.get("used")]
     best = used[0] if used else int(np.nanargmax(score))
