@@ -22,12 +22,12 @@ def test_potential_is_the_integral_of_the_force_to_the_cutoff() -> None:
 
 
 def test_bands_of_the_potential_hold_the_truth_and_are_narrower_than_edges_integrated() -> None:
-    """Noisy Yukawa particles: three distances of four seeds, errors known."""
+    """Noisy Yukawa particles: three distances of three seeds, errors known."""
     held, ratio, dt = [], [], 0.005
     fine = np.linspace(0.5, 3.0, 5001)
     force = yukawa_force(fine)
     beyond = np.append(np.cumsum((0.5 * (force[1:] + force[:-1]) * np.diff(fine))[::-1])[::-1], 0.0)
-    for seed in range(4):
+    for seed in range(3):
         path, side = yukawa(seed, frames=105)
         seen = path + 0.03 * np.random.default_rng([seed, 1]).standard_normal(path.shape)
         whole = tracks(seen, side=side, dt=dt, exposure=0.0)
