@@ -19,7 +19,7 @@ from colloid_cg.learn.inertial.dissipation import imposed
 from colloid_cg.learn.inertial.equation import Frames, Solution, design_of, frames_of, residuals
 from colloid_cg.learn.inertial.model import InertialModel, with_coefficients
 from colloid_cg.learn.inertial.pair_terms import contacts, force_terms, own_friction, own_stiffness, pair_drag
-from colloid_cg.learn.inertial.selection import _overdamped
+from colloid_cg.learn.inertial.selection import _overdamped, gain_over_overdamped
 from colloid_cg.learn.inertial.sequences import Residuals, sequences
 from colloid_cg.learn.problem import prepare
 from colloid_cg.learn.regime import Regime
@@ -290,6 +290,18 @@ def test_scalars_with_intervals() -> None:
         assert entry["high90"] - entry["value"] == pytest.approx(half)
         assert entry["value"] - entry["low90"] == pytest.approx(half)
     assert found["blur_coefficient"][0]["value"] == pytest.approx(0.5 / 6.0)
+    gain = found["log_likelihood_gain"][0]
+    assert (gain["low90"], gain["high90"]) == pytest.approx((0.2, 0.4))
+
+
+def test_a_gain_on_a_handful_of_rows_claims_no_interval() -> None:
+    free = replace(MODEL, parallel=np.zeros(0), perpendicular=np.zeros(0), force=np.zeros(0), noise_scale=np.ones(1))
+    rng = np.random.default_rng(9)
+    parts = [_frames(np.cumsum(0.05 * rng.standard_normal((n, 6, 2)), axis=0) + 30.0, free) for n in (40, 6)]
+    candidate = Candidate(model=free, strength=np.zeros(3), solution=None)
+    value, half, note = gain_over_overdamped(parts[0], parts[1], candidate, FitConfig())
+    assert (value, half) == (0.0, None)
+    assert "too few" in note
 
 
 def test_fluctuation_dissipation_lowers_the_variance_and_does_not_shift_the_mean() -> None:
