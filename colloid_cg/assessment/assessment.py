@@ -92,6 +92,7 @@ def assess(
         density=density,
         dimension=test.dimension,
         dilute_limit=config.dilute_limit,
+        potentials=bundle.diagnostics.get("pair_potential"),
     )
     result["warnings"] = warnings_of(result, test)
     clean = jsonable(result)

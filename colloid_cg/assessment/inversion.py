@@ -46,6 +46,7 @@ def inversion_check(
     density: float,
     dimension: int,
     dilute_limit: float,
+    potentials: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Compare -ln g(r) with the fitted pair potential where the suspension is dilute enough.
 
@@ -57,6 +58,8 @@ def inversion_check(
         Of a :class:`~colloid_cg.records.ModelBundle` (one species).
     density : float
         Particles per um^d.
+    potentials : list of dict or None
+        Curves of the fit with their bands (r in um, k_B T); the band of the force does not tell that of its integral.
 
     Returns
     -------
@@ -79,8 +82,11 @@ def inversion_check(
     inside = (r >= fitted_r[0]) & (r <= fitted_r[-1]) & (g > 0.0)
     if inside.sum() < 3:
         return result | {"status": "g(r) has fewer than three bins within the range of the fitted force"}
-    curves = {name: potential_from_force(fitted_r, table[name].to_numpy()) for name in ("force", "low90", "high90")}
-    fitted, low, high = (np.interp(r[inside], fitted_r, curves[name]) for name in ("force", "low90", "high90"))
+    fitted = np.interp(r[inside], fitted_r, potential_from_force(fitted_r, table["force"].to_numpy()))
+    low, high = (
+        np.interp(r[inside], potentials[0]["r"], potentials[0][end]) if potentials else None
+        for end in ("low90", "high90")
+    )
     mean_force, error = potential_of_mean_force(g[inside]), g_error[inside] / g[inside]
     difference = mean_force - fitted
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -5,7 +5,7 @@ from colloid_cg.dynamics.external import External, no_field
 from colloid_cg.dynamics.flow import Flow, FramePairs, closure_flow
 from colloid_cg.dynamics.model import OverdampedModel, species_pair_index
 from colloid_cg.dynamics.pairs import close_pairs, series_pairs
-from colloid_cg.dynamics.spline import force_design
+from colloid_cg.dynamics.spline import force_design, potential_design
 from colloid_cg.dynamics.steps import Increments, metropolis_sweep, overdamped_step
 from colloid_cg.dynamics.surroundings import Surroundings, Wells, displacement, well_forces_and_energy
 from colloid_cg.dynamics.terms import forces, forces_and_energy, pair_force, potential_energy
@@ -31,6 +31,7 @@ __all__ = [
     "no_field",
     "overdamped_step",
     "pair_force",
+    "potential_design",
     "potential_energy",
     "series_pairs",
     "species_pair_index",

@@ -96,3 +96,16 @@ def pair_energy(distance: float, lower: float, width: float, n_intervals: int, c
     rest2 = (0.75 * v**4 - 2 * v**3 + 4 * v) / 6
     c = coefficients[interval : interval + 4]
     return knot_energy[interval + 1] + width * (c[0] * rest0 + c[1] * rest1 + c[2] * rest2 + c[3] * rest3)
+
+
+def potential_design(distances: np.ndarray, *, lower: float, cutoff: float, n_knots: int) -> np.ndarray:
+    """Return each spline integrated from ``distances`` (um) to the cutoff, shape (m, n_knots), um.
+
+    potential = design @ coefficients, zero at the cutoff: exact, the energy that rollouts use.
+    """
+    design, width = np.zeros((len(distances), n_knots)), (cutoff - lower) / max(n_knots, 1)
+    for k in range(n_knots):
+        unit = (np.arange(n_knots) == k).astype(float)[None]
+        knot_energy = interval_energies(unit, width)[0]
+        design[:, k] = [pair_energy(r, lower, width, n_knots, padded(unit)[0], knot_energy) for r in distances]
+    return design

@@ -48,6 +48,8 @@ def corrected(bundle: ModelBundle, share: float) -> ModelBundle:
     diagnostics["stated_sigma"] = sigma | {
         name: sigma[name] / share for name in ("fitted_variance", "factor") if sigma.get(name) is not None
     }
+    potentials = diagnostics.get("pair_potential") or []
+    diagnostics["pair_potential"] = [_scaled_curve(curve, 1.0 / share) for curve in potentials]
     force = bundle.pair_force.copy()
     force[_FORCE_COLUMNS] *= share
     return replace(

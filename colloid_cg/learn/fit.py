@@ -19,6 +19,7 @@ from colloid_cg.learn.field_tables import FieldTables
 from colloid_cg.learn.inertial import fit_inertial
 from colloid_cg.learn.metrics import fit_metrics, pair_force_table
 from colloid_cg.learn.noise_form import NoiseChoice, choose_noise_form, with_noise_form
+from colloid_cg.learn.potential import pair_potentials
 from colloid_cg.learn.problem import Block, Candidate, fit_candidate, fit_free, prepare
 from colloid_cg.learn.regime import Regime, decide_regime, displacements
 from colloid_cg.learn.sandwich import mean_interval
@@ -74,8 +75,8 @@ def fit(
     if plan is not None and plan.holds_drift:
         drift = np.zeros_like(drift)
     _moving(calm, config)
-    regime = decide_regime(calm, chains(calm), wanted_blocks=config.time_blocks)
-    if (regime.name if config.regime == "auto" else config.regime) == "underdamped":
+    regime = _regime(decide_regime(calm, chains(calm), wanted_blocks=config.time_blocks), config)
+    if regime.name == "underdamped":
         _no_fields(plan)
         return fit_inertial(train, full, later, config, regime=regime, drift=drift, seed=seed, progress=progress)
     task = _task(config, plan, full, later, calm, tracks=train, regime=regime, drift=drift, seed=seed)
@@ -214,6 +215,14 @@ def model_from_bundle(bundle: ModelBundle) -> OverdampedModel:
     )
 
 
+def _regime(found: Regime, config: FitConfig) -> Regime:
+    """Return the regime that is fitted; where it was given against the data, the reason says so."""
+    if config.regime in ("auto", found.name):
+        return found
+    reason = f'{found.evidence["reason"]}; fit.regime = "{config.regime}" was given all the same'
+    return Regime(name=config.regime, evidence=found.evidence | {"reason": reason})
+
+
 def _no_fields(plan: FieldPlan | None) -> None:
     if plan is not None:
         raise DataError(
@@ -306,6 +315,7 @@ def _bundle(task: Task, found: PairResult | FieldResult) -> ModelBundle:
         "fit": config.as_dict(),
         "seed": task.seed,
     }
+    forces = pair_force_table(shown, found.shown_influences, distances)
     metrics = fit_metrics(series, final, found.influences, selection, regime, stride)
     noise = metrics["localisation_variance"][0]
     half_noise = (noise["high90"] - noise["low90"]) / 2.0
@@ -317,6 +327,7 @@ def _bundle(task: Task, found: PairResult | FieldResult) -> ModelBundle:
         ),
         "half_rate": check.half_rate(block, final, config, task.drift) if block.external is None else {},
         "innovations": check.innovation_autocorrelation(block, final),
+        "pair_potential": pair_potentials(shown, found.shown_influences, forces),
         "selection": selection.scores,
         "force_samples": {
             "r_min": float(distances[0]) if len(distances) else None,
@@ -341,6 +352,6 @@ def _bundle(task: Task, found: PairResult | FieldResult) -> ModelBundle:
         config=settings,
         weights=weights,
         metrics=metrics,
-        pair_force=pair_force_table(shown, found.shown_influences, distances),
+        pair_force=forces,
         diagnostics=curves,
     )

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 _UNITS = {
     "um2/s": "µm²/s", "um2": "µm²", "um": "µm", "k_B T/um": "kT/µm", "k_B T/um2": "kT/µm²", "k_B T": "kT",
-    "px2": "px²", "px": "px", "nm": "nm", "s": "s", "nats": "nats",
+    "um2/s2": "µm²/s²", "k_B T/um4": "kT/µm⁴", "px2": "px²", "px": "px", "nm": "nm", "s": "s", "nats": "nats",
 }  # fmt: skip
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,34 +37,15 @@ def inertial_fluid(config: TwinConfig) -> TwinTruth:
 
     The equation of motion stands in :mod:`colloid_cg.twin.langevin`; g(r) = amplitude (1 - r/friction_range)^2.
     """
-    config = filled(config, particles=count_at(config, 0.23), repulsion=50.0, contact=1.6)
-    # pairs hardly come closer than contact: a friction that ended there would act on nobody
-    config = filled(config, friction_range=2.0 * given(config.contact))
-    amplitude, contact, reach = given(config.repulsion), given(config.contact), given(config.friction_range)
-    spacing = math.sqrt(config.view[0] * config.view[1] / given(config.particles))
-    longest = longest_step(config)
-    config = filled(
-        config, margin=max(1.5 * max(contact, reach), 3.0 * spacing), equilibration=_mixing_time(config, spacing)
-    )
+    config, longest, spacing = _settled(config)
     cell, start = random_start(config)
-    check_cell(cell, max(contact, reach))
+    check_cell(cell, max(given(config.contact), given(config.friction_range)))
     species = np.zeros(len(start), dtype=np.int64)
-    potentials = {(0, 0): soft_discs(amplitude=amplitude, contact=contact)}
+    potentials = {(0, 0): soft_discs(amplitude=given(config.repulsion), contact=given(config.contact))}
     force = PairForces(potentials, species=species, lengths=cell[1])
-    friction = PairFriction(
-        parallel=config.pair_friction_parallel, perpendicular=config.pair_friction_perpendicular, reach=reach
-    )
-    rubbing = friction.parallel > 0.0 or friction.perpendicular > 0.0
-    motion = Inertial(
-        force=force,
-        thermal=config.thermal_speed_squared,
-        bath_friction=config.bath_friction,
-        pairs=FrictionPairs(reach=reach, lengths=cell[1]) if rubbing else None,
-        friction=friction if rubbing else None,
-    )
-    start = quench(
-        force, start, diffusion=np.ones(len(start)), dt=0.05 * contact**2 / amplitude, longest_move=0.05 * spacing
-    )
+    motion = _motion(config, force, cell[1])
+    relaxation = 0.05 * given(config.contact) ** 2 / given(config.repulsion)
+    start = quench(force, start, diffusion=np.ones(len(start)), dt=relaxation, longest_move=0.05 * spacing)
     start, velocities = settle(
         motion,
         start,
@@ -80,38 +62,70 @@ def inertial_fluid(config: TwinConfig) -> TwinTruth:
         rng=generator(config.seed, "twin", "film"),
     )
     energy = np.array([force.energy(positions) for positions in instants]) / len(start)
-    r = np.linspace(0.0, reach, 200)
     return TwinTruth(
         instants=instants,
         means=means,
         species=species,
         cell=cell,
         config=config,
-        parameters={
-            "repulsion": amplitude,
-            "contact": contact,
-            "cutoff": contact,
-            "thermal_speed_squared": config.thermal_speed_squared,
-            "bath_friction": config.bath_friction,
-            "pair_friction_parallel": friction.parallel,
-            "pair_friction_perpendicular": friction.perpendicular,
-            "friction_range": reach,
+        parameters=_parameters(config)
+        | {
             "time_step": longest,
             "mean_square_velocity": np.square(velocities).mean(axis=(0, 1)).tolist(),
             "energy_per_particle": halves(energy),
         },
         pair_force=pair_force_table(potentials),
         velocities=velocities,
-        tables={
-            "pair_friction": pd.DataFrame(
-                {
-                    "r": r,
-                    "gamma_par": friction_kernel(r, amplitude=friction.parallel, reach=reach),
-                    "gamma_perp": friction_kernel(r, amplitude=friction.perpendicular, reach=reach),
-                }
-            )
-        },
+        tables={"pair_friction": _friction_table(config)},
     )
+
+
+def _settled(config: TwinConfig) -> tuple[TwinConfig, float, float]:
+    """Return the settings with every default filled in, the longest time step (s) and the mean spacing (um)."""
+    config = filled(config, particles=count_at(config, 0.23), repulsion=50.0, contact=1.6)
+    # pairs hardly come closer than contact: a friction that ended there would act on nobody
+    config = filled(config, friction_range=2.0 * given(config.contact))
+    contact, reach = given(config.contact), given(config.friction_range)
+    spacing = math.sqrt(config.view[0] * config.view[1] / given(config.particles))
+    margin = max(1.5 * max(contact, reach), 3.0 * spacing)
+    return filled(config, margin=margin, equilibration=_mixing_time(config, spacing)), longest_step(config), spacing
+
+
+def _motion(config: TwinConfig, force: PairForces, lengths: np.ndarray) -> Inertial:
+    reach = given(config.friction_range)
+    friction = PairFriction(
+        parallel=config.pair_friction_parallel, perpendicular=config.pair_friction_perpendicular, reach=reach
+    )
+    rubbing = friction.parallel > 0.0 or friction.perpendicular > 0.0
+    return Inertial(
+        force=force,
+        thermal=config.thermal_speed_squared,
+        bath_friction=config.bath_friction,
+        pairs=FrictionPairs(reach=reach, lengths=lengths) if rubbing else None,
+        friction=friction if rubbing else None,
+    )
+
+
+def _parameters(config: TwinConfig) -> dict[str, Any]:
+    return {
+        "repulsion": config.repulsion,
+        "contact": config.contact,
+        "cutoff": config.contact,
+        "thermal_speed_squared": config.thermal_speed_squared,
+        "bath_friction": config.bath_friction,
+        "pair_friction_parallel": config.pair_friction_parallel,
+        "pair_friction_perpendicular": config.pair_friction_perpendicular,
+        "friction_range": config.friction_range,
+    }
+
+
+def _friction_table(config: TwinConfig) -> pd.DataFrame:
+    """Return g_par and g_perp (1/s) at 200 distances up to their range (um)."""
+    reach = given(config.friction_range)
+    r = np.linspace(0.0, reach, 200)
+    amplitudes = {"gamma_par": config.pair_friction_parallel, "gamma_perp": config.pair_friction_perpendicular}
+    curves = {name: friction_kernel(r, amplitude=size, reach=reach) for name, size in amplitudes.items()}
+    return pd.DataFrame({"r": r, **curves})
 
 
 def longest_step(config: TwinConfig) -> float:

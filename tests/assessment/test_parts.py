@@ -76,6 +76,11 @@ def test_inversion_agrees_for_a_dilute_gas_and_notices_a_wrong_force():
     assert right["rms_difference"] < 1e-6
     assert wrong["rms_difference"] > 0.5
     assert wrong["rms_z"] > 50
+    assert right["fitted_low90"] is None  # the band of a force does not tell that of its integral
+    curve = {"r": [1.0, 4.0], "value": [0.0, 0.0], "low90": [-1.0, -4.0], "high90": [2.0, 8.0]}
+    banded = inversion_check(r, g, 0.01 * g, force_table(), potentials=[curve], **options)
+    np.testing.assert_allclose(banded["fitted_low90"], -r)
+    np.testing.assert_allclose(banded["fitted_high90"], 2.0 * r)
 
 
 def test_inversion_refuses_dense_mixed_and_forceless_systems():

@@ -111,7 +111,10 @@ def test_inertial_motion_gets_an_inertial_model_unless_told_otherwise() -> None:
     rng = np.random.default_rng(9)
     whole = tracks(inertial(rng, n=60, frames=200, diffusion=D, dt=DT, theta=0.3), side=60.0, dt=DT)
     assert _fit(whole).config["kind"] == "underdamped"
-    assert _fit(whole, regime="overdamped").config["kind"] == "overdamped"
+    told = _fit(whole, regime="overdamped")
+    assert told.config["kind"] == "overdamped"
+    assert told.metrics["regime"][0]["value"] == "overdamped"  # what was fitted, not what the data ask for
+    assert "given all the same" in told.metrics["regime"][0]["note"]
 
 
 def test_frozen_particles_are_refused() -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.stats import norm
 
 from colloid_cg.errors import DataError
 from colloid_cg.learn import FitConfig
-from colloid_cg.learn.inertial.candidate import fit_free
-from colloid_cg.learn.inertial.equation import frames_of
+from colloid_cg.learn.inertial import selection
+from colloid_cg.learn.inertial.candidate import Candidate, fit_free
+from colloid_cg.learn.inertial.dissipation import Balance
+from colloid_cg.learn.inertial.equation import Frames, frames_of
 from colloid_cg.learn.inertial.maximum import maximise, with_scores
+from colloid_cg.learn.inertial.model import InertialModel
 from colloid_cg.learn.inertial.selection import choose, with_friction
 from colloid_cg.learn.problem import prepare
 from colloid_cg.progress import silent
@@ -70,6 +77,47 @@ def test_a_candidate_that_fails_says_why_and_friction_survives_a_short_selection
     assert entries[0, 5]["log_likelihood"] is None
     free = fit_free(parts[0], cutoff=RANGE).model.bath
     assert found.final.model.bath < 0.7 * free
+
+
+def test_candidates_are_fitted_to_one_block_and_judged_on_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    fluid = Fluid(n_side=7)
+    whole = tracks(interacting(2, fluid, frames=60, settle=20), side=fluid.side, dt=fluid.dt)
+    train, select = (
+        frames_of(
+            prepare(from_trajectories(part), n_species=1, drift_velocity=np.zeros(2), cutoff=RANGE, diffusion=0.02),
+            np.random.default_rng(0),
+        )
+        for part in (whole.between(0, 40), whole.between(40, 60))
+    )
+    seen: dict[str, list[Frames]] = {"fitted": [], "judged": [], "free": [], "overdamped": []}
+
+    def fitted(frames: Frames, start: InertialModel, **_: float) -> Candidate:
+        seen["fitted"].append(frames)
+        scales = np.ones(3 if start.n_friction else 1)
+        return Candidate(model=replace(start, noise_scale=scales), strength=np.zeros(5), solution=None)
+
+    def spied(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(frames: Frames, *args: Any, **options: Any) -> Any:
+            seen[name].append(frames)
+            return original(frames, *args, **options)
+
+        return call
+
+    def unbalanced(_: Frames, candidate: Candidate, __: FitConfig) -> Balance:
+        return Balance(candidate=candidate, influence=np.zeros((0, 0)), scales=np.ones(1), p_value=1.0)
+
+    monkeypatch.setattr(selection, "fit_pairs", fitted)
+    monkeypatch.setattr(selection, "balanced", unbalanced)
+    for name, function in (("judged", "held_out"), ("free", "fit_free"), ("overdamped", "_overdamped")):
+        monkeypatch.setattr(selection, function, spied(name, getattr(selection, function)))
+    found = choose(train, select, FitConfig(knots=(0, 4), cutoff=RANGE), cutoff=RANGE, progress=silent)
+    selection.gain_over_overdamped(train, select, found.free, FitConfig())
+    assert len(seen["fitted"]) >= 2
+    assert all(frames is train for frames in seen["fitted"] + seen["free"])
+    assert all(frames is select for frames in seen["judged"])
+    first, second = seen["overdamped"]
+    assert first is train
+    assert second is select
 
 
 def test_maximum_of_a_heavy_tailed_likelihood() -> None:

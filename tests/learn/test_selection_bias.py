@@ -84,10 +84,14 @@ def test_what_drift_removal_took_is_given_back() -> None:
         weights={"diffusion": np.array([left]), "localisation_variance": np.zeros(1),
                  "force_coefficients": np.ones((1, 4))},
         metrics={"diffusion_coefficient": [metric(float(left), low90=float(left), high90=float(left))]},
-        diagnostics={"diffusion_against_lag": curve, "half_rate": curve, "stated_sigma": {"fitted_variance": 0.0}},
+        diagnostics={"diffusion_against_lag": curve, "half_rate": curve, "stated_sigma": {"fitted_variance": 0.0},
+                     "pair_potential": [{"value": [3.0], "low90": [2.0], "high90": [5.0]}]},
     )  # fmt: skip
     back = corrected(bundle, share)
     assert back.value("diffusion_coefficient") == pytest.approx(D, rel=0.01)
     drift = back.weights["diffusion"] * back.weights["force_coefficients"]
     np.testing.assert_allclose(drift, left)  # D F is what the data fix
+    potential = back.diagnostics["pair_potential"][0]
+    ends = [potential[name][0] for name in ("value", "low90", "high90")]
+    np.testing.assert_allclose(ends, share * np.array([3.0, 2.0, 5.0]))
     assert kept_share(seen_through_a_small_view()) == 1.0

@@ -1,15 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 
-from colloid_cg.reporting import inspect_figure, png_bytes
+from colloid_cg.records import metric
+from colloid_cg.reporting import ReportContent, inspect_figure, png_bytes
 from colloid_cg.reporting.figures.comparison import figure_msd
-from colloid_cg.reporting.figures.dynamics import figure_pair_force, figure_pair_potential
+from colloid_cg.reporting.figures.dynamics import (
+    figure_mobility,
+    figure_pair_force,
+    figure_pair_friction,
+    figure_pair_potential,
+)
 from colloid_cg.reporting.figures.movie import figure_frame, zoom_window
 from colloid_cg.reporting.figures.structure import figure_field_histogram
+from colloid_cg.reporting.sections.physics import dynamics_section
 from tests.reporting.synthetic import bundle, suggestion
 
 
@@ -67,6 +76,76 @@ def test_force_and_potential_are_drawn_as_they_are():
     np.testing.assert_allclose(potential[:, 1], expected, atol=0.01)
 
 
+def band(axes, number):
+    """Lower and upper edge of a filled band against r."""
+    points = axes.collections[number].get_paths()[0].vertices
+    r = np.unique(points[:, 0])
+    return r, *(np.array([pick(points[points[:, 0] == x, 1]) for x in r]) for pick in (np.min, np.max))
+
+
+R = np.linspace(1.0, 2.0, 11)
+
+
+def test_the_band_of_the_potential_is_that_of_the_fit():
+    curves = [
+        {"r": R.tolist(), "value": (2.0 - R).tolist(), "low90": (1.9 - R).tolist(), "high90": (2.3 - R).tolist(),
+         "species_a": a, "species_b": b, "unit": "k_B T"}
+        for a, b in ((0, 0), (0, 1))
+    ]  # fmt: skip
+    axes = figure_pair_potential(bundle().pair_force, {}, potentials=curves).axes[0]
+    for number in range(2):
+        np.testing.assert_allclose(axes.lines[number].get_xydata(), np.stack([R, 2.0 - R], axis=1))
+        np.testing.assert_allclose(band(axes, number), [R, 1.9 - R, 2.3 - R])
+    assert axes.get_ylabel() == "potential (kT)"
+    assert not figure_pair_potential(bundle().pair_force, {}).axes[0].collections  # a force alone tells no band
+
+
+def rubbing():
+    """Curves of an inertial fit, each with another shape."""
+    friction, mobility = {"unit": "1/s", "r": R.tolist()}, {"unit": "um2/(s k_B T)", "r": R.tolist()}
+    for scale, (one, other) in enumerate((("g_par", "along"), ("g_perp", "across")), start=1):
+        for ends, shift in (("", 0.0), ("_low90", -0.2), ("_high90", 0.4)):
+            friction[one + ends] = (scale * (2.0 - R) + shift).tolist()
+            mobility[other + ends] = (scale * R + shift).tolist()
+    return friction, mobility
+
+
+def test_pair_friction_and_mobility_are_drawn_as_they_are():
+    friction, mobility = rubbing()
+    drawn = figure_pair_friction(friction).axes[0]
+    moving = figure_mobility([], mobility).axes[0]
+    for number, words in enumerate(("along the line", "across it")):
+        for axes, curve in ((drawn, (number + 1) * (2.0 - R)), (moving, (number + 1) * R)):
+            np.testing.assert_allclose(axes.lines[number].get_xydata(), np.stack([R, curve], axis=1))
+            np.testing.assert_allclose(band(axes, number), [R, curve - 0.2, curve + 0.4], atol=1e-12)
+            assert axes.lines[number].get_label() == f"{words}, 90 % band"
+    assert drawn.get_ylabel() == "friction (1/s)"
+    assert moving.get_ylabel() == "mobility (µm²/(s kT))"
+    mobility |= {f"{name}_{end}": None for name in ("along", "across") for end in ("low90", "high90")}
+    unknown = figure_mobility([], mobility).axes[0]
+    assert not unknown.collections
+    assert [line.get_label() for line in unknown.lines] == ["along the line, no band", "across it, no band"]
+
+
+def test_mobility_of_every_species_with_its_interval():
+    entries = [metric(0.4, low90=0.3, high90=0.6, unit="um2/s", species=k) for k in range(2)]
+    axes = figure_mobility(entries, {}).axes[0]
+    (bars,) = axes.containers
+    np.testing.assert_allclose(bars[0].get_xydata(), [[0, 0.4], [1, 0.4]])
+    ends = [segment[:, 1] for segment in bars[2][0].get_segments()]
+    np.testing.assert_allclose(ends, [[0.3, 0.6], [0.3, 0.6]])
+
+
+def test_an_inertial_fit_shows_its_curves():
+    friction, mobility = rubbing()
+    model = bundle()
+    found = {"pair_friction": friction, "pair_mobility": mobility}
+    model = replace(model, config={"kind": "underdamped"}, diagnostics=model.diagnostics | found)
+    names = [picture.name for picture in dynamics_section(ReportContent(title="", run={}, model=model)).pictures]
+    for name in ("dynamics_force", "dynamics_potential", "dynamics_friction", "dynamics_mobility"):
+        assert name in names
+
+
 def test_unknown_errors_do_not_hide_a_curve():
     curve = {"x": [1.0, 2.0], "experiment": [1.0, None], "experiment_error": [None, None], "model": [1.1, 2.2],
              "model_error": [None, 0.1], "z": [None, None], "rrmse": None}  # fmt: skip
@@ -90,7 +169,14 @@ def test_zoom_stays_inside_odd_frames(shape):
 def test_axes_carry_units(content):
     from colloid_cg.reporting.sections import all_sections
 
-    without = {"frame", "detections per track", "p-value", "integrated brightness", "knots of the pair force"}
+    without = {
+        "frame",
+        "detections per track",
+        "p-value",
+        "integrated brightness",
+        "knots of the pair force",
+        "species",
+    }
     labels = [
         axes.get_xlabel()
         for section in all_sections(content, None)

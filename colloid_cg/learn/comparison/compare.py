@@ -12,7 +12,7 @@ from colloid_cg.learn.comparison.config import ComparisonConfig
 from colloid_cg.learn.comparison.training import Sample, drift_of, sample, train_network
 from colloid_cg.learn.fit import model_from_bundle
 from colloid_cg.learn.noise import NoiseFit, fit_noise
-from colloid_cg.learn.problem import Block, fit_free, prepare
+from colloid_cg.learn.problem import Block, fit_free, free_model, prepare
 from colloid_cg.learn.sandwich import mean_interval
 from colloid_cg.learn.series import blur_coefficient, every_nth_frame, first_rows, time_blocks
 from colloid_cg.nets import single_thread
@@ -62,22 +62,25 @@ def compare_models(
         If the blocks hold too few displacements, or external fields act.
     """
     config = config or ComparisonConfig()
-    rng = np.random.default_rng(rng)
-    if bundle.config.get("fields"):
-        raise DataError(
-            "a model with external fields",
-            expected="particles among themselves: free diffusion and the network know of no field",
-            action="judge it by its rollouts",
-        )
-    blocks = [_block(tracks, bundle, config) for tracks in (train, select, test)]
+    blocks = _blocks((train, select, test), bundle, config)
+    rows, note = _scored(blocks, bundle, config, np.random.default_rng(rng), progress)
+    targets = blocks[2].residuals(free_model(blocks[2].n_species)).row
+    clusters = time_blocks(blocks[2].series, int(bundle.config["fit"]["time_blocks"]))[targets]
+    names = list(rows)
+    return {
+        "models": [{"name": name, "log_likelihood": float(values.mean())} for name, values in rows.items()],
+        "gains": [_gain(rows, later, earlier, clusters) for k, later in enumerate(names) for earlier in names[:k]],
+        "n_steps": len(targets),
+        "note": note,
+    }
+
+
+def _scored(
+    blocks: list[Block], bundle: ModelBundle, config: ComparisonConfig, rng: np.random.Generator, progress: Progress
+) -> tuple[dict[str, np.ndarray], str]:
+    """Return the log-likelihood of every step of the test block by model, and what to say of it."""
     free = [sample(block, float(bundle.config["cutoff"])) for block in blocks]
-    for name, part in zip(("training", "selection", "test"), free, strict=True):
-        if int(part.data.joined.sum()) < FEWEST_STEPS:
-            raise DataError(
-                f"{int(part.data.joined.sum())} pairs of consecutive steps in the {name} block",
-                expected=f"at least {FEWEST_STEPS}, away from the edge of the view",
-                action="record a longer movie or a larger view",
-            )
+    _enough(free)
     diffusing = fit_free(blocks[0]).noise
     rows = {"free diffusion": _rows(free[2].data, diffusing)}
     model = model_from_bundle(bundle)
@@ -89,14 +92,27 @@ def compare_models(
         with single_thread():
             rows["network"], trained = _network(free, diffusing, config, rng, progress)
         note += f"; network trained for {trained} passes over {len(free[0].data.row)} rows"
-    clusters = time_blocks(blocks[2].series, int(bundle.config["fit"]["time_blocks"]))[free[2].data.row]
-    names = list(rows)
-    return {
-        "models": [{"name": name, "log_likelihood": float(values.mean())} for name, values in rows.items()],
-        "gains": [_gain(rows, later, earlier, clusters) for k, later in enumerate(names) for earlier in names[:k]],
-        "n_steps": len(free[2].data.row),
-        "note": note,
-    }
+    return rows, note
+
+
+def _blocks(parts: tuple[Trajectories, ...], bundle: ModelBundle, config: ComparisonConfig) -> list[Block]:
+    if bundle.config.get("fields"):
+        raise DataError(
+            "a model with external fields",
+            expected="particles among themselves: free diffusion and the network know of no field",
+            action="judge it by its rollouts",
+        )
+    return [_block(tracks, bundle, config) for tracks in parts]
+
+
+def _enough(parts: list[Sample]) -> None:
+    for name, part in zip(("training", "selection", "test"), parts, strict=True):
+        if int(part.data.joined.sum()) < FEWEST_STEPS:
+            raise DataError(
+                f"{int(part.data.joined.sum())} pairs of consecutive steps in the {name} block",
+                expected=f"at least {FEWEST_STEPS}, away from the edge of the view",
+                action="record a longer movie or a larger view",
+            )
 
 
 def _block(tracks: Trajectories, bundle: ModelBundle, config: ComparisonConfig) -> Block:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from colloid_cg.dynamics import potential_design
 from colloid_cg.learn.diagnostics import autocorrelation
 from colloid_cg.learn.inertial.candidate import Candidate
 from colloid_cg.learn.inertial.dissipation import Balance
@@ -14,6 +15,7 @@ from colloid_cg.learn.inertial.equation import Frames, residuals
 from colloid_cg.learn.inertial.model import InertialModel
 from colloid_cg.learn.inertial.selection import Selection
 from colloid_cg.learn.inertial.sequences import sequences
+from colloid_cg.learn.potential import assumed_end, potential_curve
 from colloid_cg.learn.regime import Regime
 from colloid_cg.learn.sandwich import half_width
 from colloid_cg.learn.series import blur_coefficient, exposure_share
@@ -35,7 +37,7 @@ def metrics(
     candidate: Candidate,
     influences: list[np.ndarray],
     regime: Regime,
-    gain: tuple[float, float, str],
+    gain: tuple[float, float | None, str],
     share: float,
     bath_note: str = "",
 ) -> dict[str, list[dict[str, Any]]]:
@@ -43,57 +45,46 @@ def metrics(
     model, known = candidate.model, series.exposure is not None
     blur = "" if known else "; exposure unknown, none assumed"
     theta, bath = model.thermal_speed_squared, model.bath
-    how = "exact likelihood" if candidate.solution is None else "lagged instruments"
     drift = "" if share == 1.0 else f"; divided by {share:.5f} for the common motion that drift removal took"
     width = influences[0].shape[1]
-    what = f"k_B T/m, variance of a velocity component{blur}{drift}"
-    thermal = _entry(theta, influences, _direction(width, {0: 1.0}), "um2/s2", what, share)
-    what_friction = "friction of a particle, neighbours and bath together"
-    if model.n_friction:
-        what_friction = (
-            f"friction of a particle by the bath and by neighbours beyond {model.cutoff:.3g} um; pair friction nearer "
-            "than that is in the diagnostics; the range of the force need not be that of friction, which g(r) does not "
-            "show: take it for the bath's alone only if a longer fit.cutoff gives the same"
-        )
-    friction = _entry(
-        bath, influences, _direction(width, {2: 1.0}), "1/s",
-        f"{what_friction}, {how}{blur}{f'; {bath_note}' if bath_note else ''}",
-    )  # fmt: skip
+
+    def entry(value: float, entries: dict[int, float], unit: str, note: str, divisor: float = share) -> dict[str, Any]:
+        return _entry(value, influences, _direction(width, entries), unit, note, divisor)
+
+    bath_note = f"{_friction_note(candidate)}{blur}{f'; {bath_note}' if bath_note else ''}"
+    blur_note = "exposure / (6 frame interval)" if known else "exposure unknown: 0 assumed"
+    low, high = (None, None) if gain[1] is None else (gain[0] - gain[1], gain[0] + gain[1])
+    thermal_note = f"k_B T/m, variance of a velocity component{blur}{drift}"
     found = {
         "regime": [metric("underdamped", note=regime.evidence["reason"])],
-        "friction": [friction],
-        "thermal_speed_squared": [thermal],
+        "friction": [entry(bath, {2: 1.0}, "1/s", bath_note, 1.0)],
+        "thermal_speed_squared": [entry(theta, {0: 1.0}, "um2/s2", thermal_note)],
         "localisation_variance": [
-            _entry(
-                model.localisation_variance,
-                influences,
-                _direction(width, {1: 1.0}),
-                "um2",
-                f"one value per movie{blur}{drift}",
-                share,
-            )
+            entry(model.localisation_variance, {1: 1.0}, "um2", f"one value per movie{blur}{drift}")
         ],
-        "blur_coefficient": [
-            metric(
-                blur_coefficient(series),
-                note="exposure / (6 frame interval)" if known else "exposure unknown: 0 assumed",
-            )
-        ],
+        "blur_coefficient": [metric(blur_coefficient(series), note=blur_note)],
         "log_likelihood_gain": [
-            metric(
-                gain[0],
-                low90=gain[0] - gain[1],
-                high90=gain[0] + gain[1],
-                unit="nats per particle and step",
-                note=gain[2],
-            )
+            metric(gain[0], low90=low, high90=high, unit="nats per particle and step", note=gain[2])
         ],
     }
-    if friction["low90"] > 0.0 and not model.n_friction:  # with pair friction theta/gamma_b is no diffusion anyone sees
-        direction = _direction(width, {0: 1.0 / bath, 2: -theta / bath**2})
+    # with pair friction theta/gamma_b is no diffusion anyone sees
+    if found["friction"][0]["low90"] > 0.0 and not model.n_friction:
+        slopes = {0: 1.0 / bath, 2: -theta / bath**2}
         note = f"k_B T/m over the friction{blur}{drift}"
-        found["diffusion_coefficient"] = [_entry(theta / bath, influences, direction, "um2/s", note, share)]
+        found["diffusion_coefficient"] = [entry(theta / bath, slopes, "um2/s", note)]
     return found
+
+
+def _friction_note(candidate: Candidate) -> str:
+    """Say whose drag the bath friction holds, and how it was found."""
+    model, how = candidate.model, "exact likelihood" if candidate.solution is None else "lagged instruments"
+    if not model.n_friction:
+        return f"friction of a particle, neighbours and bath together, {how}"
+    return (
+        f"friction of a particle by the bath and by neighbours beyond {model.cutoff:.3g} um; pair friction nearer than "
+        "that is in the diagnostics; the range of the force need not be that of friction, which g(r) does not show: "
+        f"take it for the bath's alone only if a longer fit.cutoff gives the same, {how}"
+    )
 
 
 def pair_force_table(
@@ -116,6 +107,27 @@ def pair_force_table(
     columns = {"r": r, "force": force, "low90": force - half, "high90": force + half}
     table = pd.DataFrame({name: value if name == "r" else share * value for name, value in columns.items()})
     return table.assign(species_a=0, species_b=0)[list(PAIR_FORCE_COLUMNS)]
+
+
+def pair_potential(
+    model: InertialModel, influences: list[np.ndarray], distances: np.ndarray, share: float
+) -> list[dict[str, Any]]:
+    """Return phi(r) in k_B T with its 90 % band, zero at the cutoff; empty where no force was fitted."""
+    if not model.n_force:
+        return []
+    r, theta = _distances(model, distances), model.thermal_speed_squared
+    design = potential_design(r, lower=model.lower, cutoff=model.cutoff, n_knots=model.n_force)
+    value = design @ model.force / theta
+    direction = np.zeros((_POINTS, influences[0].shape[1]))
+    first = _FIRST + 2 * model.n_friction
+    direction[:, first : first + model.n_force] = design / theta
+    direction[:, 0] = -value / theta
+    own, basis = np.zeros_like(direction), model.force_basis(r)
+    own[:, first : first + model.n_force] = basis / theta
+    own[:, 0] = -basis @ model.force / theta**2
+    width = half_width(influences, own)
+    half = np.hypot(half_width(influences, direction), assumed_end(r, width, _held(width, r, model, model.n_force)))
+    return [potential_curve(r, share * value, share * half, pair=(0, 0))]
 
 
 def of_unknown_range(friction: dict[str, Any]) -> dict[str, Any]:
@@ -146,6 +158,42 @@ def pair_friction(model: InertialModel, influences: list[np.ndarray], distances:
             f"{name}_high90": (value + half).tolist(),
         }
     return curves
+
+
+def pair_mobility(
+    model: InertialModel, influences: list[np.ndarray], distances: np.ndarray, share: float, *, range_known: bool
+) -> dict[str, Any]:
+    """Return theta/(gamma_b + 2 g(r)) in um2/(s k_B T) with 90 % bands, JSON-able; empty without pair friction.
+
+    Two particles, alone in the bath and driven by opposite forces, move at this speed over the force, each its way:
+    0 = F/m - gamma_b v - g (v - (-v)); ``along`` for forces along their line, ``across`` for forces across it. The
+    interval is that of (gamma_b + 2 g)/theta, turned over; none where the range of friction is not known, because
+    gamma_b has none then.
+    """
+    if not model.n_friction:
+        return {}
+    r, theta = _distances(model, distances), model.thermal_speed_squared
+    basis, width = model.friction_basis(r), influences[0].shape[1]
+    curves: dict[str, Any] = {"unit": "um2/(s k_B T)", "r": r.tolist()}
+    for number, (name, coefficients) in enumerate((("along", model.parallel), ("across", model.perpendicular))):
+        resistance = (model.bath + 2.0 * basis @ coefficients) / theta
+        direction = np.zeros((_POINTS, width))
+        first = _FIRST + number * model.n_friction
+        direction[:, first : first + model.n_friction] = 2.0 * basis / theta
+        direction[:, 2] = 1.0 / theta
+        direction[:, 0] = -resistance / theta
+        half = _held(half_width(influences, direction), r, model, model.n_friction)
+        curves |= {
+            name: _turned_over(resistance, share),
+            f"{name}_low90": _turned_over(resistance + half, share) if range_known else None,
+            f"{name}_high90": _turned_over(resistance - half, share) if range_known else None,
+        }
+    return curves
+
+
+def _turned_over(resistance: np.ndarray, share: float) -> list[float | None]:
+    """Return mobilities; None where the resistance is not above zero: the mobility has no bound there."""
+    return [float(1.0 / (share * value)) if value > 0.0 else None for value in resistance]
 
 
 def fluctuation_dissipation(balance: Balance, influences: list[np.ndarray]) -> dict[str, Any]:

@@ -137,8 +137,11 @@ def balanced(frames: Frames, candidate: Candidate, config: FitConfig) -> Balance
 
 def gain_over_overdamped(
     train: Frames, select: Frames, inertial: Candidate, config: FitConfig
-) -> tuple[float, float, str]:
-    """Return the gain per particle and step over free overdamped diffusion, held out, and half its interval."""
+) -> tuple[float, float | None, str]:
+    """Return the gain per particle and step over free overdamped diffusion, held out, and half its interval.
+
+    Both laws predict the same positions and know the same ones before. Zero and None where too few are left.
+    """
     scale = float((train.backward**2).mean())
     fitted = maximise(_overdamped(train, inertial, scale)[0], np.array([0.0, 0.01]), np.array([0.1, 0.05]))
     likelihood, base_rows = _overdamped(select, inertial, scale)
@@ -146,7 +149,7 @@ def gain_over_overdamped(
     base[base_rows] = likelihood(fitted)
     better, rows = held_out(select, inertial.model)
     if len(rows) < _LEAST_PAIRS:
-        return 0.0, 0.0, "too few rows on the selection block to compare with an overdamped law"
+        return 0.0, None, "too few rows on the selection block to compare with an overdamped law"
     blocks = time_blocks(select.block.series, config.time_blocks)[rows]
     gain, half = mean_interval(better - base[rows], blocks)
     return gain, half, "inertial law over free overdamped diffusion, selection block, one frame ahead"
@@ -155,15 +158,17 @@ def gain_over_overdamped(
 def _overdamped(frames: Frames, inertial: Candidate, scale: float) -> tuple[RowLikelihood, np.ndarray]:
     """Log-density of the steps ahead as a function of (log 2 D dt, w) in units of ``scale``: lags 0 and 1 only."""
     data = residuals(frames, inertial.model)
-    steps = frames.second[data.row] + data.step
-    index = np.arange(len(data.row))
-    place = index - np.maximum.accumulate(np.where(data.joined, 0, index))
+    first = np.flatnonzero(~data.joined)
+    steps = np.insert(frames.second[data.row] + data.step, first, data.step[first], axis=0)
+    given = np.insert(np.zeros(len(data.row), dtype=bool), first, True)  # the step before: known, not predicted
+    index = np.arange(len(steps))
+    place = index - np.maximum.accumulate(np.where(given, index, 0))
     ones = np.ones_like(steps)
 
     def rows(parameters: np.ndarray) -> np.ndarray:
         spread, noise = scale * float(np.exp(parameters[0])), scale * float(parameters[1])
         zero, one = (spread + 2.0 * noise) * ones, -noise * ones
-        return pentadiagonal_innovations(steps, zero, one, 0.0 * ones, place)[0]
+        return np.asarray(pentadiagonal_innovations(steps, zero, one, 0.0 * ones, place)[0][~given])
 
     return rows, data.row
 

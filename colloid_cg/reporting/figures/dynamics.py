@@ -117,21 +117,61 @@ def figure_pair_friction(curves: dict[str, Any]) -> Figure:
 
 
 @styled
-def figure_pair_potential(pair_force: pd.DataFrame, inversion: dict[str, Any]) -> Figure:
-    """Fitted pair potential, and -ln g(r) beside it where the suspension is dilute enough."""
+def figure_mobility(entries: list[dict[str, Any]], curves: dict[str, Any]) -> Figure:
+    """Mobility with its 90 % interval: of every species, or against the distance of two particles that rub.
+
+    Parameters
+    ----------
+    entries : list of dict
+        Entries of the metric diffusion_coefficient: in um2/s it is the mobility in um2/(s k_B T).
+    curves : dict
+        ``r`` (um), ``along`` and ``across`` with ``_low90`` and ``_high90`` (um2/(s k_B T)); empty: one per species.
+    """
     figure = new_figure()
     (axes,) = axes_of(figure)
-    for number, (pair, table) in enumerate(_pairs(pair_force)):
-        colour = CYCLE[number % len(CYCLE)]
-        r = table["r"].to_numpy()
-        low, high = (
-            potential_from_force(r, table["low90"].to_numpy()),
-            potential_from_force(r, table["high90"].to_numpy()),
-        )
-        axes.fill_between(r, low, high, color=colour, alpha=0.22, linewidth=0)
-        axes.plot(
-            r, potential_from_force(r, table["force"].to_numpy()), color=colour, label=f"fit, {_pair_label(pair)}"
-        )
+    axes.set(ylabel="mobility (µm²/(s kT))", title="Mobility")
+    if not curves:
+        value, number = floats([entry["value"] for entry in entries]), np.arange(len(entries))
+        bars = _bars(value, {end: [entry[end] for entry in entries] for end in ("low90", "high90")})
+        axes.errorbar(number, value, yerr=bars, fmt="o", color=BLUE, capsize=4, label="fit, 90 % interval")
+        axes.set_xticks(number, [str(place if entry["species"] is None else entry["species"])
+                                 for place, entry in enumerate(entries)])  # fmt: skip
+        axes.set(xlabel="species", xlim=(-0.5, len(entries) - 0.5))
+        _from_zero(axes)
+        axes.legend()
+        return figure
+    r = floats(curves["r"])
+    for name, words, colour in (("along", "along the line", BLUE), ("across", "across it", VERMILLION)):
+        low, high = floats(curves.get(f"{name}_low90")), floats(curves.get(f"{name}_high90"))
+        if len(low) == len(r):
+            axes.fill_between(r, low, high, color=colour, alpha=0.22, linewidth=0)
+        band = "90 % band" if len(low) == len(r) else "no band"
+        axes.plot(r, floats(curves[name]), color=colour, label=f"{words}, {band}")
+    axes.set_xlabel("pair distance r (µm)")
+    axes.set_ylim(bottom=0.0)
+    axes.legend()
+    return figure
+
+
+@styled
+def figure_pair_potential(
+    pair_force: pd.DataFrame, inversion: dict[str, Any], *, potentials: list[dict[str, Any]] | None = None
+) -> Figure:
+    """Fitted pair potential with its 90 % band, and -ln g(r) beside it where the suspension is dilute enough.
+
+    ``potentials`` are the curves of the fit (r in um, k_B T). A model written without them shows the integral of its
+    force and no band: that of the force does not tell it.
+    """
+    figure = new_figure()
+    (axes,) = axes_of(figure)
+    for number, curve in enumerate(potentials or _integrals(pair_force)):
+        colour, r = CYCLE[number % len(CYCLE)], floats(curve["r"])
+        low, high = floats(curve.get("low90")), floats(curve.get("high90"))
+        label = f"fit, {_pair_label((curve['species_a'], curve['species_b']))}"
+        if len(low) == len(r):
+            axes.fill_between(r, low, high, color=colour, alpha=0.22, linewidth=0)
+            label += ", 90 % band"
+        axes.plot(r, floats(curve["value"]), color=colour, label=label)
     if inversion.get("status") == "compared":
         axes.errorbar(
             floats(inversion["x"]), floats(inversion["potential_of_mean_force"]),
@@ -175,8 +215,9 @@ def figure_selection(selection: list[dict[str, Any]]) -> Figure:
     )
     for place, entry in enumerate(selection):  # several numbers of knots of the friction for one of the force
         if "friction_knots" in entry:
+            at = (knots[place], score[place] - np.nanmin(score))
             axes.annotate(
-                f" {entry['friction_knots']}", (knots[place], score[place] - np.nanmin(score)), color=INK, fontsize=8
+                f"{entry['friction_knots']}", at, xytext=(6, -3), textcoords="offset points", color=INK, fontsize=8
             )
     used = [place for place, entry in enumerate(selection) if entry.get("used")]
     best = used[0] if used else int(np.nanargmax(score))
@@ -191,6 +232,15 @@ def figure_selection(selection: list[dict[str, Any]]) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     return figure
+
+
+def _integrals(pair_force: pd.DataFrame) -> list[dict[str, Any]]:
+    curves = []
+    for (a, b), table in _pairs(pair_force):
+        r = table["r"].to_numpy()
+        value = potential_from_force(r, table["force"].to_numpy())
+        curves.append({"r": r, "value": value, "species_a": a, "species_b": b})
+    return curves
 
 
 def _bars(value: np.ndarray, curve: dict[str, Any]) -> np.ndarray | None:

@@ -14,6 +14,7 @@ from colloid_cg.reporting.figures.comparison import figure_ledger, figure_msd, f
 from colloid_cg.reporting.figures.dynamics import (
     figure_diffusion_against_lag,
     figure_innovations,
+    figure_mobility,
     figure_pair_force,
     figure_pair_friction,
     figure_pair_potential,
@@ -115,8 +116,11 @@ def _dynamics_pictures(model: ModelBundle, inversion: dict[str, Any]) -> list[Pi
             caption += " Held-out frames do not support it: it is shown for its band, and rollouts run without it."
         figure = figure_pair_force(model.pair_force, found.get("force_samples") or {})
         pictures.append(Picture(name="dynamics_force", figure=figure, caption=caption))
-        caption = "Integral of the force, zero at the largest distance; the band is that of the force, integrated."
-        figure = figure_pair_potential(model.pair_force, inversion)
+        caption = (
+            "Integral of the force from the cutoff inwards, zero there; the 90 % band follows from the errors of all "
+            "coefficients of the force together."
+        )
+        figure = figure_pair_potential(model.pair_force, inversion, potentials=found.get("pair_potential"))
         pictures.append(Picture(name="dynamics_potential", figure=figure, caption=caption))
     if (found.get("pair_friction") or {}).get("r"):
         caption = (
@@ -125,6 +129,7 @@ def _dynamics_pictures(model: ModelBundle, inversion: dict[str, Any]) -> list[Pi
         )
         figure = figure_pair_friction(found["pair_friction"])
         pictures.append(Picture(name="dynamics_friction", figure=figure, caption=caption))
+    pictures += _mobility(model)
     if (found.get("innovations") or {}).get("autocorrelation"):
         caption = (
             "What is left after one-step prediction. Inside the band it is noise; outside, the model misses something."
@@ -138,6 +143,22 @@ def _dynamics_pictures(model: ModelBundle, inversion: dict[str, Any]) -> list[Pi
             caption += " Beside each point: the knots of the pair friction."
         pictures.append(Picture(name="dynamics_selection", figure=figure_selection(scores), caption=caption))
     return pictures
+
+
+def _mobility(model: ModelBundle) -> list[Picture]:
+    diffusion, curves = entries(model, "diffusion_coefficient"), model.diagnostics.get("pair_mobility") or {}
+    if not diffusion and not curves:
+        return []
+    caption = "D over the thermal energy, one number per species: no mobility that depends on neighbours is fitted."
+    if curves:
+        caption = (
+            "Speed over force of each of two particles, alone in the bath and driven apart, or about each other, by "
+            "opposite forces: (k_B T/m)/(γ + 2 g(r))."
+        )
+        if curves.get("along_low90") is None:
+            caption += " No band: the friction γ of the bath has no interval while the range of friction is not known."
+    figure = figure_mobility(diffusion, curves)
+    return [Picture(name="dynamics_mobility", figure=figure, caption=caption)]
 
 
 def metrics_table(model: ModelBundle) -> Table:
