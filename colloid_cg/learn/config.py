@@ -82,6 +82,11 @@ class FitConfig(Settings):
         """Whether external fields act."""
         return any(getattr(self, name) is not None for name in self.files) or bool(self.prescribed_particles)
 
+    @property
+    def in_camera_frame(self) -> bool:
+        """Whether the fields mean places in the video, where a common motion that was removed must be put back."""
+        return bool(self.tables()) or self.flow is not None
+
     @field_validator("knots")
     @classmethod
     def _distinct(cls, knots: tuple[int, ...]) -> tuple[int, ...]:

@@ -113,6 +113,8 @@ def field_plan(
                 action='name them in FitConfig, e.g. FitConfig(traps="traps.csv")',
             )
         return None
+    if config.in_camera_frame:
+        train, select = train.as_seen(), select.as_seen()
     tables = tables or FieldTables()
     for name, path in config.tables().items():
         if getattr(tables, name) is None:

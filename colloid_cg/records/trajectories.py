@@ -125,6 +125,20 @@ class Trajectories:
             positions[:, :2] = seen * self.pixel_size
         return positions
 
+    def as_seen(self) -> Trajectories:
+        """Return the tracks where the camera saw them: a common motion that was removed is put back.
+
+        Positions that someone reads off the video (wells, driven particles, a flow) only mean something here.
+        """
+        motion = CommonMotion.parse(self.metadata.get("drift"))
+        if not motion.removed:
+            return self
+        seen = motion.restored(self.table[["x", "y"]].to_numpy(dtype=float), self.table["frame"].to_numpy())
+        left = motion.kept(f"put back: fields are given in the frame of the camera ({motion.reason})")
+        return self.with_table(
+            self.table.assign(x=seen[:, 0], y=seen[:, 1]), metadata=dict(self.metadata) | {"drift": left.as_dict()}
+        )
+
     @property
     def edge_distance(self) -> np.ndarray:
         """Distance of every detection to the nearest open edge of the field of view in um, shape (n,)."""

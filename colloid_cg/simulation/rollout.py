@@ -16,7 +16,7 @@ from colloid_cg.dynamics import (
     well_forces_and_energy,
 )
 from colloid_cg.errors import DataError
-from colloid_cg.learn import model_from_bundle
+from colloid_cg.learn import FitConfig, model_from_bundle
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import Ledger, ModelBundle, Rollout, State, Trajectories
 from colloid_cg.simulation.cell import initial_state
@@ -94,6 +94,9 @@ def simulate(
     config = config or SimulateConfig()
     if not len(start):
         raise DataError("no particles in the test block", expected="a first frame to start from", action="track again")
+    moved = bool((start.metadata.get("drift") or {}).get("removed"))
+    if FitConfig(**bundle.config.get("fit", {})).in_camera_frame:
+        start = start.as_seen()
     model, whole = model_from_bundle(bundle), start
     start = start_without_driven(bundle, whole)
     frames = config.frames or int(start.table["frame"].max() - start.table["frame"].min() + 1)
@@ -113,7 +116,7 @@ def simulate(
     positions, seen, energy, entropy, work = (np.stack(parts) for parts in zip(*runs, strict=True))
     positions, seen = (shown(part, fields) for part in (positions, seen))
     observed = seen + noise * np.stack([stream.standard_normal(seen.shape[1:]) for stream in streams])
-    if (start.metadata.get("drift") or {}).get("removed"):
+    if moved:
         observed = _without_common_motion(observed)
     return Rollout(
         positions=positions,
