@@ -79,13 +79,13 @@ class Recording:
 def yukawa(seed: int) -> Recording:
     """Charged colloids at the twin's density; a particle's cage relaxes within some five frames."""
     config = TwinConfig(n_frames=160, frame_interval=0.02, width=200, height=200, seed=seed, camera=FULL_FRAME)
-    return _recording(simulate_case("yukawa", config), ((0, 0, 1.45), (0, 0, 1.7), (0, 0, 2.0)), cutoff=2.8)
+    return recording_of(simulate_case("yukawa", config), ((0, 0, 1.45), (0, 0, 1.7), (0, 0, 2.0)), cutoff=2.8)
 
 
 def soft_discs(seed: int) -> Recording:
     """Two sizes of harmonic discs that touch now and then."""
     config = TwinConfig(n_frames=240, frame_interval=0.01, width=220, height=220, seed=seed, camera=FULL_FRAME)
-    return _recording(simulate_case("soft_discs", config), ((0, 0, 1.44), (0, 1, 1.73), (1, 1, 2.0)), cutoff=2.4)
+    return recording_of(simulate_case("soft_discs", config), ((0, 0, 1.44), (0, 1, 1.73), (1, 1, 2.0)), cutoff=2.4)
 
 
 def ornstein_uhlenbeck(seed: int) -> Recording:
@@ -126,7 +126,7 @@ def _in_wells(wells: Wells, seed: int) -> Recording:
     )
 
 
-def _recording(truth: TwinTruth, probes: tuple[tuple[int, int, float], ...], *, cutoff: float) -> Recording:
+def recording_of(truth: TwinTruth, probes: tuple[tuple[int, int, float], ...], *, cutoff: float) -> Recording:
     """Cut the open view out of the cell of a twin."""
     config = truth.config
     everyone = [np.ones(len(truth.species), dtype=bool)] * truth.n_frames

@@ -155,7 +155,11 @@ def force_factor(known: pd.DataFrame, curve: pd.DataFrame, tracks: Trajectories)
     table = tracks.table[tracks.table["frame"] % 10 == 0]
     if "species" not in table:
         table = table.assign(species=0)
+    truth = {(a, b): one for (a, b), one in known.groupby(["species_a", "species_b"])}
+    mobile = set(table["species"])
     for (a, b), fitted in curve.groupby(["species_a", "species_b"]):
+        if (a, b) not in truth or not {a, b} <= mobile:
+            continue
         edges = np.linspace(fitted["r"].min(), fitted["r"].max(), 61)
         r, counts = 0.5 * (edges[1:] + edges[:-1]), np.zeros(60)
         for _, frame in table.groupby("frame"):
@@ -163,7 +167,7 @@ def force_factor(known: pd.DataFrame, curve: pd.DataFrame, tracks: Trajectories)
             pairs = cKDTree(points).query_pairs(edges[-1], output_type="ndarray")
             of_kind = (np.sort(species[pairs], axis=1) == (a, b)).all(axis=1)
             counts += np.histogram(np.linalg.norm(np.diff(points[pairs[of_kind]], axis=1)[:, 0], axis=1), edges)[0]
-        one = of_pair(known, a, b)
+        one = truth[a, b]
         true, found = np.interp(r, one["r"], one["force"], right=0.0), np.interp(r, fitted["r"], fitted["force"])
         product, square = product + float((counts * found * true).sum()), square + float((counts * true**2).sum())
     return product / square if square else 0.0
