@@ -64,6 +64,12 @@ def test_the_seed_of_the_command_line_counts(tmp_path: Path) -> None:
     plain, other = made("quiet_solid", tmp_path), made("quiet_solid", tmp_path, "--seed", "7")
     again = made("quiet_solid", tmp_path / "again", "--seed", "7")
     assert json.loads((other / "parameters.json").read_text())["seed"] == 7
+    (tmp_path / "general.toml").write_text("seed = 7\n")
+    (tmp_path / "own.toml").write_text("seed = 3\n[twin]\nseed = 7\n")
+    for name in ("general", "own"):  # the seed of the study holds unless the twin has its own
+        (tmp_path / name).mkdir()
+        found = made("quiet_solid", tmp_path / name, "--config", str(tmp_path / f"{name}.toml"))
+        assert json.loads((found / "parameters.json").read_text())["seed"] == 7
     assert (plain / "truth.parquet").read_bytes() != (other / "truth.parquet").read_bytes()
     for name in ("truth.parquet", "deformation.csv", "README.md"):
         assert (again / name).read_bytes() == (other / name).read_bytes()
