@@ -31,6 +31,10 @@ notebooks: $(STAMP)
 bench: bench-foundation bench-tracking
 	$(BIN)/python -m benchmarks.table
 
+bench-inference_agreement: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[peers]"
+	$(BIN)/python -m benchmarks.inference_agreement
+
 bench-%: $(STAMP)
 	$(BIN)/python -m benchmarks.$*
 

@@ -1,110 +1,177 @@
-"""Stiffness of harmonic traps under localisation noise, beside StochasticForceInference 2 on the same tracks.
+"""Traps and soft discs under localisation noise, beside StochasticForceInference 2 on the same positions.
 
-Needs that package (``pip install StochasticForceInference``, MIT licence, JAX), which nothing else here uses. Writes
-benchmarks/results/inference_agreement.json.
+``make bench-inference_agreement`` installs that package first (extra ``peers``: MIT licence, JAX), which nothing else
+here uses. Writes benchmarks/results/inference_agreement.json.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import metadata
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.record import Record
-from colloid_cg.dynamics import Flow
-from colloid_cg.learn.banded import residuals
-from colloid_cg.learn.exposure import mean_weight
-from colloid_cg.learn.noise import fit_noise
-from colloid_cg.learn.series import chains
-from colloid_cg.records import Box, StateSeries, Trajectories
-from colloid_cg.states import from_trajectories
+from colloid_cg.learn import FieldTables, FitConfig, fit
+from colloid_cg.records import Box, ModelBundle, Trajectories
 
-SEEDS = (1, 2, 3, 4)
+SEEDS = tuple(range(1, 11))
 RATIOS = (0.0, 0.25, 1.0)
 DIFFUSION, DT, RELAXATION = 0.5, 0.04, 0.3
+"""um2/s, s, and k D dt of the traps."""
 PARTICLES, FRAMES = 20, 400
+CONTACT, PUSH, DISCS, SIDE = 1.0, 40.0, 50, 7.0
+"""Soft discs: force PUSH (1 - r/CONTACT) in k_B T/um, so many in a periodic square of that side, um."""
+DISC_DT, DISC_FRAMES, STEPS = 0.01, 400, 40
+PIXEL = 0.1
 
 
-def trapped(rng: np.random.Generator, ratio: float) -> np.ndarray:
-    """Exact Ornstein-Uhlenbeck positions about the origin, seen with noise: (frames, particles, 2) in um."""
+def trapped(rng: np.random.Generator) -> np.ndarray:
+    """Exact Ornstein-Uhlenbeck positions about the origin: (frames, particles, 2) in um."""
     decay, spread = np.exp(-RELAXATION), DIFFUSION * DT / RELAXATION
     x, path = np.sqrt(spread) * rng.standard_normal((PARTICLES, 2)), np.empty((FRAMES, PARTICLES, 2))
     for frame in range(FRAMES):
         path[frame] = x
         x = decay * x + np.sqrt(spread * (1.0 - decay**2)) * rng.standard_normal((PARTICLES, 2))
-    return path + np.sqrt(ratio * 2.0 * DIFFUSION * DT) * rng.standard_normal(path.shape)
+    return path
 
 
-def naive_stiffness(path: np.ndarray) -> float:
-    """Return k D dt by regression of the displacement on the position in the same frame."""
-    return -float(((path[1:] - path[:-1]) * path[:-1]).sum() / (path[:-1] ** 2).sum())
+def soft_discs(rng: np.random.Generator) -> np.ndarray:
+    """Unfolded positions of discs that push on contact, Euler-Maruyama: (frames, discs, 2) in um."""
+    h = DISC_DT / STEPS
+    x, path = SIDE * rng.random((DISCS, 2)), np.empty((DISC_FRAMES, DISCS, 2))
+    for frame in range(-100, DISC_FRAMES):
+        if frame >= 0:
+            path[frame] = x
+        for _ in range(STEPS):
+            x = x + DIFFUSION * h * disc_forces(x) + np.sqrt(2.0 * DIFFUSION * h) * rng.standard_normal(x.shape)
+    return path
 
 
-def our_fit(path: np.ndarray) -> tuple[float, float]:
-    """Return k D dt by the lag-1 instrument and D by the banded likelihood, our equations for a linear force.
+def disc_forces(x: np.ndarray) -> np.ndarray:
+    """Return the true forces, (discs, 2) in k_B T/um."""
+    apart = x[:, None] - x[None]
+    apart -= SIDE * np.round(apart / SIDE)
+    r = np.linalg.norm(apart, axis=2)
+    np.fill_diagonal(r, np.inf)
+    size = np.where(r < CONTACT, PUSH * (1.0 - r / CONTACT), 0.0)
+    return np.asarray(((size / r)[:, :, None] * apart).sum(axis=1))
 
-    For F = -k x the drift is Phi = (phi - 1) y with H(y_{t-1}) proportional to y_{t-1}, so that the equation
-    sum y_{t-1} (y_{t+1} - phi y_t) = 0 has a closed solution.
-    """
-    phi = float((path[2:] * path[:-2]).sum() / (path[1:-1] * path[:-2]).sum())
-    series = _series(path)
-    gain = np.full_like(series.positions, phi)
-    flow = Flow(
-        displacement=(phi - 1.0) * series.positions,
-        variance=2.0 * DT * mean_weight(-2.0 * np.log(gain)),
-        gain=gain,
-        leak=np.zeros_like(gain),
-        sensitivity=np.zeros((*gain.shape, 0)),
+
+def seen(path: np.ndarray, ratio: float, dt: float, rng: np.random.Generator) -> np.ndarray:
+    """Return positions with a localisation variance of ``ratio`` steps 2 D dt."""
+    return np.asarray(path + np.sqrt(ratio * 2.0 * DIFFUSION * dt) * rng.standard_normal(path.shape))
+
+
+def tracks(path: np.ndarray, dt: float, *, side: float, periodic: bool) -> Trajectories:
+    """Return positions (um) as tracks in a square view."""
+    frames, n, _ = path.shape
+    folded = path % side if periodic else path
+    frame, particle = (index.ravel() for index in np.meshgrid(np.arange(frames), np.arange(n), indexing="ij"))
+    table = pd.DataFrame({"frame": frame, "particle": particle, "species": 0})
+    table["x"], table["y"] = folded.reshape(-1, 2).T / PIXEL
+    view = Box(lower=(0.0, 0.0), upper=(side / PIXEL, side / PIXEL), periodic=(periodic, periodic))
+    return Trajectories(
+        table=table, pixel_size=PIXEL, frame_interval=dt, exposure=0.0, field_of_view=view, n_frames=frames
     )
-    everyone = np.ones(len(gain), dtype=bool)
-    data = residuals(series, chains(series), flow, diffusion=np.ones(1), targets=everyone)
-    return -float(np.log(phi)), float(
-        fit_noise(data, n_species=1, blur=0.0, frame_interval=DT, scores=False).diffusion[0]
-    )
 
 
-def peer_fit(path: np.ndarray) -> float:
-    """Return k D dt by StochasticForceInference, each particle a trajectory of its own in the plane."""
+def fitted(whole: Trajectories, config: FitConfig, fields: FieldTables | None = None) -> ModelBundle:
+    border = int(0.8 * whole.n_frames)
+    return fit(whole.between(0, border), whole.between(border, whole.n_frames), config, rng=1, fields=fields)
+
+
+def our_traps(path: np.ndarray) -> tuple[float, float]:
+    """Return stiffness and D over the truth, each particle in a well of known centre."""
+    centres = 10.0 + 10.0 * np.stack(np.divmod(np.arange(PARTICLES), 5), axis=1)
+    whole = tracks(path + centres, DT, side=70.0, periodic=False)
+    table = pd.DataFrame(centres / PIXEL, columns=["x", "y"]).assign(particle=np.arange(PARTICLES))
+    config = FitConfig(traps="centres.csv", knots=(0,), regime="overdamped", stride=1)
+    metrics = fitted(whole, config, FieldTables(traps=table)).metrics
+    stiffness, diffusion = (metrics[name][0]["value"] for name in ("trap_stiffness", "diffusion_coefficient"))
+    return stiffness * DIFFUSION * DT / RELAXATION, diffusion / DIFFUSION
+
+
+def our_discs(path: np.ndarray) -> tuple[float, float]:
+    """Return the factor on the true force, weighted by the pairs seen, and D over the truth."""
+    whole = tracks(path, DISC_DT, side=SIDE, periodic=True)
+    bundle = fitted(whole, FitConfig(cutoff=1.2 * CONTACT, knots=(0, 6), regime="overdamped", stride=1))
+    apart = (path[::5, :, None] - path[::5, None])[:, *np.triu_indices(DISCS, 1)]
+    r = np.linalg.norm(apart - SIDE * np.round(apart / SIDE), axis=-1).ravel()
+    curve = bundle.pair_force
+    r = r[(r > curve["r"].min()) & (r < CONTACT)]
+    true, found = PUSH * (1.0 - r / CONTACT), np.interp(r, curve["r"], curve["force"])
+    diffusion = bundle.metrics["diffusion_coefficient"][0]["value"]
+    return float((true * found).sum() / (true**2).sum()), diffusion / DIFFUSION
+
+
+def peer_traps(path: np.ndarray) -> float:
+    """Return the stiffness over the truth by StochasticForceInference, linear basis."""
     import SFI
 
-    tracks = SFI.TrajectoryCollection.from_arrays(X=path, dt=DT)
-    inference = SFI.OverdampedLangevinInference(tracks)
+    inference = SFI.OverdampedLangevinInference(SFI.TrajectoryCollection.from_arrays(X=path, dt=DT))
     inference.infer_force(SFI.bases.X(2))
-    return -float(np.ravel(inference.force_coefficients)[0]) * DT
+    return -float(np.ravel(inference.force_coefficients)[0]) * DT / RELAXATION
 
 
-def _series(path: np.ndarray) -> StateSeries:
-    frame, particle = (index.ravel() for index in np.meshgrid(range(FRAMES), range(PARTICLES), indexing="ij"))
-    table = pd.DataFrame({"frame": frame, "particle": particle, "x": path[..., 0].ravel(), "y": path[..., 1].ravel()})
-    view = Box(lower=(-99.0, -99.0), upper=(99.0, 99.0), periodic=(False, False))
-    return from_trajectories(
-        Trajectories(table=table, pixel_size=1.0, frame_interval=DT, exposure=0.0, field_of_view=view, n_frames=FRAMES)
-    )
+def peer_discs(path: np.ndarray) -> float:
+    """Return the factor on the true force by StochasticForceInference, which is given its shape."""
+    import jax.numpy as jnp
+    import SFI
+    from SFI.bases.pairs import radial_pair_basis
+
+    shape = (lambda r: jnp.where(r < CONTACT, -PUSH * DIFFUSION * (1.0 - r / CONTACT), 0.0), "contact")
+    basis = radial_pair_basis([shape], dim=2, box=jnp.array([SIDE, SIDE])).dispatch_pairs()
+    inference = SFI.OverdampedLangevinInference(SFI.TrajectoryCollection.from_arrays(X=path, dt=DISC_DT))
+    inference.infer_force(basis)
+    return float(np.ravel(inference.force_coefficients)[0])
+
+
+def naive_traps(path: np.ndarray) -> float:
+    """Return the stiffness by regression of the displacement on the position in the same frame."""
+    return -float(((path[1:] - path[:-1]) * path[:-1]).sum() / (path[:-1] ** 2).sum()) / RELAXATION
+
+
+def naive_discs(path: np.ndarray) -> float:
+    """Return the factor on the true force by regression on the positions of the same frame."""
+    drift = DIFFUSION * DISC_DT * np.stack([disc_forces(x) for x in path[:-1]])
+    return float(((path[1:] - path[:-1]) * drift).sum() / (drift**2).sum())
+
+
+def compare(
+    record: Record, name: str, paths: list[np.ndarray], dt: float, *, ours: Callable[[np.ndarray], tuple[float, float]],
+    peer: Callable[[np.ndarray], float], naive: Callable[[np.ndarray], float],
+) -> None:  # fmt: skip
+    """Add the figures of one system at every noise; all methods get the same positions."""
+    label = f"StochasticForceInference {metadata.version('StochasticForceInference')}"
+    for ratio in RATIOS:
+        noisy = [
+            seen(path, ratio, dt, np.random.default_rng([seed, int(100 * ratio)]))
+            for seed, path in zip(SEEDS, paths, strict=True)
+        ]
+        found, theirs = np.array([ours(path) for path in noisy]), np.array([peer(path) for path in noisy])
+        plain = float(np.mean([naive(path) for path in noisy]))
+        mean, diffusion = found.mean(axis=0)
+        error, other = found.std(axis=0, ddof=1) / np.sqrt(len(SEEDS))
+        limit = max(0.10 if ratio == 1.0 else 0.05, 2.0 * error)
+        peer_error = float(theirs.std(ddof=1) / np.sqrt(len(SEEDS)))
+        record.add(
+            f"{name} over truth, s2/2Ddt {ratio:g}", float(mean), target=[1.0 - limit, 1.0 + limit],
+            interval=[float(mean - 1.645 * error), float(mean + 1.645 * error)], peer=label,
+            peer_value=float(theirs.mean()),
+            note=f"{len(SEEDS)} seeds, s.e. {error:.4f}; peer's s.e. {peer_error:.4f}; plain regression {plain:.3f}",
+        )  # fmt: skip
+        note = f"s.e. {other:.4f}"
+        record.add(f"D over truth with it, s2/2Ddt {ratio:g} ({name})", float(diffusion), note=note)
 
 
 def main() -> None:
     record = Record("inference_agreement")
-    peer = f"StochasticForceInference {metadata.version('StochasticForceInference')}"
-    for ratio in RATIOS:
-        paths = [trapped(np.random.default_rng([seed, int(100 * ratio)]), ratio) for seed in SEEDS]
-        ours = np.array([our_fit(path) for path in paths])
-        theirs, naive = (
-            np.array([method(path) for path in paths]) / RELAXATION for method in (peer_fit, naive_stiffness)
-        )
-        stiffness, diffusion = ours[:, 0] / RELAXATION, ours[:, 1] / DIFFUSION
-        error, peer_error = (float(found.std(ddof=1) / np.sqrt(len(found))) for found in (stiffness, theirs))
-        note = (
-            f"{len(SEEDS)} seeds, s.e. {error:.4f}; peer's s.e. {peer_error:.4f}; plain regression {naive.mean():.3f}"
-        )
-        half, limit = 1.645 * error, max(0.05, 2.0 * error)
-        mean = float(stiffness.mean())
-        record.add(
-            f"trap stiffness over truth, s2/2Ddt {ratio:g}", mean, target=[1.0 - limit, 1.0 + limit],
-            interval=[mean - half, mean + half], peer=peer, peer_value=float(theirs.mean()), note=note,
-        )  # fmt: skip
-        error = float(diffusion.std(ddof=1) / np.sqrt(len(diffusion)))
-        record.add(f"D over truth in traps, s2/2Ddt {ratio:g}", float(diffusion.mean()), note=f"s.e. {error:.4f}")
+    compare(record, "trap stiffness", [trapped(np.random.default_rng(seed)) for seed in SEEDS], DT,
+            ours=our_traps, peer=peer_traps, naive=naive_traps)  # fmt: skip
+    compare(record, "force of soft discs", [soft_discs(np.random.default_rng(seed)) for seed in SEEDS], DISC_DT,
+            ours=our_discs, peer=peer_discs, naive=naive_discs)  # fmt: skip
     record.write()
 
 

@@ -52,7 +52,8 @@ def first_knot(block: Block, cutoff: float) -> tuple[float, np.ndarray]:
     """Return the distance that all but the closest pairs exceed, and the sorted distances within the cutoff (um)."""
     i, j = block.neighbours.pairs.T
     seen = block.targets[i] | block.targets[j]
-    distance = np.linalg.norm(block.series.positions[i[seen]] - block.series.positions[j[seen]], axis=1)
+    difference = block.series.positions[i[seen]] - block.series.positions[j[seen]]
+    distance = np.linalg.norm(block.series.box.shortest(difference), axis=1)
     distance = np.sort(distance[distance < cutoff])
     if len(distance) < 5 * _LEAST_PAIRS:
         return 0.5 * cutoff, distance
