@@ -39,7 +39,8 @@ def choose_noise_form(block: Block, *, wanted_blocks: int) -> NoiseChoice:
     """Return the form with the highest likelihood under free diffusion; constant unless the gain is beyond doubt.
 
     All forms have the same number of parameters. Stated errors that are nonsense lose against the constant; a gain must
-    exceed its 90 % interval, clustered over time.
+    exceed its 90 % interval, clustered over time. A factor is no choice where the constant form finds s2 < 0 (unknown
+    exposure, frames mixed by the recording): it would force s2 above zero and D down.
     """
     trials = {form: with_noise_form(block, form) for form in _FORMS}
     gains: dict[str, tuple[float, float]] = {}
@@ -47,9 +48,11 @@ def choose_noise_form(block: Block, *, wanted_blocks: int) -> NoiseChoice:
     highest = 0.0
     if all(trial.detection is None for trial in trials.values()):
         return NoiseChoice(name=best, gains=gains)
-    base, rows = _likelihood(block)
+    base, rows, variance = _likelihood(block)
     clusters = time_blocks(block.series, wanted_blocks)[rows]
     for form, trial in trials.items():
+        if form == "factor" and variance <= 0.0:
+            continue
         try:
             gain, half = mean_interval(_likelihood(trial)[0] - base, clusters)
         except DataError:  # the stated errors exclude any diffusion: nonsense
@@ -60,9 +63,9 @@ def choose_noise_form(block: Block, *, wanted_blocks: int) -> NoiseChoice:
     return NoiseChoice(name=best, gains=gains)
 
 
-def _likelihood(block: Block) -> tuple[np.ndarray, np.ndarray]:
-    """Return the log-likelihood of every residual under free diffusion, and the rows they belong to."""
+def _likelihood(block: Block) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the log-likelihood of every residual under free diffusion, the rows they belong to, and s2 (um2)."""
     data = block.residuals(free_model(block.n_species))
     noise = block.noise(data)
     rows = log_likelihood_rows(data, diffusion=noise.diffusion, localisation_variance=noise.localisation_variance)
-    return rows, data.row
+    return rows, data.row, noise.localisation_variance

@@ -83,3 +83,17 @@ def test_the_fit_reports_form_and_factor() -> None:
     assert sigma["factor"] == pytest.approx(2.0, rel=0.12)
     assert bundle.metrics["localisation_variance"][0]["value"] == pytest.approx(mean, rel=0.12)
     assert 0.6 < min(bundle.diagnostics["bootstrap"]["ratio"]) <= max(bundle.diagnostics["bootstrap"]["ratio"]) < 1.6
+
+
+def test_a_factor_is_no_choice_where_blur_outweighs_the_noise() -> None:
+    """Unknown exposure: s2 comes out below zero, and no factor on the stated errors can be that."""
+    rng = np.random.default_rng(2)
+    path = brownian(rng, n=60, frames=200, diffusion=1.0, dt=0.01, blurred=True)
+    whole = tracks(path, side=60.0, dt=0.01)
+    sigma = 0.3 + 0.5 * rng.random(len(whole.table))
+    whole = whole.with_table(whole.table.assign(sigma_x=sigma, sigma_y=sigma))
+    block = _block(whole)
+    assert fit_free(block).noise.localisation_variance < 0.0
+    choice = choose_noise_form(block, wanted_blocks=20)
+    assert choice.name != "factor"
+    assert "factor" not in choice.gains
