@@ -281,13 +281,10 @@ def twin_(
 ) -> None:
     """Make a movie of known physics: video, truth and a README."""
     with _reported(as_json):
-        from colloid_cg.pipeline.study import read_settings
+        from colloid_cg.pipeline.study import load_twin_study
         from colloid_cg.pipeline.twin_folder import write_twin
 
-        settings = read_settings(config)
-        if seed is None and "seed" not in settings.get("twin", {}):
-            seed = settings.get("seed")
-        summary = write_twin(case, output, _study(config, seed, twin={"seed": seed}), progress=bar)
+        summary = write_twin(case, output, load_twin_study(config, seed), progress=bar)
         if as_json:
             show_json(summary)
         else:

@@ -30,7 +30,7 @@ def with_fields(
     """Return the bundle with metrics, curves and weights of the fields."""
     metrics, diagnostics = dict(bundle.metrics), dict(bundle.diagnostics)
     weights, config = dict(bundle.weights), dict(bundle.config)
-    fields: dict[str, Any] = {"n_prescribed": plan.n_prescribed}
+    fields: dict[str, Any] = {"n_prescribed": plan.n_prescribed, "camera_frame": plan.config.in_camera_frame}
     if result.fields.columns:
         traps = _traps(plan, result, seed)
         metrics |= _trap_metrics(result, traps, plan)

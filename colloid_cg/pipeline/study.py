@@ -146,6 +146,21 @@ def load_study(path: Path | None) -> Study:
     return study_from_dict(read_settings(path))
 
 
+def load_twin_study(path: Path | None, seed: int | None) -> Study:
+    """Read a TOML file for a twin: ``seed`` comes before that of its table, and that before the one of the study.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no TOML.
+    """
+    settings = read_settings(path)
+    study = study_from_dict(settings)
+    if seed is None and "seed" not in study.tables.get(TwinConfig.table, {}):
+        seed = settings.get("seed")
+    return study.updated(twin={"seed": seed}).with_(seed=seed)
+
+
 def read_settings(path: Path | None) -> dict[str, Any]:
     """Return the content of a TOML file, empty for None; files it names are taken relative to its folder."""
     if path is None:

@@ -118,11 +118,8 @@ class Trajectories:
 
         The edges of the field of view only mean something here.
         """
-        motion = CommonMotion.parse(self.metadata.get("drift"))
         positions = self.positions
-        if motion.removed:
-            seen = motion.restored(self.table[["x", "y"]].to_numpy(dtype=float), self.table["frame"].to_numpy())
-            positions[:, :2] = seen * self.pixel_size
+        positions[:, :2] = self._restored(CommonMotion.parse(self.metadata.get("drift"))) * self.pixel_size
         return positions
 
     def as_seen(self) -> Trajectories:
@@ -133,11 +130,15 @@ class Trajectories:
         motion = CommonMotion.parse(self.metadata.get("drift"))
         if not motion.removed:
             return self
-        seen = motion.restored(self.table[["x", "y"]].to_numpy(dtype=float), self.table["frame"].to_numpy())
+        seen = self._restored(motion)
         left = motion.kept(f"put back: fields are given in the frame of the camera ({motion.reason})")
         return self.with_table(
             self.table.assign(x=seen[:, 0], y=seen[:, 1]), metadata=dict(self.metadata) | {"drift": left.as_dict()}
         )
+
+    def _restored(self, motion: CommonMotion) -> np.ndarray:
+        """Return x and y in px with a common motion put back, shape (n, 2)."""
+        return motion.restored(self.table[["x", "y"]].to_numpy(dtype=float), self.table["frame"].to_numpy())
 
     @property
     def edge_distance(self) -> np.ndarray:

@@ -54,6 +54,11 @@ class RolloutFields:
         return Surroundings(wells=self.wells, velocity=velocity)
 
 
+def placed(bundle: ModelBundle, start: Trajectories) -> Trajectories:
+    """Return the block in the frame its fields are known in: that of the camera, unless each track made its own."""
+    return start.as_seen() if (bundle.config.get("fields") or {}).get("camera_frame") else start
+
+
 def start_without_driven(bundle: ModelBundle, start: Trajectories) -> Trajectories:
     """Return the block without the tracked particles that the model knows as prescribed."""
     fields = bundle.config.get("fields") or {}

@@ -16,12 +16,12 @@ from colloid_cg.dynamics import (
     well_forces_and_energy,
 )
 from colloid_cg.errors import DataError
-from colloid_cg.learn import FitConfig, model_from_bundle
+from colloid_cg.learn import model_from_bundle
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import Ledger, ModelBundle, Rollout, State, Trajectories
 from colloid_cg.simulation.cell import initial_state
 from colloid_cg.simulation.config import SimulateConfig
-from colloid_cg.simulation.fields import RolloutFields, rollout_fields, shown, start_without_driven
+from colloid_cg.simulation.fields import RolloutFields, placed, rollout_fields, shown, start_without_driven
 
 _EXPOSURE_PARTS = 8
 _STIFFNESS = 0.05
@@ -95,9 +95,7 @@ def simulate(
     if not len(start):
         raise DataError("no particles in the test block", expected="a first frame to start from", action="track again")
     moved = bool((start.metadata.get("drift") or {}).get("removed"))
-    if FitConfig(**bundle.config.get("fit", {})).in_camera_frame:
-        start = start.as_seen()
-    model, whole = model_from_bundle(bundle), start
+    model, whole = model_from_bundle(bundle), placed(bundle, start)
     start = start_without_driven(bundle, whole)
     frames = config.frames or int(start.table["frame"].max() - start.table["frame"].min() + 1)
     steps = schedule(model, frame_interval=start.frame_interval, exposure=start.exposure, substeps=config.substeps)

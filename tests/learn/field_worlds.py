@@ -7,6 +7,7 @@ import pandas as pd
 from numba import njit
 
 from colloid_cg.records import Trajectories
+from colloid_cg.records.motion import CommonMotion
 from tests.learn.worlds import PIXEL, tracks
 
 D, DT = 1.0, 0.01
@@ -151,3 +152,23 @@ def uniform_flow(speed: np.ndarray) -> pd.DataFrame:
             "u_y": 0.0,
         }
     )
+
+
+def stabilised(whole: Trajectories, pixels: float) -> Trajectories:
+    """The tracks after a removal of drift that took off up to that many px along x."""
+    n = whole.n_frames
+    motion = CommonMotion(
+        kind="translation",
+        frame=np.arange(n),
+        translation=np.stack([pixels * np.sin(np.arange(n) / 20.0), np.zeros(n)], axis=1),
+        translation_error=np.full((n, 2), 0.01),
+        rotation=np.zeros(n),
+        rotation_error=np.zeros(n),
+        strain=np.zeros((n, 3)),
+        strain_error=np.zeros((n, 3)),
+        n_particles=np.full(n, 25),
+        scatter=np.ones(n),
+        centre=np.zeros(2),
+        diffusion_bias=-0.02,
+    )
+    return whole.with_table(motion.remove(whole.table), metadata={"drift": motion.as_dict()})

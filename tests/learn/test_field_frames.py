@@ -13,9 +13,8 @@ from colloid_cg.learn.fields import Fields, Strengths, fields_of
 from colloid_cg.learn.prescribed import inserted, parted
 from colloid_cg.learn.series import every_nth_frame, frame_of_rows
 from colloid_cg.records import StateSeries, Trajectories
-from colloid_cg.records.motion import CommonMotion
 from colloid_cg.states import from_trajectories
-from tests.learn.field_worlds import DT, wells
+from tests.learn.field_worlds import DT, stabilised, wells
 from tests.learn.worlds import tracks
 
 
@@ -129,32 +128,12 @@ def test_strengths_in_one_vector() -> None:
     np.testing.assert_allclose(half.flow, flow)  # the flow is no force
 
 
-def _stabilised(whole: Trajectories, pixels: float) -> Trajectories:
-    """The tracks after a removal of drift that took off up to that many px along x."""
-    n = whole.n_frames
-    motion = CommonMotion(
-        kind="translation",
-        frame=np.arange(n),
-        translation=np.stack([pixels * np.sin(np.arange(n) / 20.0), np.zeros(n)], axis=1),
-        translation_error=np.full((n, 2), 0.01),
-        rotation=np.zeros(n),
-        rotation_error=np.zeros(n),
-        strain=np.zeros((n, 3)),
-        strain_error=np.zeros((n, 3)),
-        n_particles=np.full(n, 25),
-        scatter=np.ones(n),
-        centre=np.zeros(2),
-        diffusion_bias=-0.02,
-    )
-    return whole.with_table(motion.remove(whole.table), metadata={"drift": motion.as_dict()})
-
-
 def test_tables_mean_places_in_the_video_whatever_drift_was_removed() -> None:
     whole, centres = wells(3, n=25, frames=120, k=10.0, ratio=0.1)
     config, tables = FitConfig(traps="t.csv", knots=(0,), stride=1), FieldTables(traps=centres)
     seen, moved = (
         fit(tracks.between(0, 100), tracks.between(100, 120), config, rng=1, fields=tables)
-        for tracks in (whole, _stabilised(whole, 6.0))
+        for tracks in (whole, stabilised(whole, 6.0))
     )
     for name in ("diffusion_coefficient", "localisation_variance", "trap_stiffness"):
         for one, other in zip(seen.metrics[name], moved.metrics[name], strict=True):
@@ -164,7 +143,7 @@ def test_tables_mean_places_in_the_video_whatever_drift_was_removed() -> None:
 
 def test_drift_that_was_removed_is_put_back_once() -> None:
     whole, _ = wells(4, n=9, frames=40, k=10.0, ratio=0.0)
-    back = _stabilised(whole, 5.0).as_seen()
+    back = stabilised(whole, 5.0).as_seen()
     np.testing.assert_allclose(back.table[["x", "y"]], whole.table[["x", "y"]], atol=1e-9)
     assert back.as_seen() is back
     assert not back.metadata["drift"]["removed"]

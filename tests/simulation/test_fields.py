@@ -11,7 +11,7 @@ import pytest
 from colloid_cg.learn import FieldTables, FitConfig, fit
 from colloid_cg.records import ModelBundle, Trajectories
 from colloid_cg.simulation import SimulateConfig, simulate
-from tests.learn.field_worlds import DT, needle, uniform_flow, wells
+from tests.learn.field_worlds import DT, needle, stabilised, uniform_flow, wells
 from tests.learn.worlds import brownian, tracks
 
 
@@ -32,6 +32,16 @@ def test_trapped_particles_stay_in_their_wells(traps: str) -> None:
     assert late.var(axis=1).mean() == pytest.approx(0.94 / stiffness, rel=0.12)
     assert np.abs(rollout.ledger.residual()).max() < 1e-9 * rollout.positions.shape[2]
     assert not (rollout.ledger.work != 0.0).any()
+
+
+@pytest.mark.parametrize("traps", ["each", "t.csv"])
+def test_rollouts_start_where_the_wells_are_known(traps: str) -> None:
+    bundle, test = _trapped(traps)
+    moved = stabilised(test, 6.0)
+    rollout = simulate(bundle, moved, SimulateConfig(frames=2, replicas=1), rng=1)
+    known = test if traps == "t.csv" else moved  # a table means places in the video, means of tracks their own frame
+    first = known.table["frame"] == known.table["frame"].min()
+    np.testing.assert_allclose(rollout.positions[0, 0], known.positions[first], atol=1e-9)
 
 
 def test_unknown_particles_get_wells_and_a_sentence() -> None:
