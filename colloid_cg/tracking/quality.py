@@ -9,6 +9,7 @@ import pandas as pd
 
 from colloid_cg.records import FLAG_AFTER_GAP, FLAG_EDGE, CommonMotion, Trajectories
 from colloid_cg.tracking.faults import confidence, dropped_frames, gap_share, localisation_error, lost_tracks
+from colloid_cg.tracking.track_sizes import track_sizes
 
 
 def quality(tracks: Trajectories, *, bins: int = 20) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def tracking_faults(tracks: Trajectories) -> dict[str, Any]:
         ``link_confidence`` and ``localisation``, of the functions of these names in :mod:`colloid_cg.tracking.faults`;
         ``subpixel_bias``: what :func:`measured_bias` gave when the movie was inspected, or None; ``second_look``:
         how often a particle was missing between two of its detections and how often it was found again (missing,
-        found), or None without a second look.
+        found), or None without a second look; ``sizes``: see :func:`colloid_cg.tracking.track_sizes.track_sizes`.
     """
     motion = CommonMotion.parse(tracks.metadata.get("drift"))
     dropped = None
@@ -73,6 +74,7 @@ def tracking_faults(tracks: Trajectories) -> dict[str, Any]:
         "localisation": localisation_error(tracks),
         "subpixel_bias": tracks.metadata.get("subpixel_bias"),
         "second_look": _second_look(tracks.metadata.get("counts") or {}),
+        "sizes": track_sizes(tracks),
     }
 
 

@@ -44,6 +44,7 @@ def tracking_checks(content: ReportContent, quality: dict[str, Any] | None) -> l
         *strain_check(quality),
         *image_check(quality),
         *frames_check(quality),
+        *sizes_check(quality),
         *localisation_check(quality),
     ]
 
@@ -138,6 +139,25 @@ def count_check(quality: dict[str, Any]) -> Check:
         verdict=judged(spread, good=max(COUNT_GOOD, chance), look=max(COUNT_LOOK, 2.0 * chance)),
         section="tracking",
     )
+
+
+def sizes_check(quality: dict[str, Any]) -> list[Check]:
+    """Do the tracks of one population fall into two widths?"""
+    sizes = quality.get("sizes")
+    if not sizes:
+        return []
+    each = " and ".join(
+        f"{plain(size, 3)} px ({percent(share)})" for size, share in zip(sizes["sizes"], sizes["shares"], strict=True)
+    )
+    return [
+        Check(
+            question="Is there one population of particles?",
+            found=f"the tracks fall into two widths, {each}; D and forces are averages over both",
+            expected="one width; else track.size_classes = 2, or a larger minmass if the wide ones are out of focus",
+            verdict=LOOK,
+            section="tracking",
+        )
+    ]
 
 
 def step_check(content: ReportContent, quality: dict[str, Any]) -> list[Check]:
