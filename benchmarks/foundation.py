@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import trackpy
-from scipy.spatial import cKDTree
 
+from benchmarks.calibration import true_localisation_variance
 from benchmarks.record import Record
 from colloid_cg.neighbors import within
 from colloid_cg.observables import d2min
-from colloid_cg.records import Box, ModelBundle, Trajectories
+from colloid_cg.records import Box, ModelBundle
 from colloid_cg.store import read_json, read_model, read_trajectories
 from colloid_cg.tracking import TrackConfig, track
 from colloid_cg.video import VideoConfig, open_video
@@ -183,24 +183,6 @@ def scores_of(model: ModelBundle, *, diffusion: float, variance: float, force: p
     score = (found - np.interp(distance, force["r"], force["force"])) / ((high - low) / 3.29)
     result["pair force"] = float(score[np.abs(score).argmax()])
     return result
-
-
-def true_localisation_variance(truth: pd.DataFrame, tracks: Trajectories) -> float:
-    """Return the variance per coordinate (um2) of detections about the true exposure-averaged positions.
-
-    The removed drift is put back; the wide tail of wrong matches is cut at six robust standard deviations.
-    """
-    errors = []
-    drift = tracks.metadata["drift"]
-    for frame in range(tracks.n_frames):
-        shift = np.array([drift["dx"][frame], drift["dy"][frame]]) if drift["removed"] else np.zeros(2)
-        found = tracks.at(frame)[["x", "y"]].to_numpy() + shift
-        known = truth.loc[truth["frame"] == frame, ["x", "y"]].to_numpy()
-        distance, index = cKDTree(known).query(found)
-        errors.append((found - known[index])[distance < 2.0])
-    error = np.concatenate(errors).ravel()
-    spread = 1.4826 * np.median(np.abs(error))
-    return float((error[np.abs(error) < 6 * spread] ** 2).mean() * tracks.pixel_size**2)
 
 
 def kills(record: Record, scratch: Path) -> None:

@@ -7,13 +7,15 @@ are kept in benchmarks/checkpoint, so that a killed run goes on where it was.
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 from collections import defaultdict
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
 
+from benchmarks.calibration import add_bias, add_coverage, mean_and_error
 from benchmarks.inference_cells import RATIOS, cell
 from benchmarks.inference_checkpoint import append, finished, key, version
 from benchmarks.inference_systems import SYSTEMS
@@ -39,11 +41,6 @@ def work(task: tuple[str, int, str]) -> tuple[str, int]:
             found = cell(recording, ratio=ratio, blurred=blurred, seed=seed)
             append(key(system, seed, ratio, blurred), found, current)
     return system, seed
-
-
-def mean_and_error(values: list[float]) -> tuple[float, float]:
-    """Return the mean over seeds and its standard error."""
-    return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
 def biases(found: dict[str, Any], ratio: float) -> dict[str, float]:
@@ -77,14 +74,10 @@ def bias_figures(record: Record, cells: dict[str, dict[str, Any]], seeds: tuple[
             naive["s2"] = (-ratio, 0.0)
             wrong = False
             for kind in TARGETS:
-                mean, error = mean_and_error([biases(one, ratio)[kind] for one in found])
-                half = float(student.ppf(0.95, len(found) - 1)) * error
-                limit = max(allowed(kind, ratio), 2.0 * error)
                 wrong |= abs(naive[kind][0]) > max(allowed(kind, ratio), 2.0 * naive[kind][1])
-                record.add(
-                    f"{where}: bias of {kind}", mean, unit="of 2Ddt" if kind == "s2" else "", target=[-limit, limit],
-                    interval=[mean - half, mean + half], peer="naive control", peer_value=naive[kind][0],
-                    note=f"{len(found)} seeds, s.e. {error:.4f}; asked for {allowed(kind, ratio):g} or 2 s.e.",
+                add_bias(
+                    record, f"{where}: bias of {kind}", [biases(one, ratio)[kind] for one in found],
+                    asked=allowed(kind, ratio), unit="of 2Ddt" if kind == "s2" else "", control=naive[kind][0],
                 )  # fmt: skip
             if ratio >= 0.25 or blurred:
                 hard += 1
@@ -96,30 +89,17 @@ def bias_figures(record: Record, cells: dict[str, dict[str, Any]], seeds: tuple[
 
 
 def coverage_figures(record: Record, cells: dict[str, dict[str, Any]], seeds: tuple[int, ...]) -> None:
-    """Share of 90 % intervals that hold the truth; errors over whole simulations, which share their particles."""
-    kinds: dict[str, dict[tuple[str, int], list[bool]]] = defaultdict(lambda: defaultdict(list))
-    for system in SYSTEMS:
-        for seed in seeds:
-            for ratio, blurred in CONDITIONS:
-                for entry in cells[key(system, seed, ratio, blurred)]["quantities"]:
-                    inside = entry["low90"] <= entry["true"] <= entry["high90"]
-                    kind = "force" if entry["name"][0] in "Fkq" else entry["name"]
-                    for group in (
-                        "all",
-                        kind,
-                        f"{system}: {kind}",
-                        f"R {'1/6' if blurred else '0'}",
-                        f"ratio {ratio:g}",
-                    ):
-                        kinds[group][system, seed].append(inside)
-    for group, by_run in kinds.items():
-        hits, counts = (np.array([measure(run) for run in by_run.values()], dtype=float) for measure in (sum, len))
-        share = float(hits.sum() / counts.sum())
-        error = float(np.sqrt(np.sum((hits - share * counts) ** 2)) / counts.sum())
-        target = {"target": [0.85, 0.95]} if group == "all" else {}
-        interval = [share - 1.645 * error, share + 1.645 * error]
-        note = f"{int(counts.sum())} intervals, s.e. {error:.3f} over {len(counts)} simulations"
-        record.add(f"coverage of 90 % intervals, {group}", share, interval=interval, note=note, **target)
+    """Share of 90 % intervals that hold the truth, by quantity, system, blur and noise."""
+    kinds: dict[str, dict[Hashable, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    for system, seed, (ratio, blurred) in itertools.product(SYSTEMS, seeds, CONDITIONS):
+        for entry in cells[key(system, seed, ratio, blurred)]["quantities"]:
+            kind = "force" if entry["name"][0] in "Fkq" else entry["name"]
+            groups = ("all", kind, f"{system}: {kind}", f"R {'1/6' if blurred else '0'}", f"ratio {ratio:g}")
+            for group in groups:
+                kinds[group][system, seed].append(entry["low90"] <= entry["true"] <= entry["high90"])
+    for group, inside in kinds.items():
+        target = [0.85, 0.95] if group == "all" else None
+        add_coverage(record, f"coverage of 90 % intervals, {group}", inside, target=target)
 
 
 def other_figures(record: Record, cells: dict[str, dict[str, Any]]) -> None:

@@ -14,14 +14,15 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
-from scipy.stats import t as student
 
+from benchmarks.calibration import add_bias, add_coverage, true_localisation_variance
 from benchmarks.inference_checkpoint import CHECKPOINT, append, finished, version
 from benchmarks.record import Record
 from colloid_cg.records import Trajectories
@@ -107,7 +108,7 @@ def judged(case: str, twin: Path, run: Path) -> dict[str, Any]:
         quantity("D", entry, truth["diffusion_coefficient"][entry["species"]])
         for entry in metrics["diffusion_coefficient"]
     ]
-    variance = localisation_variance(pd.read_parquet(twin / "truth.parquet"), tracks)
+    variance = true_localisation_variance(pd.read_parquet(twin / "truth.parquet"), tracks)
     found.append(quantity("s2", metrics["localisation_variance"][0], variance))
     if case == "traps":
         shared = metrics["trap_stiffness"][0]
@@ -177,24 +178,6 @@ def force_factor(known: pd.DataFrame, curve: pd.DataFrame, tracks: Trajectories)
     return product / square if square else 0.0
 
 
-def localisation_variance(truth: pd.DataFrame, tracks: Trajectories) -> float:
-    """Return the variance per coordinate (um2) of detections about the nearest true exposure-averaged positions.
-
-    Errors beyond six robust standard deviations are wrong matches and left out; a shift common to the frame (the drift
-    that tracking removes) is taken off.
-    """
-    errors = []
-    known = dict(iter(truth.groupby("frame")))
-    for frame in range(tracks.n_frames):
-        found, true = tracks.at(frame)[["x", "y"]].to_numpy(), known[frame][["x", "y"]].to_numpy()
-        distance, index = cKDTree(true).query(found)
-        error = (found - true[index])[distance < 2.0]
-        errors.append(error - np.median(error, axis=0))
-    error = np.concatenate(errors).ravel()
-    spread = 1.4826 * np.median(np.abs(error))
-    return float((error[np.abs(error) < 6 * spread] ** 2).mean() * tracks.pixel_size**2)
-
-
 def work(task: tuple[str, int, str]) -> tuple[str, int]:
     """Run and keep one movie unless it is there."""
     case, seed, current = task
@@ -227,33 +210,25 @@ def bias_figures(record: Record, movies: dict[str, dict[str, Any]], seeds: tuple
             np.mean([q["true"] / m["step_variance"] for m in found for q in m["quantities"] if q["name"] == "s2"])
         )
         for kind, values in errors.items():
-            mean, error = float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
             asked = max(TARGETS["s2"] * ratio, LEAST_S2) if kind == "s2" else TARGETS[kind]
-            half = float(student.ppf(0.95, len(values) - 1)) * error
-            limit = max(asked, 2.0 * error)
-            note = f"{len(values)} movies, s.e. {error:.4f}, mean s2/2Ddt {ratio:.2f}; asked for {asked:.3g} or 2 s.e."
-            record.add(f"{case}: bias of {kind}", mean, unit="of 2Ddt" if kind == "s2" else "",
-                       target=[-limit, limit], interval=[mean - half, mean + half], note=note)  # fmt: skip
+            unit = "of 2Ddt" if kind == "s2" else ""
+            note = f"mean s2/2Ddt {ratio:.2f}; "
+            add_bias(record, f"{case}: bias of {kind}", values, asked=asked, unit=unit, note=note)
 
 
 def coverage_figures(record: Record, movies: dict[str, dict[str, Any]]) -> None:
-    """Share of 90 % intervals that hold the truth, errors over whole movies."""
-    groups: dict[str, list[list[bool]]] = defaultdict(list)
+    """Share of 90 % intervals that hold the truth, by case and quantity."""
+    groups: dict[str, dict[Hashable, list[bool]]] = defaultdict(dict)
     for name, one in movies.items():
         held = [(kind_of(q["name"]), q["low90"] <= q["true"] <= q["high90"]) for q in one["quantities"]]
         case = name.split(",")[0]
-        for group in ("all", case, *{kind for kind, _ in held}):
-            groups[group].append([inside for kind, inside in held if group in ("all", case, kind)])
+        for group in ("all", case, *dict(held)):
+            groups[group][name] = [inside for kind, inside in held if group in ("all", case, kind)]
         if one["own_stiffness"]:
-            groups["each trap alone"].append(one["own_stiffness"])
-    for group, runs in groups.items():
-        hits, counts = (np.array([measure(run) for run in runs], dtype=float) for measure in (sum, len))
-        share = float(hits.sum() / counts.sum())
-        error = float(np.sqrt(np.sum((hits - share * counts) ** 2)) / counts.sum())
-        target = {"target": [0.83, 0.97]} if group == "all" else {}
-        record.add(f"coverage of 90 % intervals from video, {group}", share,
-                   interval=[share - 1.645 * error, share + 1.645 * error],
-                   note=f"{int(counts.sum())} intervals, {len(runs)} movies, s.e. {error:.3f}", **target)  # fmt: skip
+            groups["each trap alone"][name] = one["own_stiffness"]
+    for group, inside in groups.items():
+        target = [0.83, 0.97] if group == "all" else None
+        add_coverage(record, f"coverage of 90 % intervals from video, {group}", inside, target=target)
 
 
 def main() -> None:
