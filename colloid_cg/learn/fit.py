@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
-from colloid_cg.dynamics import OverdampedModel
 from colloid_cg.errors import DataError
-from colloid_cg.learn import diagnostics as check
+from colloid_cg.learn.bundle import PairResult, Task, bundle_of, model_from_bundle
 from colloid_cg.learn.checkpoint import NOWHERE, Checkpoint, remembered
 from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.drift_share import corrected, kept_share
-from colloid_cg.learn.field_plan import FieldPlan, FieldResult, field_plan, solve_plan
+from colloid_cg.learn.field_plan import FieldPlan, field_plan, solve_plan
 from colloid_cg.learn.field_report import with_fields
 from colloid_cg.learn.field_tables import FieldTables
 from colloid_cg.learn.inertial import fit_inertial
-from colloid_cg.learn.metrics import fit_metrics, pair_force_table
-from colloid_cg.learn.noise_form import NoiseChoice, choose_noise_form, with_noise_form
-from colloid_cg.learn.potential import pair_potentials
+from colloid_cg.learn.noise_form import choose_noise_form, with_noise_form
 from colloid_cg.learn.problem import Block, Candidate, fit_candidate, fit_free, prepare
 from colloid_cg.learn.regime import Regime, decide_regime, displacements
 from colloid_cg.learn.sandwich import mean_interval
-from colloid_cg.learn.selection import Selection, choose_knots, first_knot, joint_influence
+from colloid_cg.learn.selection import Selection, choose_knots, joint_influence
 from colloid_cg.learn.series import chains, every_nth_frame, first_rows, time_blocks
-from colloid_cg.learn.stride import Stride, as_json, choose_stride
-from colloid_cg.learn.structure_range import ForceRange, force_range, resolved_distance
+from colloid_cg.learn.stride import choose_stride
+from colloid_cg.learn.structure_range import force_range, resolved_distance
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import ModelBundle, StateSeries, Trajectories
 from colloid_cg.states import from_trajectories
@@ -81,47 +75,16 @@ def fit(
         return fit_inertial(train, full, later, config, regime=regime, drift=drift, seed=seed, progress=progress)
     task = _task(config, plan, full, later, calm, tracks=train, regime=regime, drift=drift, seed=seed)
     if plan is None:
-        bundle = _bundle(task, _solve_pairs(task, progress, checkpoint))
+        bundle = bundle_of(task, _solve_pairs(task, progress, checkpoint))
     else:
         result = solve_plan(
             plan, task.series, task.held, n_species=task.n_species, drift=drift, reach=task.reach,
             resolution=task.resolution, start=task.free.noise, noise_form=task.form.name, seed=seed, progress=progress,
             checkpoint=checkpoint,
         )  # fmt: skip
-        bundle = _bundle(task, result)
+        bundle = bundle_of(task, result)
         bundle = with_fields(bundle, plan, result, series=task.series, n_species=task.n_species, seed=seed)
     return corrected(bundle, kept_share(train))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Task:
-    """What is settled before any force: frames used, noise law, range of the force; ``whole`` has free diffusion."""
-
-    config: FitConfig
-    series: StateSeries
-    held: StateSeries
-    n_species: int
-    drift: np.ndarray
-    regime: Regime
-    stride: Stride
-    form: NoiseChoice
-    whole: Block
-    free: Candidate
-    reach: ForceRange
-    resolution: float
-    seed: int
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PairResult:
-    """The fit without fields: the interacting model on its targets or free diffusion on every row, with errors."""
-
-    selection: Selection
-    final: Candidate
-    block: Block
-    force_block: Block
-    influences: list[np.ndarray]
-    shown_influences: list[np.ndarray]
 
 
 def _task(
@@ -186,32 +149,6 @@ def _solve_pairs(task: Task, progress: Progress, checkpoint: Checkpoint) -> Pair
         force_block=blocks[0],
         influences=influences,
         shown_influences=shown,
-    )
-
-
-def model_from_bundle(bundle: ModelBundle) -> OverdampedModel:
-    """Return the overdamped model a bundle describes; without forces where the fit found none.
-
-    Raises
-    ------
-    DataError
-        If the bundle holds another kind of model.
-    """
-    if bundle.config.get("kind", "overdamped") != "overdamped":
-        raise DataError(
-            f"an {bundle.config['kind']} model, which cannot be simulated yet",
-            expected="an overdamped model",
-            action="read friction, forces and noise in the report; rollouts and their assessment are left out",
-        )
-    coefficients = bundle.weights["force_coefficients"]
-    if not bundle.config["pair_force_used"]:
-        coefficients = coefficients[:, :0]
-    return OverdampedModel(
-        diffusion=bundle.weights["diffusion"],
-        coefficients=coefficients,
-        lower=float(bundle.config["lower"]),
-        cutoff=float(bundle.config["cutoff"]),
-        n_prescribed=int((bundle.config.get("fields") or {}).get("n_prescribed", 0)),
     )
 
 
@@ -293,65 +230,3 @@ def _final(selection: Selection, block: Block, free: Candidate, whole: Block) ->
     if selection.force_used and selection.best is not None:
         return selection.best, block
     return free, whole
-
-
-def _bundle(task: Task, found: PairResult | FieldResult) -> ModelBundle:
-    config, series, regime, stride, reach = task.config, task.series, task.regime, task.stride, task.reach
-    block, final, selection = found.block, found.final, found.selection
-    shown = selection.best
-    lower, distances = first_knot(found.force_block, reach.cutoff)
-    model = final.model if shown is None else shown.model
-    settings: dict[str, Any] = {
-        "kind": "overdamped",
-        "n_species": block.n_species,
-        "n_knots": model.n_knots,
-        "pair_force_used": selection.force_used,
-        "lower": lower,
-        "cutoff": reach.cutoff,
-        "cutoff_reason": reach.reason,
-        "frame_interval": series.frame_interval / stride.frames,
-        "exposure": series.exposure,
-        "stride": stride.frames,
-        "fit": config.as_dict(),
-        "seed": task.seed,
-    }
-    forces = pair_force_table(shown, found.shown_influences, distances)
-    metrics = fit_metrics(series, final, found.influences, selection, regime, stride)
-    noise = metrics["localisation_variance"][0]
-    half_noise = (noise["high90"] - noise["low90"]) / 2.0
-    curves: dict[str, Any] = {
-        "regime": regime.evidence,
-        "stride": as_json(stride),
-        "diffusion_against_lag": check.diffusion_against_lag(
-            series, final, config, task.drift, noise_half_width=half_noise
-        ),
-        "half_rate": check.half_rate(block, final, config, task.drift) if block.external is None else {},
-        "innovations": check.innovation_autocorrelation(block, final),
-        "pair_potential": pair_potentials(shown, found.shown_influences, forces),
-        "selection": selection.scores,
-        "force_samples": {
-            "r_min": float(distances[0]) if len(distances) else None,
-            "r_max": float(distances[-1]) if len(distances) else None,
-            "n_pairs": len(distances),
-        },
-        "stated_sigma": check.stated_sigma(series, final.noise.localisation_variance) | task.form.as_dict(),
-        "bootstrap": check.bootstrap(block, final, config, seed=task.seed),
-        "clamped_rows": block.residuals(final.model).clamped,
-        "drift_velocity_um_per_s": task.drift.tolist(),
-        "not_modelled": check.NOT_MODELLED,
-    }
-    if block.external is None:
-        confined = check.confinement_warnings(curves["diffusion_against_lag"], force_used=selection.force_used)
-        curves |= {"trap_warnings": confined} if confined else {}
-    weights = {
-        "diffusion": final.noise.diffusion,
-        "localisation_variance": np.array([final.noise.localisation_variance]),
-        "force_coefficients": np.array(model.coefficients),
-    }
-    return ModelBundle(
-        config=settings,
-        weights=weights,
-        metrics=metrics,
-        pair_force=forces,
-        diagnostics=curves,
-    )
