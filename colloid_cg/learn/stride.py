@@ -16,7 +16,9 @@ from colloid_cg.records import StateSeries
 
 STRIDES = (1, 2, 3, 4, 6, 8, 12, 16)
 _MATERIAL = 0.03
-"""Rise of D over a doubling of the interval that is too large to accept."""
+"""Rise of D with the interval that is too large to accept."""
+_LONGER = 4
+"""Times the interval up to which D must not rise: a slow rise hides from a single doubling."""
 _SIGNIFICANT = 1.3
 """Half widths of the 90 % interval of the difference (about two standard errors) a rise must exceed."""
 _LEAST_ROWS = 1000
@@ -49,7 +51,7 @@ def influence_by_cluster(
 def choose_stride(
     series: StateSeries, *, n_species: int, drift_velocity: np.ndarray, wanted: int | None, wanted_blocks: int
 ) -> Stride:
-    """Return the smallest stride at which doubling the interval does not raise D (free diffusion) materially.
+    """Return the smallest stride from which D (free diffusion) does not rise materially up to four times the interval.
 
     Confinement lowers D with the interval and is left to the forces; only a significant rise of more than 3 % asks for
     a longer interval.
@@ -81,13 +83,19 @@ def choose_stride(
     found = {int(entry["frames"]): entry for entry in scan}
     usable = [frames for frames in found if 2 * frames in found]
     for frames in usable:
-        rise = found[2 * frames]["diffusion"] - found[frames]["diffusion"]
-        margin = _SIGNIFICANT * _difference(found[frames]["half_width"], found[2 * frames]["half_width"])
-        if rise < max(_MATERIAL * found[frames]["diffusion"], margin):
+        longer = [entry for other, entry in found.items() if frames < other <= _LONGER * frames]
+        if not any(_rises(found[frames], entry) for entry in longer):
             reason = "steps are Brownian" if frames == 1 else "the shortest interval at which D no longer rises"
             return Stride(frames=frames, scan=scan, reason=reason)
     last = usable[-1] if usable else min(found, default=1)
     return Stride(frames=last, scan=scan, reason="D still rises with the interval; the longest one tested")
+
+
+def _rises(shorter: dict[str, float], longer: dict[str, float]) -> bool:
+    """Tell whether D of the longer interval is materially and significantly above that of the shorter one."""
+    rise = longer["diffusion"] - shorter["diffusion"]
+    margin = _SIGNIFICANT * _difference(shorter["half_width"], longer["half_width"])
+    return rise >= max(_MATERIAL * shorter["diffusion"], margin)
 
 
 def _difference(shorter: float, longer: float) -> float:
