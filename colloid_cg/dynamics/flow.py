@@ -23,10 +23,14 @@ from colloid_cg.dynamics.spline import active_basis
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FramePairs:
-    """Candidate pairs of every frame: rows ``pairs[offsets[t]:offsets[t + 1]]`` belong to frame t."""
+    """Candidate pairs of every frame: rows ``pairs[offsets[t]:offsets[t + 1]]`` belong to frame t.
+
+    ``images`` (p, d), um: the whole periodic cells that r_i - r_j of a pair (i, j) contains; zero in an open view.
+    """
 
     pairs: np.ndarray
     offsets: np.ndarray
+    images: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,15 +77,15 @@ def closure_flow(
             fields = (e.origin, e.velocity, e.gradient, e.centre, e.stiffness, e.quartic)
         _flow(
             tuple(range(d)), np.ascontiguousarray(positions, dtype=float), species, diffusion, frame_offsets,
-            neighbours.pairs, neighbours.offsets, model.pair_index, model.spline, model.lower, model.width,
-            model.n_knots, dt, jacobian, fields, model.coefficients.size, columns, *out,
+            neighbours.pairs, neighbours.offsets, neighbours.images, model.pair_index, model.spline, model.lower,
+            model.width, model.n_knots, dt, jacobian, fields, model.coefficients.size, columns, *out,
         )  # fmt: skip
     return Flow(displacement=out[0], variance=out[1], gain=out[2], leak=out[3], sensitivity=out[4])
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})
-def _flow(axes, y, species, diffusion, frame_offsets, pairs, offsets, pair_index, spline, lower, width, n_knots, dt,
-          jacobian, fields, column, columns, displacement, variance, gain, leak, sensitivity):  # fmt: skip
+def _flow(axes, y, species, diffusion, frame_offsets, pairs, offsets, images, pair_index, spline, lower, width, n_knots,
+          dt, jacobian, fields, column, columns, displacement, variance, gain, leak, sensitivity):  # fmt: skip
     d, k = len(axes), sensitivity.shape[2]  # a tuple's length is known to the compiler
     weights = np.array([1.0, 2.0, 2.0, 1.0]) / 6.0 * dt
     ahead = np.array([0.0, 0.5, 0.5, 1.0]) * dt
@@ -91,6 +95,7 @@ def _flow(axes, y, species, diffusion, frame_offsets, pairs, offsets, pair_index
         if n_pairs == 0 and fields is None:
             continue
         local = pairs[offsets[frame] : offsets[frame + 1]] - start
+        cells = images[offsets[frame] : offsets[frame + 1]]
         kinds, mobility, m0 = species[start:stop], diffusion[start:stop], y[start:stop]
         dm, m_sum, ds, s_sum = np.zeros((n, d)), np.zeros((n, d)), np.zeros((n, d, k)), np.zeros((n, d, k))
         dq, q_sum, dj, j_sum = np.zeros((n, d, d)), np.zeros((n, d, d)), np.zeros((n, d, d)), np.zeros((n, d, d))
@@ -111,6 +116,7 @@ def _flow(axes, y, species, diffusion, frame_offsets, pairs, offsets, pair_index
                 kinds,
                 mobility,
                 local,
+                cells,
                 pair_index,
                 spline,
                 lower,
@@ -171,19 +177,19 @@ def _flow(axes, y, species, diffusion, frame_offsets, pairs, offsets, pair_index
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})
-def _drift(axes, m, q, c, kinds, mobility, pairs, pair_index, spline, lower, width, n_knots,
+def _drift(axes, m, q, c, kinds, mobility, pairs, images, pair_index, spline, lower, width, n_knots,
            dm, ds, block, hessian, active):  # fmt: skip
     """Fill dm/dtau, the direct part of d(dm/dc)/dtau, and the gradients of the drift: own blocks and one per pair."""
     d, k = len(axes), ds.shape[2]
     dm[:], ds[:], block[:], active[:] = 0.0, 0.0, 0.0, False
     value, slope, curvature = np.zeros(4), np.zeros(4), np.zeros(4)
-    e, qe, drift, spread = np.zeros(d), np.zeros(d), np.zeros(d), np.zeros((d, d))
+    apart, e, qe, drift, spread = np.zeros(d), np.zeros(d), np.zeros(d), np.zeros(d), np.zeros((d, d))
     for p in range(pairs.shape[0]):
         i, j = pairs[p, 0], pairs[p, 1]
         square = 0.0
         for a in range(d):
-            e[a] = m[i, a] - m[j, a]
-            square += e[a] * e[a]
+            apart[a] = m[i, a] - m[j, a] - images[p, a]
+            square += apart[a] * apart[a]
         r = np.sqrt(square)
         first = active_basis(r, lower, width, n_knots, value, slope, curvature)
         if first < 0 or r == 0.0:
@@ -191,14 +197,14 @@ def _drift(axes, m, q, c, kinds, mobility, pairs, pair_index, spline, lower, wid
         active[p] = True
         trace, along = 0.0, 0.0
         for a in range(d):
-            e[a] /= r
+            e[a] = apart[a] / r
             for b in range(d):
                 spread[a, b] = q[i, a, b] + q[j, a, b] - c[p, a, b] - c[p, b, a]
             trace += spread[a, a]
         for a in range(d):
             qe[a] = 0.0
             for b in range(d):
-                qe[a] += spread[a, b] * (m[i, b] - m[j, b]) / r
+                qe[a] += spread[a, b] * apart[b] / r
             along += qe[a] * e[a]
         if trace > 0.5 * square:  # closer than the spread of one frame: the expansion says nothing here
             trace, along = 0.0, 0.0

@@ -100,7 +100,9 @@ def leading(block: Block, limit: int) -> Block:
         block,
         series=series,
         links=chains(series),
-        neighbours=FramePairs(pairs=block.neighbours.pairs[: offsets[-1]], offsets=offsets),
+        neighbours=FramePairs(
+            pairs=block.neighbours.pairs[: offsets[-1]], offsets=offsets, images=block.neighbours.images[: offsets[-1]]
+        ),
         targets=block.targets[:rows],
         detection=detection,
         external=None if block.external is None else _first_fields(block.external, rows),

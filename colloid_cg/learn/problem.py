@@ -123,14 +123,14 @@ def prepare(
     Targets are at least a cutoff and :func:`edge_margin` away from the edge of the view, and from every neighbour
     at least ``resolution`` (um).
     """
-    pairs = FramePairs(pairs=np.zeros((0, 2), dtype=np.int64), offsets=np.zeros(series.n_frames + 1, dtype=np.int64))
+    pairs = _listed(series, np.zeros((0, 2), dtype=np.int64), np.zeros(series.n_frames + 1, dtype=np.int64))
     targets = series.edge_distance > edge_margin(series)
     if cutoff is not None:
         reach = cutoff + min(_SKIN * np.sqrt(4.0 * diffusion * series.frame_interval), 0.3 * cutoff)
         found, offsets = series_pairs(series, reach)
         if n_prescribed:
             found, offsets = _pushing(found, offsets, series.species < n_species)
-        pairs = FramePairs(pairs=found, offsets=offsets)
+        pairs = _listed(series, found, offsets)
         targets &= series.edge_distance > cutoff
         targets[found[_distances(series, found) < resolution].ravel()] = False
     return Block(
@@ -143,6 +143,11 @@ def prepare(
         n_prescribed=n_prescribed,
         detection=detection_noise(series, noise_form),
     )
+
+
+def _listed(series: StateSeries, pairs: np.ndarray, offsets: np.ndarray) -> FramePairs:
+    apart = series.positions[pairs[:, 0]] - series.positions[pairs[:, 1]]
+    return FramePairs(pairs=pairs, offsets=offsets, images=series.box.image(apart))
 
 
 def _pushing(pairs: np.ndarray, offsets: np.ndarray, mobile: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -61,8 +61,12 @@ class Box:
 
     def shortest(self, difference: Vectors) -> Vectors:
         """Return the shortest image of difference vectors along periodic axes, shape (..., d)."""
+        return np.asarray(difference - self.image(difference))
+
+    def image(self, difference: Vectors) -> Vectors:
+        """Return the whole cells by which difference vectors exceed their shortest image, shape (..., d)."""
         lengths = np.where(self.periodic, self.lengths, np.inf)
-        return np.asarray(difference - np.where(self.periodic, self.lengths, 0.0) * np.round(difference / lengths))
+        return np.asarray(np.where(self.periodic, self.lengths, 0.0) * np.round(difference / lengths))
 
     def wrap(self, positions: Positions) -> Positions:
         """Return positions moved into the box along periodic axes; open axes are left alone."""

@@ -11,7 +11,8 @@ from colloid_cg.records import Box, Rollout, StateSeries, Trajectories
 def from_trajectories(tracks: Trajectories) -> StateSeries:
     """Return the states of the frames from the first to the last detection, in um and s, with links between frames.
 
-    A missed detection breaks the link: ``previous`` and ``following`` only ever join consecutive frames.
+    A missed detection breaks the link: ``previous`` and ``following`` only ever join consecutive frames. Along periodic
+    axes linked positions are unwrapped, so that their differences are displacements.
     """
     table = tracks.table
     frame, particle = table["frame"].to_numpy(), table["particle"].to_numpy()
@@ -24,7 +25,7 @@ def from_trajectories(tracks: Trajectories) -> StateSeries:
     linked = np.flatnonzero(following >= 0)
     previous[following[linked]] = linked
     return StateSeries(
-        positions=tracks.positions,
+        positions=_unwrapped(tracks.positions, following, particle, frame, tracks.box),
         species=table["species"].to_numpy(),
         particle=particle,
         localisation_variance=variance,
@@ -45,6 +46,26 @@ def _following(frame: np.ndarray, particle: np.ndarray) -> np.ndarray:
     following = np.full(len(frame), -1)
     following[order[:-1][same]] = order[1:][same]
     return following
+
+
+def _unwrapped(
+    positions: np.ndarray, following: np.ndarray, particle: np.ndarray, frame: np.ndarray, box: Box
+) -> np.ndarray:
+    """Return positions without the jumps of a folded track: each link is the shortest image of its displacement."""
+    if not any(box.periodic):
+        return positions
+    linked = np.flatnonzero(following >= 0)
+    step = positions[following[linked]] - positions[linked]
+    jump = np.zeros_like(positions)
+    jump[following[linked]] = box.shortest(step) - step
+    order = np.lexsort((frame, particle))
+    total = np.cumsum(jump[order], axis=0)
+    begins = np.ones(len(order), dtype=bool)
+    begins[1:] = following[order[:-1]] != order[1:]
+    start = np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))
+    result = positions.copy()
+    result[order] += total - total[start]
+    return result
 
 
 def rollout_trajectories(rollout: Rollout, replica: int = 0, *, pixel_size: float) -> Trajectories:

@@ -20,7 +20,9 @@ from colloid_cg.dynamics import (
 from colloid_cg.records import Box, State
 
 FREE = OverdampedModel(diffusion=np.array([1.0]), coefficients=np.zeros((1, 0)), lower=0.1, cutoff=1.0)
-NOBODY = FramePairs(pairs=np.zeros((0, 2), dtype=np.int64), offsets=np.zeros(2, dtype=np.int64))
+NOBODY = FramePairs(
+    pairs=np.zeros((0, 2), dtype=np.int64), offsets=np.zeros(2, dtype=np.int64), images=np.zeros((0, 2))
+)
 OPEN = Box(lower=(-9.0, -9.0), upper=(9.0, 9.0), periodic=(False, False))
 DT = 0.01
 

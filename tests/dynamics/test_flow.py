@@ -28,7 +28,9 @@ def _flow(positions: np.ndarray, model: OverdampedModel = MODEL, *, dt: float = 
         positions,
         species=SPECIES,
         frame_offsets=np.array([0, len(positions)]),
-        neighbours=FramePairs(pairs=pairs, offsets=np.array([0, len(pairs)])),
+        neighbours=FramePairs(
+            pairs=pairs, offsets=np.array([0, len(pairs)]), images=np.zeros((len(pairs), positions.shape[1]))
+        ),
         dt=dt,
         sensitivity=sensitivity,
     )
