@@ -4,12 +4,14 @@ Solved for the spline coefficients c:  sum_t W H(y_{t-1})^T r*_t = lambda P c,  
 H = dPhi/dc one frame earlier knows nothing of the noise in y_t, so the equation has the right root whatever the noise;
 regression on y_t itself overestimates forces (x 2 at s2 = 2 D dt). Phi* = 2 Phi(y) - E_z Phi(y + sqrt(w) z) undoes the
 smoothing of Phi by the noise to second order; for w < 0 (blur beyond noise) Phi* = E_z Phi(y + sqrt(-w) z). This is
-root finding: there is no loss to search along.
+root finding: there is no loss, but a step that leads away from the root is halved.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -23,6 +25,8 @@ _SETTLED = 0.02
 """Gauss-Newton stops when a step moves every coefficient by less than this many standard errors."""
 _TRUST = 0.3
 """Largest change of a displacement over one frame in one iteration, in units of the first knot's distance."""
+_HALVINGS = 5
+"""Trials of a step, each half the one before."""
 _UNSEEN, _STRAIGHT, _LEAST_INFORMATION = 0.1, 30.0, 0.3
 """Coefficients with less than the first share of the mean information count as unseen; weight that keeps the force
 straight there, and least weight anywhere, in units of the mean information."""
@@ -121,6 +125,31 @@ def _deconvolved(
     return np.asarray(np.where(positive, 2.0 * here[rows] - smoothed, smoothed))
 
 
+def _damped(
+    model: OverdampedModel, change: np.ndarray, gradient: np.ndarray, scaled: np.ndarray, penalty: np.ndarray, *,
+    fresh: Callable[[OverdampedModel], Equation],
+) -> tuple[OverdampedModel, Equation, np.ndarray] | None:  # fmt: skip
+    """Return model, equation and change after the step, halved while the equation is further from its root than before.
+
+    The distance is that of the next correction S^-1 g, S the stiffness of this step, in standard errors (the natural
+    monotonicity test of Deuflhard 2011, Newton Methods for Nonlinear Problems, section 3.3). None where no step gives
+    finite numbers.
+    """
+    before, best = float(((scaled @ gradient) ** 2).sum()), None
+    for _ in range(_HALVINGS):
+        trial = replace(model, coefficients=model.coefficients + change.reshape(model.coefficients.shape))
+        equation = fresh(trial)
+        if np.isfinite(equation.rows).all():
+            left = equation.rows.sum(axis=0) - penalty @ trial.coefficients.ravel()
+            after = float(((scaled @ left) ** 2).sum())
+            if best is None or after < best[0]:
+                best = after, trial, equation, change
+            if after <= before:
+                break
+        change = 0.5 * change
+    return None if best is None else best[1:]
+
+
 def roughness(shape: tuple[int, int], information: np.ndarray) -> np.ndarray:
     """Return P with c P c = sum_k I_k (second difference of c at k)^2, the zeros beyond the cutoff included.
 
@@ -178,12 +207,11 @@ def solve_forces(
         change *= min(1.0, _TRUST * start.lower / max(step, 1e-300))
         inverse = np.linalg.inv(stiffness)
         error = np.sqrt(np.maximum(np.diag(inverse @ (equation.rows.T @ equation.rows) @ inverse.T), 1e-300))
-        moved = model.coefficients + change.reshape(model.coefficients.shape)
-        trial = replace(model, coefficients=moved)
-        fresh = estimating_equation(trial, data, localisation_variance=localisation_variance)
-        if not np.isfinite(fresh.rows).all():
+        found = _damped(model, change, gradient, inverse / error[:, None], penalty, fresh=partial(
+            estimating_equation, data=data, localisation_variance=localisation_variance))  # fmt: skip
+        if found is None:
             break
-        model, equation = trial, fresh
+        model, equation, change = found
         converged = bool((np.abs(change) < _SETTLED * error).all())
     return ForceFit(
         model=model,
