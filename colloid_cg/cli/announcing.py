@@ -28,12 +28,20 @@ class Announcer:
         workers = outcome.summary.get("workers", 0)
         by = f", located by {workers} worker{'s' if workers > 1 else ''}" if workers else ""
         note(f"{outcome.stage:<10} {'up to date' if outcome.cached else f'{outcome.seconds:.1f} s{by}'}")
-        if outcome.stage == "track":
-            from colloid_cg.pipeline.tracked import tracked_lines
-
-            for line in tracked_lines(self._folder):
-                note(f"{'':<10} {line}")
+        for line in self._found(outcome.stage):
+            note(f"{'':<10} {line}")
         for warning in outcome.summary.get("warnings") or ():
             if warning not in self._said:
                 note(f"check: {warning}")
                 self._said.add(warning)
+
+    def _found(self, stage: str) -> list[str]:
+        if stage == "track":
+            from colloid_cg.pipeline.tracked import tracked_lines
+
+            return tracked_lines(self._folder)
+        if stage == "fit":
+            from colloid_cg.pipeline.fitted import fitted_lines
+
+            return fitted_lines(self._folder)
+        return []

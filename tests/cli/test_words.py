@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from colloid_cg.cli.announcing import Announcer
 from colloid_cg.cli.main import app, main
 from colloid_cg.pipeline.stage import Outcome
+from colloid_cg.records import metric
+from colloid_cg.store import RunFolder
 from tests.movies import brownian_movie
 
 
@@ -61,6 +63,31 @@ def test_a_warning_of_two_stages_is_said_once(capsys: pytest.CaptureFixture[str]
     for stage in ("inspect", "structure"):
         announce(Outcome(stage, {"warnings": ["the same"]}, cached=stage == "structure", seconds=1.0))
     assert capsys.readouterr().err.count("check: the same") == 1
+
+
+def test_a_fit_says_its_numbers_with_intervals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    numbers = {
+        "regime": [metric("overdamped", note="")],
+        "diffusion_coefficient": [
+            metric(0.5, low90=0.4, high90=0.6, unit="um2/s", species=0),
+            metric(0.25, low90=0.2, high90=0.3, unit="um2/s", species=1),
+        ],
+        "localisation_variance": [metric(0.001, unit="um2")],
+        "trap_stiffness": [metric(81.3, low90=77.2, high90=85.4, unit="k_B T/um2"), metric(70.0, unit="k_B T/um2")],
+        "log_likelihood_gain": [metric(0.1, unit="nats", note="the force is used")],
+    }
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "metrics.json").write_text(json.dumps(numbers))
+    Announcer(RunFolder(tmp_path))(Outcome("fit", {}, cached=False, seconds=1.0))
+    said = [line.strip() for line in capsys.readouterr().err.splitlines()]
+    assert said[1:] == [
+        "overdamped motion",
+        "D of species 0 = 0.5 um2/s (90 %: 0.4 to 0.6)",
+        "D of species 1 = 0.25 um2/s (90 %: 0.2 to 0.3)",
+        "localisation variance s2 = 0.001 um2, no interval",
+        "trap stiffness = 81.3 k_B T/um2 (90 %: 77.2 to 85.4)",
+        "the force is used",
+    ]
 
 
 @pytest.mark.parametrize(
