@@ -60,7 +60,10 @@ def bundle_of(task: Task, found: PairResult | FieldResult) -> ModelBundle:
     selection, final = found.selection, found.final
     lower, distances = first_knot(found.force_block, task.reach.cutoff)
     forces = pair_force_table(selection.best, found.shown_influences, distances)
-    metrics = fit_metrics(task.series, final, found.influences, selection, task.regime, task.stride)
+    metrics = fit_metrics(
+        task.series, final, found.influences, selection, task.regime, task.stride,
+        cutoff=task.reach.cutoff, resolution=task.resolution,
+    )  # fmt: skip
     model = (selection.best or final).model
     return ModelBundle(
         config=_settings(task, found, n_knots=model.n_knots, lower=lower),

@@ -101,6 +101,8 @@ def _force_sentence(model: ModelBundle) -> list[Markup]:
     gain = pair_gain(model)
     if not gain:
         return []
+    if gain["value"] == 0.0 and gain["low90"] is None:
+        return [Markup("Whether there is a pair force was not measured.")]
     words = "A pair force is resolved" if force_resolved(model) else "No pair force is resolved"
     return [Markup("{}: its gain in log-likelihood on held-out frames is {}.").format(words, entry_text(gain))]
 

@@ -225,9 +225,18 @@ def gain_check(model: ModelBundle) -> Check | None:
     if not entry:
         return None
     text = with_interval(entry["value"], entry["low90"], entry["high90"], entry["unit"])
+    question = "Does a pair force predict held-out frames better?"
+    if entry["value"] == 0.0 and entry["low90"] is None:  # nothing was fitted, so that nothing was measured
+        return Check(
+            question=question,
+            found=entry.get("note") or "no pair force could be fitted",
+            expected="above zero if a force is claimed",
+            verdict=NOT_MODELLED,
+            section="dynamics",
+        )
     resolved = force_resolved(model)
     return Check(
-        question="Does a pair force predict held-out frames better?",
+        question=question,
         found=Markup("gain {}: {}").format(
             exact(entry["value"], text), "a pair force is resolved" if resolved else "no pair force is resolved"
         ),
