@@ -12,6 +12,7 @@ from colloid_cg.dynamics import OverdampedModel
 from colloid_cg.errors import DataError
 from colloid_cg.learn import diagnostics as check
 from colloid_cg.learn.config import FitConfig
+from colloid_cg.learn.confinement import confinement_warnings, well_warnings
 from colloid_cg.learn.field_plan import FieldResult
 from colloid_cg.learn.metrics import fit_metrics, pair_force_table
 from colloid_cg.learn.noise_form import NoiseChoice
@@ -124,7 +125,11 @@ def _diagnostics(
         "not_modelled": check.NOT_MODELLED,
     }
     if block.external is None:
-        confined = check.confinement_warnings(curves["diffusion_against_lag"], force_used=selection.force_used)
+        used = selection.force_used
+        confined = confinement_warnings(curves["diffusion_against_lag"], force_used=used)
+        confined += well_warnings(
+            found.force_block, force_used=used, noise=final.noise.localisation_variance, spacing=task.reach.spacing
+        )
         curves |= {"trap_warnings": confined} if confined else {}
     return curves
 
