@@ -151,6 +151,16 @@ def test_a_metric_without_an_interval_is_shown_without_one():
     )
 
 
+def test_a_force_that_may_imitate_wells_is_not_called_resolved():
+    model = bundle()
+    assert "A pair force is resolved" in str(_force_sentence(model)[0])
+    suspect = replace(model, diagnostics=model.diagnostics | {"trap_warnings": ["wells"]})
+    assert gain_check(suspect).verdict == BAD
+    assert "imitate wells" in str(_force_sentence(suspect)[0])
+    given = replace(suspect, config=suspect.config | {"fields": {"wells": "each"}})
+    assert gain_check(given).verdict == GOOD
+
+
 def test_a_gain_that_was_not_measured_is_not_called_good():
     gain = [metric(0.0, unit="nats", note="no pair force could be fitted: too few pairs")]
     model = bundle()

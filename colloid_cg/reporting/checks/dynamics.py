@@ -219,6 +219,11 @@ def force_resolved(model: ModelBundle) -> bool:
     return interaction_range(model.pair_force) > 0.0
 
 
+def imitates_wells(model: ModelBundle) -> bool:
+    """Return whether the fit warned that its pair force stands for wells that were not given."""
+    return bool(model.diagnostics.get("trap_warnings")) and not model.config.get("fields")
+
+
 def gain_check(model: ModelBundle) -> Check | None:
     """Does the pair force predict frames it was not fitted to better than no force?"""
     entry = pair_gain(model)
@@ -235,6 +240,14 @@ def gain_check(model: ModelBundle) -> Check | None:
             section="dynamics",
         )
     resolved = force_resolved(model)
+    if resolved and imitates_wells(model):
+        return Check(
+            question=question,
+            found=Markup("gain {}, but the force may only imitate wells").format(exact(entry["value"], text)),
+            expected='a gain over wells too: fit again with fit.traps = "each"',
+            verdict=BAD,
+            section="dynamics",
+        )
     return Check(
         question=question,
         found=Markup("gain {}: {}").format(
