@@ -12,6 +12,7 @@ from colloid_cg.dynamics import OverdampedModel
 from colloid_cg.errors import DataError
 from colloid_cg.learn import diagnostics as check
 from colloid_cg.learn.config import FitConfig
+from colloid_cg.learn.confinement import confinement_warnings, well_warnings
 from colloid_cg.learn.field_plan import FieldResult
 from colloid_cg.learn.metrics import fit_metrics, pair_force_table
 from colloid_cg.learn.noise_form import NoiseChoice
@@ -60,7 +61,10 @@ def bundle_of(task: Task, found: PairResult | FieldResult) -> ModelBundle:
     selection, final = found.selection, found.final
     lower, distances = first_knot(found.force_block, task.reach.cutoff)
     forces = pair_force_table(selection.best, found.shown_influences, distances)
-    metrics = fit_metrics(task.series, final, found.influences, selection, task.regime, task.stride)
+    metrics = fit_metrics(
+        task.series, final, found.influences, selection, task.regime, task.stride,
+        cutoff=task.reach.cutoff, resolution=task.resolution,
+    )  # fmt: skip
     model = (selection.best or final).model
     return ModelBundle(
         config=_settings(task, found, n_knots=model.n_knots, lower=lower),
@@ -121,7 +125,11 @@ def _diagnostics(
         "not_modelled": check.NOT_MODELLED,
     }
     if block.external is None:
-        confined = check.confinement_warnings(curves["diffusion_against_lag"], force_used=selection.force_used)
+        used = selection.force_used
+        confined = confinement_warnings(curves["diffusion_against_lag"], force_used=used)
+        confined += well_warnings(
+            found.force_block, force_used=used, noise=final.noise.localisation_variance, spacing=task.reach.spacing
+        )
         curves |= {"trap_warnings": confined} if confined else {}
     return curves
 

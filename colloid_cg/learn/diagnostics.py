@@ -18,8 +18,6 @@ from colloid_cg.records import StateSeries
 _LAGS = 10
 LARGEST_RATE = 0.3
 """Relaxation over an interval up to which D under a known force was found right within 2 % (docs/fit_errors.md)."""
-_FALL = 0.15
-"""Fall of D over the lags shown from which confinement is spoken of."""
 
 NOT_MODELLED = [
     "hydrodynamic coupling between particles and with walls",
@@ -59,17 +57,6 @@ def diffusion_against_lag(
         result["low90"].append(value - half / (2.0 * time))
         result["high90"].append(value + half / (2.0 * time))
     return result
-
-
-def confinement_warnings(curve: dict[str, Any], *, force_used: bool) -> list[str]:
-    """Return a sentence where D falls with the lag beyond its intervals and no pair force explains it."""
-    value, low, high = curve["value"], curve["low90"], curve["high90"]
-    if force_used or len(value) < 2 or not (high[-1] < low[0] and value[-1] < (1.0 - _FALL) * value[0]):
-        return []
-    return [
-        f"D falls from {value[0]:.3g} to {value[-1]:.3g} um2/s over {len(value)} lags and no pair force was found: the "
-        'particles are confined. Where each sits in a well of its own, use fit.traps = "each".'
-    ]
 
 
 def half_rate(block: Block, candidate: Candidate, config: FitConfig, drift: np.ndarray) -> dict[str, Any]:

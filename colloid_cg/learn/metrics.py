@@ -26,12 +26,19 @@ def fit_metrics(
     selection: Selection,
     regime: Regime,
     stride: Stride,
+    *,
+    cutoff: float,
+    resolution: float,
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return the entries of metrics.json."""
+    """Return the entries of metrics.json.
+
+    ``cutoff`` is the largest distance of the pair force, ``resolution`` the one below which a particle near another is
+    no target (um, 0 if unknown): where no force could be tried they say why. No gain was measured then: no interval.
+    """
     known = series.exposure is not None
     blur = "" if known else "; exposure unknown, blur coefficient 0 assumed"
     half = half_width(influences, np.eye(influences[0].shape[1]))
-    every = "" if stride.frames == 1 else f"; from every {stride.frames}th frame: {stride.reason}"
+    every = "" if stride.frames == 1 else f"; from one frame in {stride.frames}: {stride.reason}"
     note = f"banded likelihood, errors clustered over time and particles{every}"
     values = final.noise.parameters
     diffusion = [
@@ -59,12 +66,13 @@ def fit_metrics(
         if known
         else "exposure unknown: 0 assumed; localisation variance holds for no blur"
     )
+    tried = selection.best is not None
     gain = metric(
         selection.gain,
-        low90=selection.gain - selection.gain_half_width,
-        high90=selection.gain + selection.gain_half_width,
+        low90=selection.gain - selection.gain_half_width if tried else None,
+        high90=selection.gain + selection.gain_half_width if tried else None,
         unit="nats per particle and step",
-        note=_gain_note(selection),
+        note=_gain_note(selection, cutoff=cutoff, resolution=resolution),
     )
     return {
         "regime": [metric(regime.name, note=regime.evidence["reason"])],
@@ -75,12 +83,18 @@ def fit_metrics(
     }
 
 
-def _gain_note(selection: Selection) -> str:
+def _gain_note(selection: Selection, *, cutoff: float, resolution: float) -> str:
     if selection.best is None:
         failed = [entry["note"] for entry in selection.scores if entry.get("note")]
         if failed:
             return f"no pair force could be fitted, rollouts run without one: {failed[0]}"
-        return "no pair force could be fitted: too few pairs away from the edge of the view"
+        few = "no pair force could be fitted: too few particles away from the edge of the view"
+        if resolution <= 0.0:
+            return f"{few} with a neighbour within {cutoff:.3g} um"
+        return (
+            f"{few} whose neighbours within {cutoff:.3g} um (fit.cutoff) are all farther than {resolution:.3g} um: "
+            "nearer ones may merge into one detection within a step (fit.resolution, or the separation of the tracking)"
+        )
     used = "used" if selection.force_used else "not supported, rollouts run without it"
     where = "selection block, on which the number of knots was chosen too"
     return f"pair force with {selection.best.n_knots} knots over free diffusion, {where}; the force is {used}"

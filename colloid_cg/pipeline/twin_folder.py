@@ -18,8 +18,8 @@ MOVIE = "movie.ome.tif"
 def write_twin(case: str, folder: Path, study: Study, *, progress: ProgressFactory = no_progress) -> dict[str, Any]:
     """Make a folder with movie.ome.tif, truth.parquet, parameters.json, README.md and the tables of the case.
 
-    These are pair_force.csv, driven.csv, flow.csv, deformation.csv, pair_friction.csv and events.parquet, where the
-    case has them; README.md says what each file holds.
+    These are pair_force.csv, traps.csv, driven.csv, flow.csv, deformation.csv, pair_friction.csv and events.parquet,
+    where the case has them; README.md says what each file holds.
 
     Raises
     ------

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from colloid_cg.errors import ConfigError
 from colloid_cg.seeding import generator
@@ -81,6 +82,7 @@ def traps(config: TwinConfig) -> TwinTruth:
         cell=None,
         config=config,
         parameters=parameters,
+        tables={"traps": pd.DataFrame(centres / config.pixel_size, columns=["x", "y"])},
     )
 
 

@@ -85,7 +85,7 @@ class Twin:
     events : EventTable or None
         The true rearrangements, None where the case defines none.
     tables : dict
-        Further tables of the case by the name of their file: driven, flow, deformation, pair_friction.
+        Further tables of the case by the name of their file: traps, driven, flow, deformation, pair_friction.
     """
 
     case: str

@@ -31,6 +31,7 @@ FILES: dict[str, str] = {
     "truth": "truth.parquet",
     "parameters": "parameters.json",
     "pair_force": "pair_force.csv",
+    "traps": "traps.csv",
     "driven": "driven.csv",
     "flow": "flow.csv",
     "deformation": "deformation.csv",
@@ -50,9 +51,11 @@ _FILE_TEXT = """\
 - {readme}: this text
 """
 TABLE_TEXT: dict[str, str] = {
+    "traps": "x, y (px, without drift) of the centre of every trap, as the fit takes them: a study file with traps = "
+    '"traps.csv" under [fit]; without it a fit knows of no traps',
     "pair_force": "r (um), force (k_B T/um, positive = repulsive), species_a, species_b",
     "driven": "frame, particle, x, y (px, at the frame time, drift included), species of the prescribed particles in "
-    "view or within reach of it; numbered as in truth.parquet",
+    'view or within reach of it; numbered as in truth.parquet; in a study file: prescribed = "driven.csv" under [fit]',
     "flow": "frame, x, y (px of the image), u_x, u_y (um/s): velocity of the solvent in the sample at the frame time, "
     "on a grid; bilinear in between; the drift of the image comes on top",
     "deformation": "frame, F_xx, F_xy, F_yx, F_yy at the frame time; x, y in the image, y downwards; X are the sites "
@@ -72,10 +75,17 @@ _COLUMN_TEXT = {
 }
 
 _USE = """\
-Track the movie as if it were yours, then compare the tracks with {truth} and the fitted values with {parameters}.
+Track the movie as if it were yours (colloid-cg run {movie} -o RUN), then compare the tracks with {truth} and the fitted
+values (RUN/model/metrics.json, RUN/model/pair_force.csv) with {parameters}.
 A perfect tracker finds x, y with a standard error of about localisation_bound_px per axis (Cramer-Rao bound of an
 isolated spot, amplitude and background unknown). Exposure blur lowers the variance of a one-frame displacement of x to
 2 D dt (1 - 2 R), with R = blur_coefficient = exposure/(6 frame_interval), where nothing but diffusion acts.
+"""
+
+
+_UNITS = """\
+Lengths in um, times in s, energies in k_B T, and what is made of them: D in um^2/s, a stiffness in k_B T/um^2. Names
+that hold px in pixels of the movie; area_fraction, blur_coefficient and reduced_temperature are pure numbers.
 """
 
 
@@ -93,7 +103,7 @@ def describe(case: str, parameters: dict[str, Any], *, tables: tuple[str, ...]) 
         CASE_TEXT.get(case, "") + "\n",
         "Files\n-----\n\n" + files.format(**FILES),
         "Use\n---\n\n" + _USE.format(**FILES),
-        f"True values\n-----------\n\n{values}\n",
+        f"True values\n-----------\n\n{_UNITS}\n{values}\n",
     ]
     return "\n".join(parts)
 

@@ -107,6 +107,14 @@ def test_yukawa_force_is_recovered_and_used() -> None:
     assert bundle.metrics["log_likelihood_gain"][0]["low90"] > 0
 
 
+def test_a_force_that_could_not_be_tried_has_no_interval_and_its_true_cause() -> None:
+    entry = _fit(_free_tracks(1), cutoff=3.0, resolution=3.5).metrics["log_likelihood_gain"][0]
+    assert entry["value"] == 0.0
+    assert entry["low90"] is None
+    assert entry["high90"] is None
+    assert "neighbours within 3 um (fit.cutoff) are all farther than" in entry["note"]
+
+
 def test_inertial_motion_gets_an_inertial_model_unless_told_otherwise() -> None:
     rng = np.random.default_rng(9)
     whole = tracks(inertial(rng, n=60, frames=200, diffusion=D, dt=DT, theta=0.3), side=60.0, dt=DT)

@@ -21,6 +21,7 @@ EXPECTED = {
     "quiet_solid": {"deformation", "events"},
     "inertial": {"pair_force", "pair_friction"},
     "brownian": set(),
+    "traps": {"traps"},
 }
 
 

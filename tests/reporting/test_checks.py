@@ -25,6 +25,7 @@ from colloid_cg.reporting.checks.dynamics import (
 from colloid_cg.reporting.checks.tracking import count_check, drift_check, exposure_check, final_drift, locking_check
 from colloid_cg.reporting.quality import locking_amplitude, modulation_of_chance
 from colloid_cg.reporting.sections.physics import dynamics_section
+from colloid_cg.reporting.summary import _force_sentence
 from tests.reporting.synthetic import bundle
 
 
@@ -148,6 +149,26 @@ def test_a_metric_without_an_interval_is_shown_without_one():
     assert "interval" not in str(
         gain_check(replace(model, metrics=model.metrics | {"log_likelihood_gain": gain})).found
     )
+
+
+def test_a_force_that_may_imitate_wells_is_not_called_resolved():
+    model = bundle()
+    assert "A pair force is resolved" in str(_force_sentence(model)[0])
+    suspect = replace(model, diagnostics=model.diagnostics | {"trap_warnings": ["wells"]})
+    assert gain_check(suspect).verdict == BAD
+    assert "imitate wells" in str(_force_sentence(suspect)[0])
+    given = replace(suspect, config=suspect.config | {"fields": {"wells": "each"}})
+    assert gain_check(given).verdict == GOOD
+
+
+def test_a_gain_that_was_not_measured_is_not_called_good():
+    gain = [metric(0.0, unit="nats", note="no pair force could be fitted: too few pairs")]
+    model = bundle()
+    untried = replace(model, metrics=model.metrics | {"log_likelihood_gain": gain})
+    check = gain_check(untried)
+    assert check.verdict == NOT_MODELLED
+    assert "too few pairs" in str(check.found)
+    assert "not measured" in str(_force_sentence(untried)[0])
 
 
 @pytest.mark.parametrize(("exposure", "expected"), [(None, LOOK), (0.01, GOOD)])

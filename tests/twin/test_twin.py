@@ -189,3 +189,13 @@ def test_wrong_requests_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"twin\.n_frames"):
         TwinConfig(n_frames=1)
     assert TwinConfig(pixel_size="100 nm", frame_interval="10 ms") == TwinConfig()
+
+
+def test_the_readme_of_traps_says_how_to_fit_them_and_in_which_units():
+    twin = make_twin("traps", TwinConfig(n_frames=3, width=64, height=64))
+    centres = np.asarray(twin.parameters["trap_centres_px"])
+    assert np.array_equal(twin.tables["traps"][["x", "y"]].to_numpy(), centres)
+    spread = twin.truth_table.sort_values(["frame", "particle"])[["x", "y"]].to_numpy()[: len(centres)] - centres
+    assert np.abs(spread).max() < 5.0 * np.sqrt(twin.parameters["position_variance"]) / 0.1
+    for words in ('traps = "traps.csv"', "colloid-cg run movie.ome.tif -o RUN", "stiffness in k_B T/um^2"):
+        assert words in twin.readme

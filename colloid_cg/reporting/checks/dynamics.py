@@ -219,15 +219,37 @@ def force_resolved(model: ModelBundle) -> bool:
     return interaction_range(model.pair_force) > 0.0
 
 
+def imitates_wells(model: ModelBundle) -> bool:
+    """Return whether the fit warned that its pair force stands for wells that were not given."""
+    return bool(model.diagnostics.get("trap_warnings")) and not model.config.get("fields")
+
+
 def gain_check(model: ModelBundle) -> Check | None:
     """Does the pair force predict frames it was not fitted to better than no force?"""
     entry = pair_gain(model)
     if not entry:
         return None
     text = with_interval(entry["value"], entry["low90"], entry["high90"], entry["unit"])
+    question = "Does a pair force predict held-out frames better?"
+    if entry["value"] == 0.0 and entry["low90"] is None:  # nothing was fitted, so that nothing was measured
+        return Check(
+            question=question,
+            found=entry.get("note") or "no pair force could be fitted",
+            expected="above zero if a force is claimed",
+            verdict=NOT_MODELLED,
+            section="dynamics",
+        )
     resolved = force_resolved(model)
+    if resolved and imitates_wells(model):
+        return Check(
+            question=question,
+            found=Markup("gain {}, but the force may only imitate wells").format(exact(entry["value"], text)),
+            expected='a gain over wells too: fit again with fit.traps = "each"',
+            verdict=BAD,
+            section="dynamics",
+        )
     return Check(
-        question="Does a pair force predict held-out frames better?",
+        question=question,
         found=Markup("gain {}: {}").format(
             exact(entry["value"], text), "a pair force is resolved" if resolved else "no pair force is resolved"
         ),
