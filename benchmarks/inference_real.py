@@ -1,8 +1,9 @@
 """bulk_water: D with its interval against the frame interval used and against the lag, beside Stokes-Einstein.
 
-Then the simulated optical trap of others (FORMA, doi:10.1038/s41467-018-07437-x), whose truth is in its file. Needs COLLOID_CG_DATA. Writes benchmarks/results/inference_real.json. A right noise model gives the same D whatever
-share of the frames is used; MSD/(4 lag) of the same tracks is the control, which localisation noise inflates at short
-lags.
+A right noise model gives the same D whatever share of the frames is used; MSD/(4 lag) of the same tracks is the
+control, which localisation noise inflates at short lags. Then the simulated optical trap of others (FORMA,
+doi:10.1038/s41467-018-07437-x), whose truth is in its file. Needs COLLOID_CG_DATA. Writes
+benchmarks/results/inference_real.json.
 """
 
 from __future__ import annotations
