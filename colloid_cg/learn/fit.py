@@ -174,7 +174,7 @@ def _usable(series: StateSeries) -> np.ndarray:
     rows = np.flatnonzero(series.following >= 0)
     if series.n_frames < 3 or not ((series.previous >= 0) & (series.following >= 0)).any():
         raise DataError(
-            f"{series.n_frames} frames and no particle seen in three frames running",
+            f"{series.n_frames} frames (training block) and no particle seen in three frames running",
             expected="tracks of at least three consecutive frames",
             action="record longer, link with a larger search range, or keep shorter tracks",
         )
@@ -199,7 +199,7 @@ def _moving(series: StateSeries, config: FitConfig) -> None:
         raise DataError(
             f"displacements of which {mean:.2g}({half:.1g}) um2 per frame is motion and the rest localisation noise",
             expected="motion beyond the noise",
-            action="record at a lower frame rate or with more light",
+            action="record at a lower frame rate or with more light; particles stuck to the glass look the same",
         )
 
 
