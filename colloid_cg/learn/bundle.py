@@ -13,13 +13,12 @@ from colloid_cg.errors import DataError
 from colloid_cg.learn import diagnostics as check
 from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.confinement import confinement_warnings, well_warnings
-from colloid_cg.learn.field_plan import FieldResult
 from colloid_cg.learn.metrics import fit_metrics, pair_force_table
 from colloid_cg.learn.noise_form import NoiseChoice
 from colloid_cg.learn.potential import pair_potentials
 from colloid_cg.learn.problem import Block, Candidate
 from colloid_cg.learn.regime import Regime
-from colloid_cg.learn.selection import Selection, first_knot
+from colloid_cg.learn.selection import PairResult, first_knot
 from colloid_cg.learn.stride import Stride, as_json
 from colloid_cg.learn.structure_range import ForceRange
 from colloid_cg.records import ModelBundle, StateSeries
@@ -44,19 +43,7 @@ class Task:
     seed: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PairResult:
-    """The fit without fields: the interacting model on its targets or free diffusion on every row, with errors."""
-
-    selection: Selection
-    final: Candidate
-    block: Block
-    force_block: Block
-    influences: list[np.ndarray]
-    shown_influences: list[np.ndarray]
-
-
-def bundle_of(task: Task, found: PairResult | FieldResult) -> ModelBundle:
+def bundle_of(task: Task, found: PairResult) -> ModelBundle:
     """Return what the fit found, with its errors and the checks of it."""
     selection, final = found.selection, found.final
     lower, distances = first_knot(found.force_block, task.reach.cutoff)
@@ -79,7 +66,7 @@ def bundle_of(task: Task, found: PairResult | FieldResult) -> ModelBundle:
     )
 
 
-def _settings(task: Task, found: PairResult | FieldResult, *, n_knots: int, lower: float) -> dict[str, Any]:
+def _settings(task: Task, found: PairResult, *, n_knots: int, lower: float) -> dict[str, Any]:
     return {
         "kind": "overdamped",
         "n_species": found.block.n_species,
@@ -97,7 +84,7 @@ def _settings(task: Task, found: PairResult | FieldResult, *, n_knots: int, lowe
 
 
 def _diagnostics(
-    task: Task, found: PairResult | FieldResult, *, metrics: dict[str, Any], forces: pd.DataFrame, distances: np.ndarray
+    task: Task, found: PairResult, *, metrics: dict[str, Any], forces: pd.DataFrame, distances: np.ndarray
 ) -> dict[str, Any]:
     """Return the evidence behind the choices, and every check of the fit that the report shows."""
     config, series, drift = task.config, task.series, task.drift

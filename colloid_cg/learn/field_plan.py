@@ -21,7 +21,7 @@ from colloid_cg.learn.fields import Fields, fields_of, movie_frames
 from colloid_cg.learn.noise import NoiseFit
 from colloid_cg.learn.prescribed import inserted, parted
 from colloid_cg.learn.problem import Block, Candidate, free_model, held_out, prepare
-from colloid_cg.learn.selection import Selection, choose_knots
+from colloid_cg.learn.selection import PairResult, choose_knots
 from colloid_cg.learn.series import chains
 from colloid_cg.learn.structure_range import ForceRange
 from colloid_cg.progress import Progress
@@ -194,17 +194,11 @@ def _coarse_flow(series: StateSeries) -> SplineFlow:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FieldResult:
-    """The fit in its fields: the interacting model on its targets or the fields alone on every row, with errors."""
+class FieldResult(PairResult):
+    """The outcome of a fit in fields: ``free`` is what they do alone, ``flow_scores`` the numbers of splines tried."""
 
-    selection: Selection
-    final: Candidate
     free: Candidate
-    block: Block
-    force_block: Block
     fields: Fields
-    influences: list[np.ndarray]
-    shown_influences: list[np.ndarray]
     flow_scores: list[dict[str, Any]]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from colloid_cg.errors import DataError
-from colloid_cg.learn.bundle import PairResult, Task, bundle_of, model_from_bundle
+from colloid_cg.learn.bundle import Task, bundle_of, model_from_bundle
 from colloid_cg.learn.checkpoint import NOWHERE, Checkpoint, remembered
 from colloid_cg.learn.config import FitConfig
 from colloid_cg.learn.drift_share import corrected, kept_share
@@ -17,7 +17,7 @@ from colloid_cg.learn.noise_form import choose_noise_form, with_noise_form
 from colloid_cg.learn.problem import Block, Candidate, fit_candidate, fit_free, prepare
 from colloid_cg.learn.regime import Regime, decide_regime, displacements
 from colloid_cg.learn.sandwich import mean_interval
-from colloid_cg.learn.selection import Selection, choose_knots, joint_influence
+from colloid_cg.learn.selection import PairResult, Selection, choose_knots, joint_influence
 from colloid_cg.learn.series import chains, every_nth_frame, first_rows, time_blocks
 from colloid_cg.learn.stride import choose_stride
 from colloid_cg.learn.structure_range import force_range, resolved_distance

@@ -48,6 +48,18 @@ class Selection:
         return 0 not in self.candidates or self.gain > self.gain_half_width
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PairResult:
+    """The outcome of a fit: the interacting model on its targets, or what acts without it on every row, with errors."""
+
+    selection: Selection
+    final: Candidate
+    block: Block
+    force_block: Block
+    influences: list[np.ndarray]
+    shown_influences: list[np.ndarray]
+
+
 def first_knot(block: Block, cutoff: float) -> tuple[float, np.ndarray]:
     """Return the distance that all but the closest pairs exceed, and the sorted distances within the cutoff (um)."""
     i, j = block.neighbours.pairs.T
