@@ -77,7 +77,7 @@ def _displacements(block: Block, lag: int) -> np.ndarray:
         later = np.where(later >= 0, series.following[later], -1)
     moved = np.full(series.positions.shape, np.nan)
     rows = np.flatnonzero(later >= 0)
-    moved[rows] = series.positions[later[rows]] - series.positions[rows] - block.drift * lag * series.frame_interval
+    moved[rows] = series.positions[later[rows]] - series.positions[rows] - lag * block.drift
     return moved
 
 

@@ -128,8 +128,8 @@ def _deconvolved(
 def _damped(
     model: OverdampedModel, change: np.ndarray, gradient: np.ndarray, scaled: np.ndarray, penalty: np.ndarray, *,
     fresh: Callable[[OverdampedModel], Equation],
-) -> tuple[OverdampedModel, Equation, np.ndarray] | None:  # fmt: skip
-    """Return model, equation and change after the step, halved while the equation is further from its root than before.
+) -> tuple[OverdampedModel, Equation] | None:  # fmt: skip
+    """Return model and equation after the step ``change``, halved while it leads away from the root.
 
     The distance is that of the next correction S^-1 g, S the stiffness of this step, in standard errors (the natural
     monotonicity test of Deuflhard 2011, Newton Methods for Nonlinear Problems, section 3.3). None where no step gives
@@ -143,10 +143,10 @@ def _damped(
             left = equation.rows.sum(axis=0) - penalty @ trial.coefficients.ravel()
             after = float(((scaled @ left) ** 2).sum())
             if best is None or after < best[0]:
-                best = after, trial, equation, change
+                best = after, trial, equation
             if after <= before:
                 break
-        change = 0.5 * change
+        change = 0.5 * change  # not in place: whether the iteration has settled is judged by the whole step
     return None if best is None else best[1:]
 
 
@@ -211,7 +211,7 @@ def solve_forces(
             estimating_equation, data=data, localisation_variance=localisation_variance))  # fmt: skip
         if found is None:
             break
-        model, equation, change = found
+        model, equation = found
         converged = bool((np.abs(change) < _SETTLED * error).all())
     return ForceFit(
         model=model,

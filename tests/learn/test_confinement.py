@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,16 @@ def test_wells_are_named_and_only_where_a_force_was_found() -> None:
     # 4/k less what is left after the lag, e^(-4): the plateau of the mean squared displacement in two dimensions
     assert float(said.split("displacement ")[1].split(" and")[0]) == pytest.approx(4.0 / 10.0, rel=0.15)
     assert well_warnings(block, force_used=False, noise=0.005, spacing=6.0) == []
+
+
+def test_wells_that_drift_with_the_stage_are_named_too() -> None:
+    whole = wells(3, k=10.0, ratio=0.25, frames=240)[0]
+    still, velocity = from_trajectories(whole), np.array([4.0, -2.0])  # um/s: 10 spreads of a well over the movie
+    times = np.repeat(still.times, np.diff(still.offsets))[:, None]
+    moving = replace(still, positions=still.positions + velocity * times)
+    block = prepare(moving, n_species=1, drift_velocity=velocity, cutoff=9.0, diffusion=1.0)
+    (said,) = well_warnings(block, force_used=True, noise=0.005, spacing=6.0)
+    assert said == well_warnings(_block(whole, cutoff=9.0), force_used=True, noise=0.005, spacing=6.0)[0]
 
 
 def test_particles_that_hold_each_other_are_not_suspected() -> None:

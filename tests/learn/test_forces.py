@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from colloid_cg.dynamics import closure_flow, force_design
+from colloid_cg.dynamics import OverdampedModel, closure_flow, force_design
+from colloid_cg.learn import forces
 from colloid_cg.learn.forces import estimating_equation, force_data, roughness
 from colloid_cg.learn.problem import Block, free_model, prepare, with_knots
 from colloid_cg.states import from_trajectories
 from tests.learn.worlds import tracks, yukawa, yukawa_force
 
+Curve = Callable[[np.ndarray], np.ndarray]
 DT, KNOTS, LOWER, CUTOFF = 0.005, 15, 0.6, 3.0
 
 
@@ -78,3 +82,34 @@ def test_roughness_vanishes_for_straight_lines_into_the_zeros_only() -> None:
     kinked[2] += 1.0
     assert line @ penalty @ line == pytest.approx(2.0)  # only the kink where the line meets the zeros, once per pair
     assert kinked @ penalty @ kinked == pytest.approx(2.0 + 6.0)
+
+
+def _solved(monkeypatch: pytest.MonkeyPatch, g: Curve, slope: Curve, *, start: float, noise: float) -> forces.ForceFit:
+    """Solve g(c) = 0 for three coefficients as if it were an estimating equation whose rows scatter by ``noise``."""
+
+    def toy(model: OverdampedModel, data: object, **_: object) -> forces.Equation:
+        c = model.coefficients[0]
+        return forces.Equation(rows=0.5 * g(c) + noise * np.array([[1.0], [-1.0]]), slope=np.diag(slope(c)))
+
+    monkeypatch.setattr(forces, "estimating_equation", toy)
+    model = replace(
+        with_knots(free_model(1, 1e-9), n_knots=3, lower=LOWER, cutoff=CUTOFF), coefficients=np.full((1, 3), start)
+    )
+    data = SimpleNamespace(series=SimpleNamespace(frame_interval=1.0))
+    return forces.solve_forces(model, data, localisation_variance=0.0, smoothness=0.0, iterations=12)
+
+
+def test_a_step_that_leads_away_from_the_root_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newton's full steps run away on arctan(c - 5) from further than 1.39."""
+    fit = _solved(
+        monkeypatch, lambda c: -np.arctan(c - 5.0), lambda c: 1.0 / (1.0 + (c - 5.0) ** 2), start=8.0, noise=0.01
+    )
+    assert fit.converged
+    np.testing.assert_allclose(fit.model.coefficients, 5.0, atol=1e-3)
+
+
+def test_small_steps_for_want_of_better_ones_are_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1 + c^2 has no root: every step leads away, and the smallest trial is within the tolerance of a root."""
+    fit = _solved(monkeypatch, lambda c: 1.0 + c**2, np.ones_like, start=0.0, noise=5.0)
+    assert not fit.converged
+    assert np.isfinite(fit.model.coefficients).all()
