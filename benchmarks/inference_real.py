@@ -12,19 +12,17 @@ import os
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from scipy.io import loadmat
 
 from benchmarks.foundation import STOKES_EINSTEIN
+from benchmarks.optical_trap import fitted as fitted_trap
+from benchmarks.optical_trap import trapped
 from benchmarks.record import Record
-from colloid_cg.learn import FieldTables, FitConfig, fit
-from colloid_cg.records import Box, ModelBundle, Trajectories
+from colloid_cg.learn import FitConfig, fit
+from colloid_cg.records import ModelBundle, Trajectories
 from colloid_cg.tracking import TrackConfig, track
 from colloid_cg.video import open_video
 
 STRIDES = (1, 2, 3, 4, 6, 9)
-TRAP_PIXEL = 0.01
-"""um; any length will do, the file is in metres."""
 TRAINING_SHARE = 0.8
 
 
@@ -84,23 +82,9 @@ def against_lag(record: Record, curve: dict[str, list[float]]) -> None:
 
 
 def optical_trap(record: Record, path: Path) -> None:
-    """D and stiffness of a bead in a trap; the two halves of its one coordinate stand for x and y."""
-    known = loadmat(path)
-    parts = 1e6 * known["x"].ravel().reshape(2, -1) / TRAP_PIXEL
-    frames = parts.shape[1]
-    table = pd.DataFrame({"frame": np.arange(frames), "particle": 0, "species": 0, "x": parts[0], "y": parts[1]})
-    view = Box(lower=(-100.0, -100.0), upper=(100.0, 100.0), periodic=(False, False))
-    tracks = Trajectories(table=table, pixel_size=TRAP_PIXEL, frame_interval=float(known["Dt"].item()), exposure=0.0,
-                          field_of_view=view, n_frames=frames)  # fmt: skip
-    border = int(TRAINING_SHARE * frames)
-    centre = FieldTables(traps=pd.DataFrame({"x": [0.0], "y": [0.0], "particle": [0]}))
-    config = FitConfig(traps="traps.csv", knots=(0,), regime="overdamped")
-    found = fit(tracks.between(0, border), tracks.between(border, frames), config, rng=1, fields=centre).metrics
-    energy = float(known["kB"].item() * known["T"].item())
-    truths = {
-        "diffusion_coefficient": 1e12 * float(known["D"].item()),
-        "trap_stiffness": 1e-12 * float(known["k"].item()) / energy,
-    }
+    """D and stiffness of a bead in a trap that others simulated."""
+    tracks, truths = trapped(path)
+    found = fitted_trap(tracks)
     for name, true in truths.items():
         entry = found[name][0]
         record.add(f"optical trap: {name.replace('_', ' ')}", entry["value"], unit=entry["unit"],

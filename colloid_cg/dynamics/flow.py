@@ -108,44 +108,12 @@ def _flow(axes, y, species, diffusion, frame_offsets, pairs, offsets, images, pa
         for stage in range(4):
             h = ahead[stage]
             m, q, c, s = m0 + h * dm, h * dq, h * dc, h * ds
-            _drift(
-                axes,
-                m,
-                q,
-                c,
-                kinds,
-                mobility,
-                local,
-                cells,
-                pair_index,
-                spline,
-                lower,
-                width,
-                n_knots,
-                dm,
-                ds,
-                block,
-                hessian,
-                active,
-            )
+            _drift(axes, m, q, c, kinds, mobility, local, cells, pair_index, spline, lower, width, n_knots,
+                   dm, ds, block, hessian, active)  # fmt: skip
             if fields is not None:
-                add_external(
-                    axes,
-                    m,
-                    q,
-                    mobility,
-                    fields[0][start:stop],
-                    fields[1][start:stop],
-                    fields[2][start:stop],
-                    fields[3][start:stop],
-                    fields[4][start:stop],
-                    fields[5][start:stop],
-                    column,
-                    columns if k else 0,
-                    dm,
-                    ds,
-                    block,
-                )
+                add_external(axes, m, q, mobility, fields[0][start:stop], fields[1][start:stop], fields[2][start:stop],
+                             fields[3][start:stop], fields[4][start:stop], fields[5][start:stop], column,
+                             columns if k else 0, dm, ds, block)  # fmt: skip
             _spread(axes, q, c, mobility, local, block, hessian, active, dq, dc)
             if k:
                 _own_coupling(axes, block, s, ds)

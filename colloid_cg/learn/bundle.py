@@ -18,7 +18,7 @@ from colloid_cg.learn.noise_form import NoiseChoice
 from colloid_cg.learn.potential import pair_potentials
 from colloid_cg.learn.problem import Block, Candidate
 from colloid_cg.learn.regime import Regime
-from colloid_cg.learn.selection import PairResult, first_knot
+from colloid_cg.learn.selection import FitResult, first_knot
 from colloid_cg.learn.stride import Stride, as_json
 from colloid_cg.learn.structure_range import ForceRange
 from colloid_cg.records import ModelBundle, StateSeries
@@ -43,7 +43,7 @@ class Task:
     seed: int
 
 
-def bundle_of(task: Task, found: PairResult) -> ModelBundle:
+def bundle_of(task: Task, found: FitResult) -> ModelBundle:
     """Return what the fit found, with its errors and the checks of it."""
     selection, final = found.selection, found.final
     lower, distances = first_knot(found.force_block, task.reach.cutoff)
@@ -66,7 +66,7 @@ def bundle_of(task: Task, found: PairResult) -> ModelBundle:
     )
 
 
-def _settings(task: Task, found: PairResult, *, n_knots: int, lower: float) -> dict[str, Any]:
+def _settings(task: Task, found: FitResult, *, n_knots: int, lower: float) -> dict[str, Any]:
     return {
         "kind": "overdamped",
         "n_species": found.block.n_species,
@@ -84,7 +84,7 @@ def _settings(task: Task, found: PairResult, *, n_knots: int, lower: float) -> d
 
 
 def _diagnostics(
-    task: Task, found: PairResult, *, metrics: dict[str, Any], forces: pd.DataFrame, distances: np.ndarray
+    task: Task, found: FitResult, *, metrics: dict[str, Any], forces: pd.DataFrame, distances: np.ndarray
 ) -> dict[str, Any]:
     """Return the evidence behind the choices, and every check of the fit that the report shows."""
     config, series, drift = task.config, task.series, task.drift

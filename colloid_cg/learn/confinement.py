@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from colloid_cg.learn.problem import Block
+from colloid_cg.learn.series import later_rows
 
 FALL = 0.15
 """Fall of D over the lags shown from which confinement is spoken of."""
@@ -72,9 +73,7 @@ def well_warnings(block: Block, *, force_used: bool, noise: float, spacing: floa
 def _displacements(block: Block, lag: int) -> np.ndarray:
     """Return y(t + lag) - y(t) of every row without the common drift, shape (n, d) in um; NaN where a track ends."""
     series = block.series
-    later = np.arange(len(series.positions))
-    for _ in range(lag):
-        later = np.where(later >= 0, series.following[later], -1)
+    later = later_rows(series, lag)
     moved = np.full(series.positions.shape, np.nan)
     rows = np.flatnonzero(later >= 0)
     moved[rows] = series.positions[later[rows]] - series.positions[rows] - lag * block.drift

@@ -21,7 +21,7 @@ from colloid_cg.learn.fields import Fields, fields_of, movie_frames
 from colloid_cg.learn.noise import NoiseFit
 from colloid_cg.learn.prescribed import inserted, parted
 from colloid_cg.learn.problem import Block, Candidate, free_model, held_out, prepare
-from colloid_cg.learn.selection import PairResult, choose_knots
+from colloid_cg.learn.selection import FitResult, choose_knots
 from colloid_cg.learn.series import chains
 from colloid_cg.learn.structure_range import ForceRange
 from colloid_cg.progress import Progress
@@ -194,7 +194,7 @@ def _coarse_flow(series: StateSeries) -> SplineFlow:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FieldResult(PairResult):
+class FieldResult(FitResult):
     """The outcome of a fit in fields: ``free`` is what they do alone, ``flow_scores`` the numbers of splines tried."""
 
     free: Candidate

@@ -17,7 +17,7 @@ from colloid_cg.learn.noise_form import choose_noise_form, with_noise_form
 from colloid_cg.learn.problem import Block, Candidate, fit_candidate, fit_free, prepare
 from colloid_cg.learn.regime import Regime, decide_regime, displacements
 from colloid_cg.learn.sandwich import mean_interval
-from colloid_cg.learn.selection import PairResult, Selection, choose_knots, joint_influence
+from colloid_cg.learn.selection import FitResult, Selection, choose_knots, joint_influence
 from colloid_cg.learn.series import chains, every_nth_frame, first_rows, time_blocks
 from colloid_cg.learn.stride import choose_stride
 from colloid_cg.learn.structure_range import force_range, resolved_distance
@@ -122,7 +122,7 @@ def _task(
     )
 
 
-def _solve_pairs(task: Task, progress: Progress, checkpoint: Checkpoint) -> PairResult:
+def _solve_pairs(task: Task, progress: Progress, checkpoint: Checkpoint) -> FitResult:
     """Fit every candidate pair force, choose on the selection block, and work out the errors."""
     config = task.config
     blocks = [
@@ -142,7 +142,7 @@ def _solve_pairs(task: Task, progress: Progress, checkpoint: Checkpoint) -> Pair
     influences = shown = joint_influence(block, final, config, seed=task.seed)
     if selection.best is not None and not selection.force_used:
         shown = joint_influence(blocks[0], selection.best, config, seed=task.seed)
-    return PairResult(
+    return FitResult(
         selection=selection,
         final=final,
         block=block,

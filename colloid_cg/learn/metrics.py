@@ -33,7 +33,7 @@ def fit_metrics(
     """Return the entries of metrics.json.
 
     ``cutoff`` is the largest distance of the pair force, ``resolution`` the one below which a particle near another is
-    no target (um, 0 if unknown): where no force could be tried they say why. No gain was measured then: no interval.
+    no target (um, 0 if unknown): where no force could be tried they say why.
     """
     known = series.exposure is not None
     blur = "" if known else "; exposure unknown, blur coefficient 0 assumed"
@@ -66,21 +66,25 @@ def fit_metrics(
         if known
         else "exposure unknown: 0 assumed; localisation variance holds for no blur"
     )
-    tried = selection.best is not None
-    gain = metric(
-        selection.gain,
-        low90=selection.gain - selection.gain_half_width if tried else None,
-        high90=selection.gain + selection.gain_half_width if tried else None,
-        unit="nats per particle and step",
-        note=_gain_note(selection, cutoff=cutoff, resolution=resolution),
-    )
     return {
         "regime": [metric(regime.name, note=regime.evidence["reason"])],
         "diffusion_coefficient": diffusion,
         "localisation_variance": [variance],
         "blur_coefficient": [metric(blur_coefficient(series) * stride.frames, note=blur_note)],
-        "log_likelihood_gain": [gain],
+        "log_likelihood_gain": [_gain(selection, note=_gain_note(selection, cutoff=cutoff, resolution=resolution))],
     }
+
+
+def _gain(selection: Selection, *, note: str) -> dict[str, Any]:
+    """Return the gain of the pair force; where none could be tried no gain was measured: no interval."""
+    tried = selection.best is not None
+    return metric(
+        selection.gain,
+        low90=selection.gain - selection.gain_half_width if tried else None,
+        high90=selection.gain + selection.gain_half_width if tried else None,
+        unit="nats per particle and step",
+        note=note,
+    )
 
 
 def _gain_note(selection: Selection, *, cutoff: float, resolution: float) -> str:

@@ -12,7 +12,7 @@ from colloid_cg.learn.detection import DetectionNoise, NoiseForm, detection_nois
 from colloid_cg.learn.fields import Strengths
 from colloid_cg.learn.forces import ForceFit, force_data, solve_forces
 from colloid_cg.learn.noise import NoiseFit, fit_noise
-from colloid_cg.learn.series import Chains, blur_coefficient, chains
+from colloid_cg.learn.series import Chains, blur_coefficient, chains, later_rows
 from colloid_cg.records import StateSeries
 
 _EDGE_STEPS = 5.0
@@ -160,9 +160,7 @@ def edge_margin(series: StateSeries, lag: int = 1) -> float:
     """Return five rms steps (um): particles that near to an open edge may leave the view, and only their short steps
     are seen. At most a quarter of the shortest side of the view.
     """
-    later = np.arange(len(series.positions))
-    for _ in range(lag):
-        later = np.where(later >= 0, series.following[later], -1)
+    later = later_rows(series, lag)
     rows = np.flatnonzero(later >= 0)
     if not len(rows):
         return 0.0

@@ -49,7 +49,7 @@ class Selection:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PairResult:
+class FitResult:
     """The outcome of a fit: the interacting model on its targets, or what acts without it on every row, with errors."""
 
     selection: Selection

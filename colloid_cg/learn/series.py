@@ -33,6 +33,14 @@ def frame_of_rows(series: StateSeries) -> np.ndarray:
     return np.repeat(np.arange(series.n_frames), np.diff(series.offsets))
 
 
+def later_rows(series: StateSeries, lag: int) -> np.ndarray:
+    """Return for every row that of its particle ``lag`` frames later, -1 where a detection up to there is missing."""
+    later = np.arange(len(series.positions))
+    for _ in range(lag):
+        later = np.where(later >= 0, series.following[later], -1)
+    return later
+
+
 def every_nth_frame(series: StateSeries, stride: int) -> StateSeries:
     """Return frames 0, n, 2n, ...; links join rows whose particle was also detected in every frame between."""
     if stride == 1:
@@ -41,9 +49,7 @@ def every_nth_frame(series: StateSeries, stride: int) -> StateSeries:
     keep = np.flatnonzero(frame % stride == 0)
     number = np.full(len(frame), -1)
     number[keep] = np.arange(len(keep))
-    after = series.following[keep]
-    for _ in range(stride - 1):
-        after = np.where(after >= 0, series.following[after], -1)
+    after = later_rows(series, stride)[keep]
     following = np.where(after >= 0, number[after], -1)
     previous = np.full(len(keep), -1)
     linked = np.flatnonzero(following >= 0)

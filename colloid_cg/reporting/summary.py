@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from colloid_cg.records import ModelBundle
 from colloid_cg.reporting.checks.check import BAD, GOOD, LOOK, Check, entries
-from colloid_cg.reporting.checks.dynamics import force_resolved, imitates_wells, pair_gain
+from colloid_cg.reporting.checks.dynamics import force_resolved, gain_measured, imitates_wells, pair_gain
 from colloid_cg.reporting.content import ReportContent
 from colloid_cg.reporting.numbers import entry_text, exact, percent, plain, with_interval
 
@@ -101,7 +101,7 @@ def _force_sentence(model: ModelBundle) -> list[Markup]:
     gain = pair_gain(model)
     if not gain:
         return []
-    if gain["value"] == 0.0 and gain["low90"] is None:
+    if not gain_measured(gain):
         return [Markup("Whether there is a pair force was not measured.")]
     words = "A pair force is resolved" if force_resolved(model) else "No pair force is resolved"
     if force_resolved(model) and imitates_wells(model):

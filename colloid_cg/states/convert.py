@@ -57,7 +57,7 @@ def _unwrapped(
     linked = np.flatnonzero(following >= 0)
     step = positions[following[linked]] - positions[linked]
     jump = np.zeros_like(positions)
-    jump[following[linked]] = box.shortest(step) - step
+    jump[following[linked]] = -box.image(step)
     order = np.lexsort((frame, particle))
     total = np.cumsum(jump[order], axis=0)
     begins = np.ones(len(order), dtype=bool)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import colloid_cg as cg
-from benchmarks.foundation import scores_of, true_localisation_variance
+from benchmarks.calibration import true_localisation_variance
+from benchmarks.foundation import scores_of
 
 
 @pytest.mark.slow

@@ -224,6 +224,11 @@ def imitates_wells(model: ModelBundle) -> bool:
     return bool(model.diagnostics.get("trap_warnings")) and not model.config.get("fields")
 
 
+def gain_measured(entry: dict[str, Any]) -> bool:
+    """Return whether a pair force was fitted at all: without one the gain is 0 and has no interval."""
+    return bool(entry["value"] != 0.0 or entry["low90"] is not None)
+
+
 def gain_check(model: ModelBundle) -> Check | None:
     """Does the pair force predict frames it was not fitted to better than no force?"""
     entry = pair_gain(model)
@@ -231,7 +236,7 @@ def gain_check(model: ModelBundle) -> Check | None:
         return None
     text = with_interval(entry["value"], entry["low90"], entry["high90"], entry["unit"])
     question = "Does a pair force predict held-out frames better?"
-    if entry["value"] == 0.0 and entry["low90"] is None:  # nothing was fitted, so that nothing was measured
+    if not gain_measured(entry):
         return Check(
             question=question,
             found=entry.get("note") or "no pair force could be fitted",
