@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -134,6 +135,23 @@ def test_damaged_weights(published_folder: Folder, tmp_path: Path, monkeypatch: 
     with pytest.raises(InputError, match=r"params\.pt"):
         read_published(tmp_path)
     assert not (tmp_path / "trap_sprung").exists()
+
+
+def test_damaged_bits(published_folder: Folder) -> None:
+    """A wrong bit is reported or leaves weights that can be used; it never shows as an error of torch."""
+    folder = published_folder()
+    whole = (folder / "params.pt").read_bytes()
+    generator = np.random.default_rng(11)
+    refused = 0
+    for position in generator.integers(0, len(whole), 150):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << int(generator.integers(8))
+        (folder / "params.pt").write_bytes(damaged)
+        try:
+            read_published(folder)
+        except InputError:
+            refused += 1
+    assert refused > 15
 
 
 @pytest.mark.parametrize("dimension", [1, 4, 2.5])
