@@ -1,0 +1,1 @@
+"""Metriplectic dynamics: energy, entropy and friction of the underdamped core."""
