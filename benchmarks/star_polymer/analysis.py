@@ -50,10 +50,10 @@ def pieces(melt: Melt, kind: str) -> list[Path]:
     return sorted(melt.folder.glob(f"{kind}_[0-9]*.npz"))
 
 
-def _reference(melt: Melt, edge: float) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+def _reference(melt: Melt, edge: float) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     interval = melt.star.interval
     mass, n = float(melt.star.beads), melt.stars
-    r_edges = np.arange(0.0, min(2.1 * melt.star.cutoff, 0.5 * edge) + 0.5 * BIN, BIN)
+    r_edges = np.arange(0.0, min(np.ceil(2.1 * melt.star.cutoff), 0.5 * edge) + 0.5 * BIN, BIN)
     lags = round(CORRELATION_TIME / interval) + 1
     vacf, rdf, heat, energy, radius, place = [], [], [], [], [], []
     for path in pieces(melt, "reference"):
@@ -96,6 +96,7 @@ def _reference(melt: Melt, edge: float) -> tuple[dict[str, np.ndarray], dict[str
         "gyration_radius_error": float(standard_error(np.array(radius))),
         "rdf_peak": float(statistics["g"].max()),
         "rdf_peak_at": float(statistics["r"][statistics["g"].argmax()]),
+        "diffusion_window": [0.1 * longest, 0.5 * longest],
         "diffusion_from_msd": float(slopes.mean()),
         "diffusion_from_msd_error": float(standard_error(slopes)),
         "diffusion_from_vacf": float(np.trapezoid(statistics["vacf"], dx=interval)),

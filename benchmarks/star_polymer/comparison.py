@@ -38,9 +38,11 @@ def record(melt: Melt, figures: dict[str, Any]) -> None:
         f"equilibration, {melt.reference:g} of reference"
     )
     error = figures["star_temperature_error"]
+    first, last = figures["diffusion_window"]
+    windows = {"diffusion_from_msd": f"; slope between lags {first:g} and {last:g}"}
     made.add("star temperature", figures["star_temperature"], target=[0.98, 1.02], note=f"+- {error:.2g}; {note}")
     for name in ("gyration_radius", "rdf_peak", "rdf_peak_at", "diffusion_from_msd", "diffusion_from_vacf"):
-        made.add(name.replace("_", " "), figures[name], note=note)
+        made.add(name.replace("_", " "), figures[name], note=note + windows.get(name, ""))
     folder = os.environ.get("COLLOID_CG_DATA")
     if melt.star.beads == 11 and folder:
         _beside(made, melt, Path(folder) / "star_polymer")
@@ -67,7 +69,7 @@ def _beside(made: Any, melt: Melt, folder: Path) -> None:
             made.add(
                 f"velocity autocorrelation at {lag:g}",
                 float(c[k]),
-                target=[expected - margin, expected + margin],
+                target=[float(expected - margin), float(expected + margin)],
                 peer="given melt",
                 peer_value=expected,
                 note=f"standard error {error[k]:.2g}",

@@ -50,6 +50,7 @@ class _Open:
         try:
             return self.stream.readline()
         except EOFError:
+            self.cut_off = "the compressed file breaks off; what follows its last complete frame is lost"
             return ""
 
 
