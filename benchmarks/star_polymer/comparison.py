@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ def record(melt: Melt, figures: dict[str, Any]) -> None:
     # Only here is colloid_cg needed: the melts themselves are made without it.
     from benchmarks.record import Record
 
-    made = Record("star_polymer")
+    made = Record("star_polymer", started=time.perf_counter() - _seconds(melt.folder))
     for beads, edge in PUBLISHED_EDGE.items():
         star = STARS[beads]
         value = star.box_edge(star.published_stars)
@@ -47,6 +49,12 @@ def record(melt: Melt, figures: dict[str, Any]) -> None:
     if melt.star.beads == 11 and folder:
         _beside(made, melt, Path(folder) / "star_polymer")
     made.write()
+
+
+def _seconds(folder: Path) -> float:
+    """Return what LAMMPS took for all pieces, from its logs."""
+    found = re.findall(r"Total wall time: (\d+):(\d+):(\d+)", "".join(log.read_text() for log in folder.glob("*.log")))
+    return float(sum(3600 * int(h) + 60 * int(m) + int(s) for h, m, s in found))
 
 
 def _beside(made: Any, melt: Melt, folder: Path) -> None:
