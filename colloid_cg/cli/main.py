@@ -208,16 +208,17 @@ def import_(
     pixel_size: o.PixelSize = None,
     frame_interval: o.FrameInterval = None,
     exposure: o.Exposure = None,
+    timestep: o.Timestep = None,
     seed: o.Seed = None,
     as_json: o.Json = False,
 ) -> None:
-    """Bring trajectories from elsewhere into a run folder."""
+    """Bring trajectories from elsewhere, or a particle simulation, into a run folder."""
     with _reported(as_json):
         from colloid_cg.pipeline.run import import_tracks
         from colloid_cg.store import RunFolder
 
         calibration = {"pixel_size": pixel_size, "frame_interval": frame_interval, "exposure": exposure}
-        study = _study(config, seed, **{"import": calibration})
+        study = _study(config, seed, **{"import": calibration | {"timestep": timestep}})
         folder = RunFolder(output)
         result = import_tracks(table, folder, study, progress=bar, announce=Announcer(folder))
         _finish(result, output, as_json=as_json)

@@ -11,7 +11,11 @@ Video = Annotated[
     Path, typer.Argument(help="The movie: TIFF, AVI/MP4, .cine, .seq, .nd2, .npy, .zarr or a folder of images.")
 ]
 Table = Annotated[
-    Path, typer.Argument(help="Trajectories: .csv, .txt, .tsv, .parquet, or a folder of tables, one per frame.")
+    Path,
+    typer.Argument(
+        help="Trajectories: .csv, .txt, .tsv, .parquet, a folder of tables, one per frame; "
+        "a LAMMPS text dump or an .npz of a simulation."
+    ),
 ]
 Run = Annotated[Path, typer.Argument(help="A run folder made by run, track or import.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The folder to make or to go on with.")]
@@ -19,6 +23,9 @@ Config = Annotated[Path | None, typer.Option("--config", "-c", help="A TOML file
 PixelSize = Annotated[str | None, typer.Option("--pixel-size", help="Edge of a pixel, e.g. '0.108 um'.")]
 FrameInterval = Annotated[str | None, typer.Option("--frame-interval", help="Time between frames, e.g. '10 ms'.")]
 Exposure = Annotated[str | None, typer.Option("--exposure", help="Exposure time, e.g. '5 ms'.")]
+Timestep = Annotated[
+    float | None, typer.Option("--timestep", help="Time step of the simulation behind a LAMMPS dump, in its own units.")
+]
 Channel = Annotated[
     str | None, typer.Option("--channel", help="Colour to use of an RGB movie: red, green, blue or mean.")
 ]

@@ -17,6 +17,7 @@ from colloid_cg.pipeline.study import Study
 from colloid_cg.records import FrameStack, Trajectories
 from colloid_cg.store import read_json, write_json, write_trajectories
 from colloid_cg.store.atomic import atomic_path
+from colloid_cg.store.simulations import read_simulation
 from colloid_cg.store.tables import read_foreign_table
 from colloid_cg.tracking import ImageModel, ImportConfig, TrackConfig
 from colloid_cg.video import VideoConfig, doubts
@@ -76,13 +77,17 @@ def _image_model(suggestion: dict[str, Any]) -> ImageModel | None:
 
 
 def read_tracks(source: Path, study: Study) -> tuple[dict[str, Any], Trajectories]:
-    """Read and check a foreign table; returns what it is and its trajectories.
+    """Read and check a foreign table or a file of a simulation; returns what it is and its trajectories.
 
     Raises
     ------
     InputError
         If it cannot be read or holds no usable trajectories.
     """
+    frames = read_simulation(source)
+    if frames is not None:
+        tracks = tracking.import_simulation(frames, study.section(ImportConfig), name=source.name)
+        return {"format": frames.kind, "files": [source.name], "n_rows": len(tracks)}, tracks
     table, info = read_foreign_table(source)
     return info, tracking.import_table(table, study.section(ImportConfig), name=source.name)
 
@@ -96,7 +101,8 @@ def _import(job: Job) -> dict[str, Any]:
         write_trajectories(job.folder.path / "trajectories.parquet", tracks)
         progress(1, 1)
     counts = {"tracks": tracks.n_particles, "rows": len(tracks), "frames": tracks.n_frames}
-    warnings = doubts(tracks.pixel_size, "")
+    simulated = tracks.metadata.get("simulation")
+    warnings = doubts(tracks.pixel_size, "") if simulated is None else list(simulated["warnings"])
     return counts | ({"warnings": warnings} if warnings else {})
 
 

@@ -16,6 +16,7 @@ from colloid_cg.pipeline.report_stage import REPORT
 from colloid_cg.pipeline.source import describe, open_source
 from colloid_cg.pipeline.stage import Job, Outcome, ProgressFactory, Stage, execute, no_progress
 from colloid_cg.pipeline.study import Study, overlaid
+from colloid_cg.records import MICROMETRE, Trajectories
 from colloid_cg.store import RunFolder
 from colloid_cg.tracking import TrackConfig, check_against
 
@@ -91,7 +92,7 @@ def import_tracks(
     progress: ProgressFactory = no_progress,
     announce: Announce = _ignore,
 ) -> RunResult:
-    """Bring a foreign table of trajectories into a run folder."""
+    """Bring a foreign table of trajectories, or a simulation, into a run folder."""
     if folder.exists():
         folder.manifest()
     table, tracks = read_tracks(source, study)
@@ -146,8 +147,23 @@ def _from_source(stages: tuple[Stage, ...], job: Job, announce: Announce) -> lis
         "pixel_size_um": job.source.get("pixel_size_um"),
         "frame_interval_s": job.source.get("frame_interval_s"),
     }
+    if job.imported is not None:
+        calibration = _units_of(job.imported)
     job.folder.update(units=calibration, input=job.source, study=job.study.as_dict())
     return outcomes
+
+
+def _units_of(tracks: Trajectories) -> dict[str, Any]:
+    """Return what run.json says of the units of imported tracks; those of a simulation have no um and s."""
+    metric = tracks.length_unit == MICROMETRE
+    return {
+        "length": tracks.length_unit,
+        "time": tracks.time_unit,
+        "energy": "k_B T" if metric else tracks.length_unit,
+        "table_length": "px" if metric else tracks.length_unit,
+        "pixel_size_um": tracks.pixel_size if metric else None,
+        "frame_interval_s": tracks.frame_interval if metric else None,
+    } | ({} if metric else {"frame_interval": tracks.frame_interval})
 
 
 def _announced(stage: Stage, job: Job, announce: Announce) -> Outcome:

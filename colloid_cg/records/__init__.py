@@ -6,6 +6,8 @@ from colloid_cg.records.frames import FrameReader, FrameStack
 from colloid_cg.records.graph import NeighborGraph
 from colloid_cg.records.model import METRIC_KEYS, PAIR_FORCE_COLUMNS, ModelBundle, metric
 from colloid_cg.records.motion import CommonMotion
+from colloid_cg.records.phase import PhaseSeries
+from colloid_cg.records.simulated import REDUCED, SimulatedFrames
 from colloid_cg.records.states import Ledger, Rollout, State, StateSeries
 from colloid_cg.records.trajectories import (
     COLUMNS,
@@ -13,6 +15,7 @@ from colloid_cg.records.trajectories import (
     FLAG_EDGE,
     FLAG_POOR_FIT,
     FLAG_REFOUND,
+    MICROMETRE,
     Trajectories,
 )
 
@@ -24,7 +27,9 @@ __all__ = [
     "FLAG_POOR_FIT",
     "FLAG_REFOUND",
     "METRIC_KEYS",
+    "MICROMETRE",
     "PAIR_FORCE_COLUMNS",
+    "REDUCED",
     "Box",
     "CommonMotion",
     "EventTable",
@@ -33,7 +38,9 @@ __all__ = [
     "Ledger",
     "ModelBundle",
     "NeighborGraph",
+    "PhaseSeries",
     "Rollout",
+    "SimulatedFrames",
     "State",
     "StateSeries",
     "Trajectories",

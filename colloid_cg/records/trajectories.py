@@ -15,6 +15,8 @@ from colloid_cg.records.motion import CommonMotion
 COLUMNS = ("frame", "particle", "x", "y", "z", "sigma_x", "sigma_y", "mass", "size", "flags", "species")
 """Columns of trajectories.parquet, in order; z only for three-dimensional data; further columns may follow."""
 
+MICROMETRE = "um"
+
 FLAG_EDGE = 1
 """Bit of ``flags``: the detection is closer to the edge of the frame than its own radius."""
 FLAG_AFTER_GAP = 2
@@ -46,9 +48,9 @@ class Trajectories:
         sigmas (standard localisation errors; NaN where unknown) and size in px. Missing optional columns
         are filled, rows sorted by frame and particle. Works in trackpy unchanged.
     pixel_size : float
-        Edge of a pixel in um.
+        Edge of a pixel in um. Imported simulations keep their own unit of length: 1 of it.
     frame_interval : float
-        Time between frames in s.
+        Time between frames in s, or in the unit of time of the simulation.
     exposure : float or None
         Exposure time in s, None if unknown.
     field_of_view : Box
@@ -87,6 +89,8 @@ class Trajectories:
         exposure = "exposure unknown" if self.exposure is None else f"exposed for {self.exposure:.4g} s"
         counts = f"{len(self):,} detections of {self.n_particles:,} particles in {self.n_frames:,} frames"
         scales = f"{self.pixel_size:.4g} um per px, a frame every {self.frame_interval:.4g} s, {exposure}"
+        if self.length_unit != MICROMETRE:
+            scales = f"a frame every {self.frame_interval:.4g}, {self.length_unit} units"
         return f"<Trajectories: {counts}\n {scales}>"
 
     def __len__(self) -> int:
@@ -101,6 +105,16 @@ class Trajectories:
     def dimension(self) -> int:
         """2 or 3."""
         return len(self.axes)
+
+    @property
+    def length_unit(self) -> str:
+        """Unit of ``pixel_size``: "um", or the name of the units of the simulation the trajectories come from."""
+        return str((self.metadata.get("simulation") or {}).get("units", MICROMETRE))
+
+    @property
+    def time_unit(self) -> str:
+        """Unit of ``frame_interval``: "s", or the name of the units of the simulation."""
+        return str((self.metadata.get("simulation") or {}).get("units", "s"))
 
     @property
     def n_particles(self) -> int:

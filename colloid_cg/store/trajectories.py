@@ -59,9 +59,9 @@ def trajectory_writer(path: Path, header: Trajectories) -> Iterator[TrajectoryWr
     view = header.field_of_view
     metadata = {
         "pixel_size": header.pixel_size,
-        "pixel_size_unit": "um",
+        "pixel_size_unit": header.length_unit,
         "frame_interval": header.frame_interval,
-        "frame_interval_unit": "s",
+        "frame_interval_unit": header.time_unit,
         "exposure": header.exposure,
         "n_frames": header.n_frames,
         "field_of_view": {"lower": view.lower, "upper": view.upper, "periodic": view.periodic},

@@ -39,6 +39,7 @@ from colloid_cg.tracking.second_look import (
     surveyed_again,
     with_refound,
 )
+from colloid_cg.tracking.simulated import import_simulation
 from colloid_cg.tracking.subpixel_bias import bias_of_movie, measured_bias
 from colloid_cg.tracking.suggest import Suggestion, resolve, suggest
 from colloid_cg.tracking.trackpy_engine import OversizedSubnet
@@ -72,6 +73,7 @@ __all__ = [
     "estimate_image_model",
     "estimate_motion",
     "finish",
+    "import_simulation",
     "import_table",
     "keep_good",
     "keep_long",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from colloid_cg.errors import InputError
+from colloid_cg.errors import ConfigError, InputError
 from colloid_cg.records import Box, Trajectories
 from colloid_cg.settings import Settings
 from colloid_cg.tracking.linking import mark_gaps, renumbered
@@ -18,6 +18,8 @@ from colloid_cg.units import micrometres, seconds
 
 class ImportConfig(Settings):
     """How to read a foreign table; ``None`` for a column means: look for the usual names.
+
+    The last three concern files of simulations alone, which take none of the others.
 
     Attributes
     ----------
@@ -31,6 +33,12 @@ class ImportConfig(Settings):
         Size of the frame in px; ``None`` takes the region the positions cover.
     n_frames : int or None
         Length of the movie; ``None`` ends it with the last detection.
+    timestep : float or None
+        Time step of the simulation that wrote a LAMMPS dump, in the units of the dump.
+    masses : sequence of float or None
+        Mass of a particle of each species, or one for all; ``None`` takes what the file says.
+    thermal_energy : float or None
+        k_B T in the units of the file; ``None`` takes what the file says.
     """
 
     table: ClassVar[str] = "import"
@@ -50,6 +58,9 @@ class ImportConfig(Settings):
     exposure: str | float | None = None
     field_of_view: tuple[float, float] | None = None
     n_frames: int | None = Field(default=None, ge=1)
+    timestep: float | None = Field(default=None, gt=0)
+    masses: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(default=None, min_length=1)
+    thermal_energy: float | None = Field(default=None, gt=0)
 
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
@@ -64,6 +75,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "sigma_y": ("sigma_y", "ep_y", "ep"),
 }
 """Names looked for, lower case: trackpy, TrackMate (POSITION_X, FRAME, TRACK_ID) and plain tables."""
+
+SIMULATION_SETTINGS = ("timestep", "masses", "thermal_energy")
+"""Settings that have a meaning for files of simulations alone."""
 
 _SPARSEST = 100
 _REQUIRED = ("frame", "particle", "x", "y")
@@ -90,6 +104,7 @@ def import_table(source: pd.DataFrame, config: ImportConfig | None = None, *, na
         If a column is missing, a value is not a number, or pixel size or frame interval are unknown.
     """
     config = config or ImportConfig()
+    _refuse_simulation_settings(config, name)
     columns = _columns(source, config, name)
     table = _numbers(source, columns, name)
     rows = len(table)
@@ -116,6 +131,16 @@ def import_table(source: pd.DataFrame, config: ImportConfig | None = None, *, na
             "drift": {"removed": False, "reason": "imported tracks are left as they are"},
         },
     )
+
+
+def _refuse_simulation_settings(config: ImportConfig, name: str) -> None:
+    for key in SIMULATION_SETTINGS:
+        if getattr(config, key) is not None:
+            raise ConfigError(
+                f"import.{key} for {name}, a table of tracks",
+                expected=f"{key} with a LAMMPS dump or an .npz archive alone",
+                action=f"leave import.{key} out; the time between frames of a table is --frame-interval",
+            )
 
 
 def _columns(source: pd.DataFrame, config: ImportConfig, name: str) -> dict[str, str]:

@@ -84,3 +84,8 @@ def test_errors_name_the_way_out(plain: pd.DataFrame) -> None:
         import_table(plain.assign(particle=np.nan), ImportConfig(**CALIBRATED))
     with pytest.raises(ConfigError, match=r"import\.pixel_size"):
         ImportConfig(pixel_siz=1.0)
+
+
+def test_settings_of_simulations_have_no_meaning_for_a_table(plain: pd.DataFrame) -> None:
+    with pytest.raises(ConfigError, match=r"import\.timestep for spots\.csv, a table of tracks"):
+        import_table(plain, ImportConfig(**CALIBRATED, timestep=0.005), name="spots.csv")
