@@ -20,11 +20,15 @@ class Box:
         Corners, in the unit of the positions they go with; two or three axes.
     periodic : tuple of bool
         One value per axis.
+    shear_rate : float
+        Rate at which images along the second axis slide along the first one, 1/s (Lees and Edwards 1972,
+        doi:10.1088/0022-3719/5/15/006); both axes must be periodic. Zero: a box at rest.
     """
 
     lower: tuple[float, ...]
     upper: tuple[float, ...]
     periodic: tuple[bool, ...]
+    shear_rate: float = 0.0
 
     def __post_init__(self) -> None:
         if not len(self.lower) == len(self.upper) == len(self.periodic) in (2, 3):
@@ -38,6 +42,12 @@ class Box:
                 f"a box from {self.lower} to {self.upper}",
                 expected="lower < upper on every axis",
                 action="check the order of the corners",
+            )
+        if self.shear_rate and not all(self.periodic[:2]):
+            raise InputError(
+                f"a shear rate of {self.shear_rate:g} in a box with periodic axes {self.periodic}",
+                expected="periodic first and second axes under shear",
+                action="make these axes periodic or set the shear rate to zero",
             )
 
     @property
@@ -87,4 +97,5 @@ class Box:
             lower=tuple(factor * value for value in self.lower),
             upper=tuple(factor * value for value in self.upper),
             periodic=self.periodic,
+            shear_rate=self.shear_rate,
         )

@@ -1,0 +1,143 @@
+"""Internal energy U(S, V): temperature, heat capacity and pressure, and the entropy that belongs to an energy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from colloid_cg.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Thermal:
+    """What the internal energy says about each particle, tensors of shape (n,).
+
+    ``energy`` U, ``temperature`` T = dU/dS, ``curvature`` d2U/dS2, ``pressure`` P = -dU/dV (None: no volume in U).
+    """
+
+    energy: torch.Tensor
+    temperature: torch.Tensor
+    curvature: torch.Tensor
+    pressure: torch.Tensor | None
+
+    @property
+    def heat_capacity(self) -> torch.Tensor:
+        """C = T / (d2U/dS2) at fixed volume, shape (n,)."""
+        return self.temperature / self.curvature
+
+
+class InternalEnergy(Protocol):
+    """An internal energy that increases with S and is convex in it, per species."""
+
+    def at(self, entropy: torch.Tensor, volume: torch.Tensor | None, species: torch.Tensor | None) -> Thermal:
+        """Return energy and derivatives at S and V, shapes (n,)."""
+
+    def lowest(self, volume: torch.Tensor | None, species: torch.Tensor | None) -> torch.Tensor | float:
+        """Return inf_S U(S, V): no particle can have less."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ConstantHeatCapacity:
+    """U = C T0 (V/V0)^(-a k_B/C) exp(S/C): T = U/C and P V = a k_B T, an ideal gas; a = 0 knows no volume.
+
+    Parameters
+    ----------
+    heat_capacity, temperature, volume, amount : tensors, shape (n_species,)
+        C, T0, V0 and a; S = 0 at (T0, V0). ``amount`` is the number of molecules a particle stands for.
+    boltzmann : float
+    """
+
+    heat_capacity: torch.Tensor
+    temperature: torch.Tensor
+    volume: torch.Tensor | None = None
+    amount: torch.Tensor | None = None
+    boltzmann: float = 1.0
+
+    def __post_init__(self) -> None:
+        if (self.volume is None) != (self.amount is None):
+            raise InputError(
+                "a reference volume without an amount or the other way round",
+                expected="both or none",
+                action="give V0 and a, or neither for an energy without volume",
+            )
+        for name in ("heat_capacity", "temperature", "volume"):
+            value = getattr(self, name)
+            if value is not None and not bool((value > 0).all()):
+                raise InputError(f"{name} {value.tolist()}", expected="positive numbers", action="check the energy")
+
+    def at(self, entropy: torch.Tensor, volume: torch.Tensor | None, species: torch.Tensor | None) -> Thermal:
+        """Return energy and derivatives at S and V, shapes (n,)."""
+        capacity, start = self._of(self.heat_capacity, species), self._of(self.temperature, species)
+        energy = capacity * start * torch.exp(entropy / capacity)
+        pressure = None
+        if self.volume is not None and self.amount is not None and volume is not None:
+            amount = self.boltzmann * self._of(self.amount, species)
+            energy = energy * (volume / self._of(self.volume, species)) ** (-amount / capacity)
+            pressure = amount * energy / (capacity * volume)
+        temperature = energy / capacity
+        return Thermal(energy=energy, temperature=temperature, curvature=temperature / capacity, pressure=pressure)
+
+    def lowest(self, volume: torch.Tensor | None, species: torch.Tensor | None) -> float:
+        """Return zero: an ideal gas at absolute zero."""
+        return 0.0
+
+    @staticmethod
+    def _of(values: torch.Tensor, species: torch.Tensor | None) -> torch.Tensor:
+        return values[0] if species is None else values[species]
+
+
+def entropy_at(
+    energy: InternalEnergy,
+    target: torch.Tensor,
+    volume: torch.Tensor | None,
+    species: torch.Tensor | None,
+    *,
+    start: torch.Tensor,
+) -> tuple[torch.Tensor, Thermal]:
+    """Return S with U(S, V) = ``target``, and the thermal state there, by Newton's method.
+
+    U is convex and increasing in S: from any start one step lands at or above the root, from where the steps
+    decrease monotonically. The last step is below 1e-9 of the heat capacity and converges quadratically, so that what
+    is left is round-off; energy is conserved by ``target`` itself, not by S.
+
+    Parameters
+    ----------
+    target, volume, start : tensors, shape (n,)
+        ``start`` is the entropy before the energy changed.
+
+    Raises
+    ------
+    InputError
+        If no entropy has this energy.
+    """
+    entropy = start
+    for _ in range(_MOST_STEPS):
+        thermal = energy.at(entropy, volume, species)
+        step = (target - thermal.energy) / thermal.temperature
+        # Far below the root the tangent is flat: no step is longer than two heat capacities.
+        capacity = thermal.heat_capacity
+        step = torch.minimum(step, 2.0 * capacity)
+        entropy = entropy + step
+        if float((step / capacity).abs().max()) < _CONVERGED:
+            return entropy, _moved(thermal, step)
+    raise InputError(
+        "an internal energy that no entropy gives",
+        expected="energies above the lowest one",
+        action="use a smaller dt or check the energy function",
+    )
+
+
+def _moved(thermal: Thermal, step: torch.Tensor) -> Thermal:
+    """Return the thermal state after a last, tiny step in S: first order is exact to round-off."""
+    return Thermal(
+        energy=thermal.energy + thermal.temperature * step,
+        temperature=thermal.temperature + thermal.curvature * step,
+        curvature=thermal.curvature,
+        pressure=thermal.pressure,
+    )
+
+
+_MOST_STEPS = 200
+_CONVERGED = 1e-9
