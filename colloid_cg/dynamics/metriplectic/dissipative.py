@@ -6,17 +6,29 @@ from dataclasses import dataclass
 
 import torch
 
+from colloid_cg.dynamics.metriplectic.energy import Thermal
 from colloid_cg.dynamics.metriplectic.friction import Channel, PairCoefficients
+from colloid_cg.dynamics.metriplectic.pairs import Pairs
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PairThermal:
-    """Temperatures and heat capacities of both particles of every pair, tensors of shape (p,)."""
+    """What the dissipative terms need of both particles of every pair, tensors of shape (p,).
 
-    temperature_i: torch.Tensor
-    temperature_j: torch.Tensor
-    capacity_i: torch.Tensor
-    capacity_j: torch.Tensor
+    ``inverse`` = 1/T and ``ito`` = k_B/C.
+    """
+
+    inverse_i: torch.Tensor
+    inverse_j: torch.Tensor
+    ito_i: torch.Tensor
+    ito_j: torch.Tensor
+
+
+def pair_thermal(pairs: Pairs, thermal: Thermal, *, boltzmann: float) -> PairThermal:
+    """Return 1/T and k_B/C at both ends of every pair."""
+    (inverse_i, inverse_j) = pairs.ends(1.0 / thermal.temperature)
+    (ito_i, ito_j) = pairs.ends(boltzmann * thermal.curvature / thermal.temperature)
+    return PairThermal(inverse_i=inverse_i, inverse_j=inverse_j, ito_i=ito_i, ito_j=ito_j)
 
 
 def tensor_times(par: torch.Tensor, perp: torch.Tensor, direction: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
@@ -26,22 +38,21 @@ def tensor_times(par: torch.Tensor, perp: torch.Tensor, direction: torch.Tensor,
 
 
 def friction_factors(
-    coefficients: PairCoefficients, ends: PairThermal, *, boltzmann: float
+    coefficients: PairCoefficients, pairs: Pairs, thermal: Thermal, *, boltzmann: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the factors A_par, A_perp of the mean impulse, dp = -(1/2) [A_par ee^T + A_perp (1 - ee^T)] w dt.
 
     A = [1/T_i + 1/T_j - k_B/(T_i C_i) - k_B/(T_j C_j)] g + k_B [g'_i/C_i + g'_j/C_j]: friction (M gradS) and its share
     of k_B div M together, g' = dg/dT at fixed r, V.
     """
-    weight = 1.0 / ends.temperature_i + 1.0 / ends.temperature_j
-    ito_i, ito_j = boltzmann / ends.capacity_i, boltzmann / ends.capacity_j
-    weight = weight - ito_i / ends.temperature_i - ito_j / ends.temperature_j
+    weight = pairs.added((1.0 - boltzmann * thermal.curvature / thermal.temperature) / thermal.temperature)
 
     def factor(channel: Channel | None) -> torch.Tensor:
         if channel is None:
             return torch.zeros_like(weight)
         value = channel.value * weight
         if channel.first is not None and channel.second is not None:
+            ito_i, ito_j = pairs.ends(boltzmann * thermal.curvature / thermal.temperature)
             value = value + channel.first * ito_i + channel.second * ito_j
         return value
 
@@ -62,16 +73,14 @@ def impulse_noise(
     return tensor_times(par, perp, direction, normals)
 
 
-def mean_heat(heat: Channel, ends: PairThermal, *, boltzmann: float) -> torch.Tensor:
+def mean_heat(heat: Channel, ends: PairThermal) -> torch.Tensor:
     """Return the mean energy that flows from j to i per time, shape (p,).
 
     C2 (1/T_i - 1/T_j) + k_B [C2'_i/C_i - C2'_j/C_j - C2 (1/(T_i C_i) - 1/(T_j C_j))], in the variable U.
     """
-    inverse_i, inverse_j = 1.0 / ends.temperature_i, 1.0 / ends.temperature_j
-    ito_i, ito_j = boltzmann / ends.capacity_i, boltzmann / ends.capacity_j
-    flow = heat.value * (inverse_i - inverse_j - ito_i * inverse_i + ito_j * inverse_j)
+    flow = heat.value * (ends.inverse_i * (1.0 - ends.ito_i) - ends.inverse_j * (1.0 - ends.ito_j))
     if heat.first is not None and heat.second is not None:
-        flow = flow + heat.first * ito_i - heat.second * ito_j
+        flow = flow + heat.first * ends.ito_i - heat.second * ends.ito_j
     return flow
 
 
@@ -115,8 +124,7 @@ def entropy_drift_i(
     c2 = zero if heat is None else heat.value
     c2_i = zero if heat is None or heat.first is None else heat.first
     c2_j = zero if heat is None or heat.second is None else heat.second
-    t_i, t_j = 1.0 / ends.temperature_i, 1.0 / ends.temperature_j
-    k_i, k_j = boltzmann / ends.capacity_i, boltzmann / ends.capacity_j
+    t_i, t_j, k_i, k_j = ends.inverse_i, ends.inverse_j, ends.ito_i, ends.ito_j
     shared = (t_i + t_j) * q / 4.0 + (q_i * k_i + q_j * k_j) / 4.0 - boltzmann * trace * inverse_masses / 2.0
     first = shared - (2 * t_i * k_i + t_j * k_j) * q / 4.0
     first = first + c2 * (t_i - t_j) - (2 * t_i * k_i - t_j * k_j) * c2 + c2_i * k_i - c2_j * k_j

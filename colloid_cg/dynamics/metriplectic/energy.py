@@ -37,6 +37,11 @@ class InternalEnergy(Protocol):
     def lowest(self, volume: torch.Tensor | None, species: torch.Tensor | None) -> torch.Tensor | float:
         """Return inf_S U(S, V): no particle can have less."""
 
+    def entropy_at(
+        self, target: torch.Tensor, volume: torch.Tensor | None, species: torch.Tensor | None, start: torch.Tensor
+    ) -> tuple[torch.Tensor, Thermal]:
+        """Return S with U(S, V) = ``target``, and the thermal state there; :func:`newton_entropy` always works."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ConstantHeatCapacity:
@@ -83,12 +88,28 @@ class ConstantHeatCapacity:
         """Return zero: an ideal gas at absolute zero."""
         return 0.0
 
+    def entropy_at(
+        self, target: torch.Tensor, volume: torch.Tensor | None, species: torch.Tensor | None, start: torch.Tensor
+    ) -> tuple[torch.Tensor, Thermal]:
+        """Return S = C ln[(V/V0)^(a k_B/C) U/(C T0)] and the thermal state there, shapes (n,)."""
+        capacity = self._of(self.heat_capacity, species)
+        temperature = target / capacity
+        entropy = capacity * torch.log(temperature / self._of(self.temperature, species))
+        pressure = None
+        if self.volume is not None and self.amount is not None and volume is not None:
+            amount = self.boltzmann * self._of(self.amount, species)
+            entropy = entropy + amount * torch.log(volume / self._of(self.volume, species))
+            pressure = amount * temperature / volume
+        return entropy, Thermal(
+            energy=target, temperature=temperature, curvature=temperature / capacity, pressure=pressure
+        )
+
     @staticmethod
     def _of(values: torch.Tensor, species: torch.Tensor | None) -> torch.Tensor:
         return values[0] if species is None else values[species]
 
 
-def entropy_at(
+def newton_entropy(
     energy: InternalEnergy,
     target: torch.Tensor,
     volume: torch.Tensor | None,

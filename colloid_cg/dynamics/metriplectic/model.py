@@ -70,6 +70,8 @@ class MetriplecticModel:
             raise InputError(f"k_B = {self.boltzmann}", expected="a positive number", action="check the model")
         index = torch.as_tensor(species_pair_index(self.n_species), device=self.masses.device)
         object.__setattr__(self, "_pair_index", index)
+        mobile = torch.isfinite(self.masses)
+        object.__setattr__(self, "_inertia", torch.where(mobile, self.masses, 0.0))
 
     @property
     def n_species(self) -> int:
@@ -92,6 +94,12 @@ class MetriplecticModel:
         index: torch.Tensor = self._pair_index  # type: ignore[attr-defined]
         return index[species[first], species[second]]
 
+    def inertia(self, species: torch.Tensor) -> torch.Tensor:
+        """Return the mass of every particle that can be pushed, zero for prescribed ones; shape (n,) or (1,)."""
+        inertia: torch.Tensor = self._inertia  # type: ignore[attr-defined]
+        return inertia if self.n_species == 1 else inertia[species]
+
     def inverse_mass(self, species: torch.Tensor) -> torch.Tensor:
-        """Return 1/m, shape (n, 1); zero for prescribed particles."""
-        return (1.0 / self.masses)[species][:, None]
+        """Return 1/m, shape (n, 1), or (1, 1) for one species; zero for prescribed particles."""
+        inverse = 1.0 / self.masses
+        return inverse[:, None] if self.n_species == 1 else inverse[species][:, None]

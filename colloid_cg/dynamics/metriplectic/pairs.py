@@ -43,6 +43,8 @@ class Pairs:
 
     def difference(self, values: torch.Tensor) -> torch.Tensor:
         """Return x_i - x_j, shape (d, p) for ``values`` of shape (n, d), (p,) for shape (n,)."""
+        if _plain(values):
+            return _rows(values, self.first) - _rows(values, self.second)
         return _applied(_Difference, values, self)
 
     def ends(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -51,15 +53,25 @@ class Pairs:
 
     def net(self, values: torch.Tensor) -> torch.Tensor:
         """Return sum_j y_ij with y_ji = -y_ij: shape (n, d) for ``values`` of shape (d, p), (n,) for shape (p,)."""
-        return _applied(_Net, values, self)
+        return _summed(self.gather, values) if _plain(values) else _applied(_Net, values, self)
+
+    def added(self, values: torch.Tensor) -> torch.Tensor:
+        """Return x_i + x_j, shape (p,), for ``values`` of shape (n,)."""
+        first, second = self.ends(values)
+        return first + second
 
     def both(self, values: torch.Tensor) -> torch.Tensor:
         """Return sum_j y_ij with y_ji = y_ij, shape (n,) or (n, k), for ``values`` of shape (p,) or (k, p)."""
-        return _applied(_Both, values, self)
+        return _summed(self.total, values) if _plain(values) else _applied(_Both, values, self)
 
 
 def _applied(function: type[torch.autograd.Function], values: torch.Tensor, pairs: Pairs) -> torch.Tensor:
     return cast(torch.Tensor, function.apply(values, pairs))  # type: ignore[no-untyped-call]
+
+
+def _plain(values: torch.Tensor) -> bool:
+    """Tell whether nobody will ask for derivatives: the detour through autograd costs as much as a sum."""
+    return not (values.requires_grad and torch.is_grad_enabled())
 
 
 def _rows(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

@@ -50,8 +50,8 @@ class RadialFunctions(Protocol):
 class SplineRadial:
     """Cubic splines (the potential: quartic, so that its force is one) on uniform knots from ``lower`` to ``cutoff``.
 
-    At the cutoff function, slope and curvature vanish. Below ``lower`` potential goes on as a parabola (its force as a
-    straight line), everything else as a constant.
+    At the cutoff function, slope and curvature vanish. Below ``lower`` the potential goes on as a parabola (its force
+    as a straight line), the kernel as a straight line (forces do not jump), everything else as a constant.
 
     Parameters
     ----------
@@ -130,7 +130,9 @@ class SplineRadial:
         found = {}
         for name, columns in self._table.items():  # type: ignore[attr-defined]
             terms = [column.index_select(0, row) for column in columns]
-            found[name] = _horner(terms, u)
+            value = _horner(terms, u)
+            # Near the cutoff round-off may leave a friction of -1e-17, whose square root is no number.
+            found[name] = value.clamp(min=0.0) if name in ("par", "perp", "heat") else value
             if name in ("potential", "kernel"):
                 found[f"{name}_slope"] = _horner([k * term for k, term in enumerate(terms)][1:], u)
         return RadialValues(**found)
@@ -147,7 +149,8 @@ class SplineRadial:
                 tables["potential"] = _flat(_potential_pieces(pieces, self.width))
             else:
                 below = torch.zeros_like(pieces[:, :1])
-                below[..., 0] = pieces[:, 0, 0][:, None]
+                kept = 2 if name == "kernel" else 1
+                below[..., :kept] = pieces[:, :1, :kept]
                 tables[name] = _flat(torch.cat([below, pieces, torch.zeros_like(below)], dim=1))
         return tables
 

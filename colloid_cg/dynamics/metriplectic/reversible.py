@@ -37,41 +37,51 @@ def pair_forces(state: PhaseState, thermal: Thermal) -> torch.Tensor:
 
     F_ij = -[phi'(r) + (dU_i/dd_i + dU_j/dd_j) W'(r)] e_ij: exactly opposite on both particles.
     """
-    strength = _slope(state, thermal)
-    if strength is None:
-        return torch.zeros_like(state.positions)
-    return state.pairs.net(-strength * state.direction)
-
-
-def _slope(state: PhaseState, thermal: Thermal) -> torch.Tensor | None:
-    """Return d(phi + U_i + U_j)/dr of every pair, shape (p,)."""
-    slope, density = state.radial.potential_slope, energy_per_density(thermal, state.volume)
-    if density is not None and state.radial.kernel_slope is not None:
-        first, second = state.pairs.ends(density)
-        compression = (first + second) * state.radial.kernel_slope
-        slope = compression if slope is None else slope + compression
-    return slope
-
-
-def energy_inflow(state: PhaseState, thermal: Thermal, relative: torch.Tensor) -> torch.Tensor:
-    """Return what each particle's own energy share changes by while pairs move by ``relative`` (d, p), shape (n,).
-
-    sum_j [phi'(r)/2 + (dU_i/dd_i) W'(r)] e_ij . dr_ij: half of each pair's potential energy, and all of U_i.
-    Added to F_i . dr_i this is the energy that flows into particle i through its neighbours; over all particles the
-    two cancel (but for the work of sliding faces).
-    """
-    opening = torch.linalg.vecdot(state.direction, relative, dim=0)
-    inflow = torch.zeros_like(state.internal)
-    if state.radial.potential_slope is not None:
-        inflow = inflow + 0.5 * state.pairs.both(state.radial.potential_slope * opening)
     density = energy_per_density(thermal, state.volume)
-    if density is not None and state.radial.kernel_slope is not None:
-        inflow = inflow + density * state.pairs.both(state.radial.kernel_slope * opening)
-    return inflow
+    if density is None or state.radial.kernel_slope is None:
+        return state.potential_force
+    compression = state.pairs.added(density) * state.radial.kernel_slope
+    return state.potential_force + state.pairs.net(-compression * state.direction)
 
 
-def potential_share(state: PhaseState) -> torch.Tensor:
-    """Return half of the potential energy of every particle's pairs, shape (n,)."""
-    if state.radial.potential is None:
-        return torch.zeros_like(state.internal)
-    return 0.5 * state.pairs.both(state.radial.potential)
+def potential_force(radial: RadialValues, pairs: Pairs, direction: torch.Tensor) -> torch.Tensor:
+    """Return -sum_j phi'(r_ij) e_ij, shape (n, d): the part of the force that depends on positions alone."""
+    if radial.potential_slope is None:
+        return direction.new_zeros(pairs.n_particles, len(direction))
+    return pairs.net(-radial.potential_slope * direction)
+
+
+def energy_inflow(
+    before: PhaseState,
+    after: PhaseState,
+    thermals: tuple[Thermal, Thermal],
+    relative: tuple[torch.Tensor, torch.Tensor],
+) -> torch.Tensor:
+    """Return what flows into each particle beyond F_i . dr_i, less what its half of the potentials stores; (n,).
+
+    (1/2)(h_i + h_i') - (1/2) d[sum_j phi_ij], h_i = sum_j [phi'(r)/2 + (dU_i/dd_i) W'(r)] e_ij . dr_ij: particle i owns
+    half of each pair's potential energy and all of U_i. Added to F_i . dr_i this is the energy that comes in through
+    the neighbours; over all particles the flows cancel (but for the work of sliding faces).
+
+    Parameters
+    ----------
+    before, after : PhaseState
+        At both ends of the motion.
+    thermals : two Thermal
+        At both ends, at the entropy of the start.
+    relative : two tensors, shape (d, p)
+        Motion of every pair of either state's list, r_ij' - r_ij.
+    """
+    flows, inflow = [], torch.zeros_like(before.internal)
+    for state, thermal, motion, sign in zip((before, after), thermals, relative, (0.5, -0.5), strict=True):
+        opening = torch.linalg.vecdot(state.direction, motion, dim=0)
+        if state.radial.potential is not None and state.radial.potential_slope is not None:
+            flows.append(0.25 * state.radial.potential_slope * opening + sign * state.radial.potential)
+        density = energy_per_density(thermal, state.volume)
+        if density is not None and state.radial.kernel_slope is not None:
+            inflow = inflow + 0.5 * density * state.pairs.both(state.radial.kernel_slope * opening)
+    if not flows:
+        return inflow
+    if before.pairs is after.pairs:
+        return inflow + before.pairs.both(flows[0] + flows[1])
+    return inflow + before.pairs.both(flows[0]) + after.pairs.both(flows[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
@@ -11,7 +12,7 @@ from colloid_cg.dynamics.metriplectic.energy import Thermal
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.pairs import NeighbourList, Pairs
 from colloid_cg.dynamics.metriplectic.radial import RadialValues
-from colloid_cg.dynamics.metriplectic.reversible import local_density
+from colloid_cg.dynamics.metriplectic.reversible import local_density, potential_force
 from colloid_cg.errors import InputError
 
 SKIN = 0.12
@@ -56,6 +57,8 @@ class PhaseState:
     radial : RadialValues
     volume : tensor, shape (n,), or None
         V_i = 1/d_i.
+    potential_force : tensor, shape (n, d)
+        Force of the pair potential.
     thermal : Thermal
         At (S_i, V_i).
     neighbours : NeighbourList
@@ -74,6 +77,7 @@ class PhaseState:
     distance: torch.Tensor
     radial: RadialValues
     volume: torch.Tensor | None
+    potential_force: torch.Tensor
     thermal: Thermal
     neighbours: NeighbourList = field(repr=False)
     account: Account
@@ -114,37 +118,47 @@ def phase_state(
     cell.check(model.cutoff)
     neighbours = NeighbourList(cell, cutoff=model.cutoff, skin=SKIN * model.cutoff if skin is None else skin)
     zero = positions.new_zeros(())
-    pairs, direction, distance, radial, volume = configuration(model, positions, species, neighbours, time)
-    thermal = model.energy.at(entropy, volume, model.kinds(species))
+    found = configuration(model, positions, species, neighbours, time)
+    thermal = model.energy.at(entropy, found["volume"], model.kinds(species))
     return PhaseState(
         positions=positions, velocities=velocities, species=species, internal=torch.zeros_like(entropy),
-        reference=thermal.energy, entropy=entropy, time=time, pairs=pairs, direction=direction, distance=distance,
-        radial=radial, volume=volume, thermal=thermal, neighbours=neighbours,
-        account=Account(work=zero, bath=zero, absorbed=zero),
+        reference=thermal.energy, entropy=entropy, time=time, thermal=thermal, neighbours=neighbours,
+        account=Account(work=zero, bath=zero, absorbed=zero), **found,
     )  # fmt: skip
 
 
 def configuration(
     model: MetriplecticModel, positions: torch.Tensor, species: torch.Tensor, neighbours: NeighbourList, time: float
-) -> tuple[Pairs, torch.Tensor, torch.Tensor, RadialValues, torch.Tensor | None]:
-    """Return pairs, unit vectors (d, p), distances (p,), radial functions and volumes (n,) at given positions."""
+) -> dict[str, Any]:
+    """Return the fields of a state that depend on positions alone: pairs, vectors, radial functions, volumes, force."""
     pairs = neighbours.of(positions, time)
     vectors = neighbours.cell.vectors(pairs.difference(positions), pairs.image, time)
     distance = torch.linalg.vecdot(vectors, vectors, dim=0).sqrt()
     direction = vectors / distance.clamp(min=1e-300 if distance.dtype == torch.float64 else 1e-30)
     radial = model.radial.evaluate(distance, model.pair_kinds(species, pairs.first, pairs.second))
     density = local_density(model, radial, pairs, model.kinds(species))
-    return pairs, direction, distance, radial, None if density is None else 1.0 / density
+    return {
+        "pairs": pairs,
+        "direction": direction,
+        "distance": distance,
+        "radial": radial,
+        "volume": None if density is None else 1.0 / density,
+        "potential_force": potential_force(radial, pairs, direction),
+    }
+
+
+def moved_to(model: MetriplecticModel, state: PhaseState, positions: torch.Tensor, time: float) -> PhaseState:
+    """Return the state at other positions, at the same velocities and entropies."""
+    found = configuration(model, positions, state.species, state.neighbours, time)
+    thermal = state.thermal
+    if found["volume"] is not None:
+        thermal = model.energy.at(state.entropy, found["volume"], model.kinds(state.species))
+    return replace(state, positions=positions, time=time, thermal=thermal, **found)
 
 
 def kinetic_energy(model: MetriplecticModel, state: PhaseState) -> torch.Tensor:
     """Return m_i v_i^2/2, shape (n,); zero for prescribed particles."""
-    return _kinetic(model, state.species, state.velocities)
-
-
-def _kinetic(model: MetriplecticModel, species: torch.Tensor, velocities: torch.Tensor) -> torch.Tensor:
-    masses = torch.where(torch.isfinite(model.masses), model.masses, 0.0)[species]
-    return 0.5 * masses * velocities.square().sum(dim=1)
+    return 0.5 * model.inertia(state.species) * state.velocities.square().sum(dim=1)
 
 
 def total_energy(model: MetriplecticModel, state: PhaseState) -> torch.Tensor:
@@ -159,8 +173,7 @@ def total_energy(model: MetriplecticModel, state: PhaseState) -> torch.Tensor:
 
 def momentum(model: MetriplecticModel, state: PhaseState) -> torch.Tensor:
     """Return sum_i m_i v_i over the particles that are not prescribed, shape (d,)."""
-    masses = torch.where(torch.isfinite(model.masses), model.masses, 0.0)[state.species]
-    return (masses[:, None] * state.velocities).sum(dim=0)
+    return (model.inertia(state.species)[:, None] * state.velocities).sum(dim=0)
 
 
 def _check(

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import torch
 
-from colloid_cg.dynamics.metriplectic.energy import entropy_at
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
-from colloid_cg.dynamics.metriplectic.reversible import energy_inflow, pair_forces, potential_share
-from colloid_cg.dynamics.metriplectic.state import PhaseState, configuration, kinetic_energy
+from colloid_cg.dynamics.metriplectic.reversible import energy_inflow, pair_forces
+from colloid_cg.dynamics.metriplectic.state import PhaseState, moved_to
 from colloid_cg.errors import DataError
 
 
@@ -27,29 +26,25 @@ def verlet_substep(model: MetriplecticModel, state: PhaseState, dt: float) -> Ph
     DataError
         If the internal energy of a particle falls below the lowest possible one: dt is too long.
     """
-    kinds, inverse_mass = model.kinds(state.species), model.inverse_mass(state.species)
-    mobile = inverse_mass[:, 0] > 0
+    inverse_mass = model.inverse_mass(state.species)
     force, (psi, outer) = pair_forces(state, state.thermal), _external(model, state)
     half = state.velocities + 0.5 * dt * inverse_mass * (force + outer)
-    shift = _with_drive(model, state, dt * half, dt, mobile)
-    positions, time = state.positions + shift, state.time + dt
-    pairs, direction, distance, radial, volume = configuration(model, positions, state.species, state.neighbours, time)
-    thermal = state.thermal if volume is None else model.energy.at(state.entropy, volume, kinds)
-    moved = replace(
-        state, positions=positions, time=time, pairs=pairs, direction=direction, distance=distance, radial=radial,
-        volume=volume, thermal=thermal, velocities=half,
-    )  # fmt: skip
-    new_force, (new_psi, new_outer) = pair_forces(moved, thermal), _external(model, moved)
+    shift = _with_drive(model, state, dt * half, dt)
+    moved = moved_to(model, state, state.positions + shift, state.time + dt)
+    new_force, (new_psi, new_outer) = pair_forces(moved, moved.thermal), _external(model, moved)
     velocities = half + 0.5 * dt * inverse_mass * (new_force + new_outer)
-    velocities = torch.where(mobile[:, None], velocities, shift / dt)
+    if model.drive is not None:
+        velocities = torch.where(inverse_mass > 0, velocities, shift / dt)
     moved = replace(moved, velocities=velocities)
-    inflow = energy_inflow(state, state.thermal, state.relative(shift, duration=dt))
-    inflow = 0.5 * (inflow + energy_inflow(moved, thermal, moved.relative(shift, duration=dt)))
+    opening = state.relative(shift, duration=dt)
+    openings = (opening, opening if moved.pairs is state.pairs else moved.relative(shift, duration=dt))
+    inflow = energy_inflow(state, moved, (state.thermal, moved.thermal), openings)
     push = 0.5 * ((force + new_force) * shift).sum(dim=1)
-    kinetic = kinetic_energy(model, moved) - kinetic_energy(model, state)
-    stored = potential_share(moved) - potential_share(state) + new_psi - psi
-    change = inflow + torch.where(mobile, push, 0.0) - kinetic - stored
-    return _closed(model, state, moved, change, work=_work(model, state, push + inflow, push, mobile))
+    faster = (velocities - state.velocities) * (velocities + state.velocities)
+    kinetic = 0.5 * model.inertia(state.species) * faster.sum(dim=1)
+    pushed = push if model.drive is None else torch.where(inverse_mass[:, 0] > 0, push, 0.0)
+    change = inflow + pushed - kinetic - (new_psi - psi)
+    return _closed(model, state, moved, change, work=_work(model, state, moved, push, inflow))
 
 
 def _closed(
@@ -64,21 +59,22 @@ def _closed(
             expected="steps whose energy error is small against the internal energy",
             action="use a smaller dt",
         )
-    entropy, thermal = entropy_at(model.energy, target, moved.volume, kinds, start=moved.entropy)
+    entropy, thermal = model.energy.entropy_at(target, moved.volume, kinds, moved.entropy)
     absorbed = (target - moved.thermal.energy).sum()
     account = before.account.plus(absorbed=absorbed, work=work)
     return replace(moved, internal=before.internal + change, entropy=entropy, thermal=thermal, account=account)
 
 
 def _work(
-    model: MetriplecticModel, state: PhaseState, flow: torch.Tensor, push: torch.Tensor, mobile: torch.Tensor
+    model: MetriplecticModel, state: PhaseState, moved: PhaseState, push: torch.Tensor, inflow: torch.Tensor
 ) -> torch.Tensor:
     """Return the work of sliding faces (all flows, which else cancel) and of drives, -F_i.dr_i."""
     work = torch.zeros_like(state.account.work)
     if state.cell.box.shear_rate:
-        work = work + flow.sum()
+        stored = [s.radial.potential.sum() if s.radial.potential is not None else 0.0 for s in (state, moved)]
+        work = work + push.sum() + inflow.sum() + (stored[1] - stored[0])
     if model.drive is not None:
-        work = work - torch.where(mobile, 0.0, push).sum()
+        work = work - push[model.inverse_mass(state.species)[:, 0] == 0].sum()
     return work
 
 
@@ -88,12 +84,11 @@ def _external(model: MetriplecticModel, state: PhaseState) -> tuple[torch.Tensor
     return model.external.at(state.positions, model.kinds(state.species))
 
 
-def _with_drive(
-    model: MetriplecticModel, state: PhaseState, shift: torch.Tensor, dt: float, mobile: torch.Tensor
-) -> torch.Tensor:
+def _with_drive(model: MetriplecticModel, state: PhaseState, shift: torch.Tensor, dt: float) -> torch.Tensor:
     """Return the displacements with those of the prescribed particles put in."""
     if model.drive is None:
         return shift
+    resting = model.inverse_mass(state.species)[:, 0] == 0
     shift = shift.clone()
-    shift[~mobile] = model.drive.at(state.time + dt) - state.positions[~mobile]
+    shift[resting] = model.drive.at(state.time + dt) - state.positions[resting]
     return shift

@@ -11,32 +11,32 @@ from colloid_cg.dynamics.metriplectic.dissipative import (
     friction_factors,
     heat_noise,
     impulse_noise,
+    pair_thermal,
     tensor_times,
 )
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.reversible import pair_forces
-from colloid_cg.dynamics.metriplectic.state import PhaseState, configuration
-from colloid_cg.dynamics.metriplectic.steps.reinjection import Normals, draw, pair_thermal
+from colloid_cg.dynamics.metriplectic.state import PhaseState, moved_to
+from colloid_cg.dynamics.metriplectic.steps.reinjection import Normals, draw
 
 
 def drift(model: MetriplecticModel, state: PhaseState) -> tuple[torch.Tensor, torch.Tensor]:
     """Return dv/dt (n, d) and dS/dt (n,) of L gradE + M gradS + k_B div M, without bath."""
-    pairs, ends = state.pairs, pair_thermal(state, state.thermal)
+    pairs, ends = state.pairs, pair_thermal(state.pairs, state.thermal, boltzmann=model.boltzmann)
     coefficients = model.law.at(state.radial, state.thermal.temperature, pairs, model.kinds(state.species))
     w = state.relative(state.velocities)
-    par, perp = friction_factors(coefficients, ends, boltzmann=model.boltzmann)
+    par, perp = friction_factors(coefficients, pairs, state.thermal, boltzmann=model.boltzmann)
     friction = pairs.net(-0.5 * tensor_times(par, perp, state.direction, w))
     force = pair_forces(state, state.thermal)
     if model.external is not None:
         force = force + model.external.at(state.positions, model.kinds(state.species))[1]
     inverse_mass = model.inverse_mass(state.species)
     along = torch.linalg.vecdot(state.direction, w, dim=0)
-    mass_i, mass_j = pairs.ends(inverse_mass[:, 0])
     first, second = entropy_drift_i(
         coefficients,
         ends,
         relative_square=(along**2, torch.linalg.vecdot(w, w, dim=0) - along**2),
-        inverse_masses=mass_i + mass_j,
+        inverse_masses=pairs.added(inverse_mass[:, 0].expand(len(state.species))),
         dimension=len(state.direction),
         boltzmann=model.boltzmann,
     )
@@ -62,12 +62,10 @@ def noise(
 def euler_maruyama_step(model: MetriplecticModel, state: PhaseState, dt: float, rng: torch.Generator) -> PhaseState:
     """Advance (r, v, S) by dx = [L gradE + M gradS + k_B div M] dt + noise, all evaluated at the start of the step."""
     (dv, ds), (random_v, random_s) = drift(model, state), noise(model, state, draw(model, state, rng), dt)
-    positions, time = state.positions + dt * state.velocities, state.time + dt
+    moved = moved_to(model, state, state.positions + dt * state.velocities, state.time + dt)
     entropy = state.entropy + dt * ds + random_s
-    pairs, direction, distance, radial, volume = configuration(model, positions, state.species, state.neighbours, time)
-    thermal = model.energy.at(entropy, volume, model.kinds(state.species))
+    thermal = model.energy.at(entropy, moved.volume, model.kinds(state.species))
     return replace(
-        state, positions=positions, velocities=state.velocities + dt * dv + random_v, entropy=entropy, time=time,
-        pairs=pairs, direction=direction, distance=distance, radial=radial, volume=volume, thermal=thermal,
+        moved, velocities=state.velocities + dt * dv + random_v, entropy=entropy, thermal=thermal,
         internal=thermal.energy - state.reference,
     )  # fmt: skip

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 import torch
 
 from colloid_cg.dynamics.metriplectic.dissipative import (
-    PairThermal,
     friction_factors,
     heat_noise,
     impulse_noise,
     mean_heat,
+    pair_thermal,
     tensor_times,
 )
-from colloid_cg.dynamics.metriplectic.energy import Thermal, entropy_at
+from colloid_cg.dynamics.metriplectic.energy import Thermal
 from colloid_cg.dynamics.metriplectic.friction import PairCoefficients
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.state import PhaseState
@@ -73,15 +73,15 @@ def dissipative_substep(
     """Advance velocities and internal energies by M gradS + k_B div M + noise at fixed positions."""
     kinds = model.kinds(state.species)
     lowest = model.energy.lowest(state.volume, kinds)
-    normals, drawn = draw(model, state, rng), 0
+    normals, drawn, relative = draw(model, state, rng), 0, state.relative(state.velocities)
     for _ in range(MOST_DRAWS):
-        exchange = _exchange(model, state, state.velocities, state.thermal, normals, dt)
-        velocities, change = reinjected(model, state, exchange)
+        exchange = _exchange(model, state, relative, normals, dt)
+        velocities, change = reinjected(model, state, exchange, relative)
         low = state.reference + state.internal + change <= lowest
         if stages == 2 and not bool(low.any()):
             _, thermal = _thermal_after(model, state, change)
-            exchange = _with_drift_ahead(model, state, velocities, thermal, exchange, dt)
-            velocities, change = reinjected(model, state, exchange)
+            exchange = _with_drift_ahead(model, state, velocities, thermal, exchange, relative, dt)
+            velocities, change = reinjected(model, state, exchange, relative)
             low = state.reference + state.internal + change <= lowest
         if not bool(low.any()):
             return _advanced(model, state, exchange, velocities, change, drawn)
@@ -111,42 +111,29 @@ def draw(model: MetriplecticModel, state: PhaseState, rng: torch.Generator) -> N
     )
 
 
-def pair_thermal(state: PhaseState, thermal: Thermal) -> PairThermal:
-    """Return temperatures and heat capacities at both ends of every pair."""
-    temperature = state.pairs.ends(thermal.temperature)
-    capacity = state.pairs.ends(thermal.heat_capacity)
-    return PairThermal(
-        temperature_i=temperature[0], temperature_j=temperature[1], capacity_i=capacity[0], capacity_j=capacity[1]
-    )
-
-
 def _drift(
-    model: MetriplecticModel, state: PhaseState, velocities: torch.Tensor, thermal: Thermal
+    model: MetriplecticModel, state: PhaseState, relative: torch.Tensor, thermal: Thermal
 ) -> tuple[PairCoefficients, torch.Tensor, torch.Tensor | None]:
     """Return coefficients, mean impulse (d, p) and mean heat (p,) of every pair, per time."""
     coefficients = model.law.at(state.radial, thermal.temperature, state.pairs, model.kinds(state.species))
-    ends = pair_thermal(state, thermal)
-    par, perp = friction_factors(coefficients, ends, boltzmann=model.boltzmann)
-    impulse = -0.5 * tensor_times(par, perp, state.direction, state.relative(velocities))
-    heat = None if coefficients.heat is None else mean_heat(coefficients.heat, ends, boltzmann=model.boltzmann)
+    par, perp = friction_factors(coefficients, state.pairs, thermal, boltzmann=model.boltzmann)
+    impulse = -0.5 * tensor_times(par, perp, state.direction, relative)
+    heat = None
+    if coefficients.heat is not None:
+        heat = mean_heat(coefficients.heat, pair_thermal(state.pairs, thermal, boltzmann=model.boltzmann))
     return coefficients, impulse, heat
 
 
 def _exchange(
-    model: MetriplecticModel,
-    state: PhaseState,
-    velocities: torch.Tensor,
-    thermal: Thermal,
-    normals: Normals,
-    dt: float,
+    model: MetriplecticModel, state: PhaseState, relative: torch.Tensor, normals: Normals, dt: float
 ) -> Exchange:
     """Return pass 1: impulses and heat of all pairs and of the bath, drift and noise."""
     k_b = model.boltzmann
-    coefficients, impulse, heat = _drift(model, state, velocities, thermal)
+    coefficients, impulse, heat = _drift(model, state, relative, state.thermal)
     impulse = impulse * dt + impulse_noise(coefficients, state.direction, normals.impulse, boltzmann=k_b, dt=dt)
     if heat is not None and coefficients.heat is not None and normals.heat is not None:
         heat = heat * dt + heat_noise(coefficients.heat, normals.heat, boltzmann=k_b, dt=dt)
-    bath_impulse, bath_heat = _bath(model, state, velocities, thermal)
+    bath_impulse, bath_heat = _bath(model, state, state.velocities, state.thermal)
     if bath_impulse is not None and bath_heat is not None and model.bath is not None:
         friction, conduct = model.bath.friction[state.species], model.bath.heat[state.species]
         bath_impulse = bath_impulse * dt + (2 * k_b * dt * friction).sqrt()[:, None] * _given(normals.bath_impulse)
@@ -178,11 +165,12 @@ def _with_drift_ahead(
     velocities: torch.Tensor,
     thermal: Thermal,
     first: Exchange,
+    relative: torch.Tensor,
     dt: float,
 ) -> Exchange:
     """Return the exchange with half of the drift taken from a predicted state instead of the first one."""
-    _, impulse, heat = _drift(model, state, state.velocities, state.thermal)
-    _, impulse_ahead, heat_ahead = _drift(model, state, velocities, thermal)
+    _, impulse, heat = _drift(model, state, relative, state.thermal)
+    _, impulse_ahead, heat_ahead = _drift(model, state, state.relative(velocities), thermal)
     bath, bath_ahead = _bath(model, state, state.velocities, state.thermal), _bath(model, state, velocities, thermal)
 
     def corrected(
@@ -198,7 +186,9 @@ def _with_drift_ahead(
     )
 
 
-def reinjected(model: MetriplecticModel, state: PhaseState, exchange: Exchange) -> tuple[torch.Tensor, torch.Tensor]:
+def reinjected(
+    model: MetriplecticModel, state: PhaseState, exchange: Exchange, relative: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return pass 2: new velocities (n, d), and dU_i = -(1/2) sum_j dp_ij.(w + w')/2 + sum_j dq_ij, shape (n,).
 
     What the bath's impulse changes in kinetic energy, dp_b.(v + v')/2, goes to the bath.
@@ -207,7 +197,7 @@ def reinjected(model: MetriplecticModel, state: PhaseState, exchange: Exchange) 
     if exchange.bath_impulse is not None:
         kick = kick + exchange.bath_impulse
     velocities = state.velocities + model.inverse_mass(state.species) * kick
-    twice = state.relative(state.velocities) + state.relative(velocities)
+    twice = relative + state.relative(velocities)
     change = -0.25 * state.pairs.both(torch.linalg.vecdot(exchange.impulse, twice, dim=0))
     if exchange.heat is not None:
         change = change + state.pairs.net(exchange.heat)
@@ -218,7 +208,7 @@ def reinjected(model: MetriplecticModel, state: PhaseState, exchange: Exchange) 
 
 def _thermal_after(model: MetriplecticModel, state: PhaseState, change: torch.Tensor) -> tuple[torch.Tensor, Thermal]:
     target = state.reference + state.internal + change
-    return entropy_at(model.energy, target, state.volume, model.kinds(state.species), start=state.entropy)
+    return model.energy.entropy_at(target, state.volume, model.kinds(state.species), state.entropy)
 
 
 def _advanced(
