@@ -189,7 +189,7 @@ def test_mean_of_a_reinjection_step_is_the_drift_of_the_equations(
     torch.testing.assert_close(sample.mean(dim=0)[:n], expected[:n], rtol=1e-6, atol=1e-6)
     z = (sample.mean(dim=0) - expected)[n:] / error[n:]
     assert float(z.abs().max()) < 4.0
-    assert float((error[n:] / expected[n:].abs().max()).max()) < 0.03
+    assert float((error[n:] / expected[n:].abs().max()).max()) < (0.03 if friction else 0.05)
 
 
 def test_pair_metropolis_conserves_and_colours_properly() -> None:
