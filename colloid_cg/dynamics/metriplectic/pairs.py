@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 import torch
 
+from colloid_cg.dynamics.metriplectic import loops
 from colloid_cg.dynamics.metriplectic.cell import Cell
 from colloid_cg.dynamics.pairs import image_pairs
 
@@ -23,37 +25,54 @@ class Pairs:
     first, second : int tensors, shape (p,)
     image : tensor, shape (d, p)
         Whole cells n by which r_i - r_j exceeds the vector to the image that is meant.
-    gather, total : sparse tensors, shape (n, p)
-        +1 at (i, pair), and -1 (``gather``) or +1 (``total``) at (j, pair).
+    n_particles : int
     """
 
     first: torch.Tensor
     second: torch.Tensor
     image: torch.Tensor
-    gather: torch.Tensor
-    total: torch.Tensor
+    n_particles: int
 
     def __len__(self) -> int:
         return len(self.first)
 
-    @property
-    def n_particles(self) -> int:
-        """Number of particles n."""
-        return int(self.gather.shape[0])
+    @cached_property
+    def gather(self) -> torch.Tensor:
+        """Sparse (n, p): +1 at (i, pair), -1 at (j, pair)."""
+        return self._incidence(-1.0)
+
+    @cached_property
+    def total(self) -> torch.Tensor:
+        """Sparse (n, p): +1 at (i, pair) and (j, pair)."""
+        return self._incidence(1.0)
+
+    def _incidence(self, sign: float) -> torch.Tensor:
+        numbers = torch.arange(len(self), device=self.first.device)
+        rows, columns = torch.cat([self.first, self.second]), torch.cat([numbers, numbers])
+        order = torch.argsort(rows, stable=True)
+        starts = torch.searchsorted(rows[order], torch.arange(self.n_particles + 1, device=rows.device))
+        ones = torch.ones(len(self), dtype=self.image.dtype, device=rows.device)
+        entries = torch.cat([ones, sign * ones])[order]
+        shape = (self.n_particles, len(self))
+        return torch.sparse_csr_tensor(starts, columns[order], entries, shape, check_invariants=False)
 
     def difference(self, values: torch.Tensor) -> torch.Tensor:
         """Return x_i - x_j, shape (d, p) for ``values`` of shape (n, d), (p,) for shape (n,)."""
-        if _plain(values):
-            return _rows(values, self.first) - _rows(values, self.second)
+        if loops.usable(values):
+            return loops.difference(values, self.first, self.second)
         return _applied(_Difference, values, self)
 
     def ends(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return x_i and x_j, each of shape (p,), for ``values`` of shape (n,)."""
+        if loops.usable(values):
+            return loops.both_ends(values, self.first, self.second)
         return values.index_select(0, self.first), values.index_select(0, self.second)
 
     def net(self, values: torch.Tensor) -> torch.Tensor:
         """Return sum_j y_ij with y_ji = -y_ij: shape (n, d) for ``values`` of shape (d, p), (n,) for shape (p,)."""
-        return _summed(self.gather, values) if _plain(values) else _applied(_Net, values, self)
+        if loops.usable(values):
+            return loops.summed(values, self.first, self.second, n_particles=self.n_particles, sign=-1.0)
+        return _applied(_Net, values, self)
 
     def added(self, values: torch.Tensor) -> torch.Tensor:
         """Return x_i + x_j, shape (p,), for ``values`` of shape (n,)."""
@@ -62,16 +81,13 @@ class Pairs:
 
     def both(self, values: torch.Tensor) -> torch.Tensor:
         """Return sum_j y_ij with y_ji = y_ij, shape (n,) or (n, k), for ``values`` of shape (p,) or (k, p)."""
-        return _summed(self.total, values) if _plain(values) else _applied(_Both, values, self)
+        if loops.usable(values):
+            return loops.summed(values, self.first, self.second, n_particles=self.n_particles, sign=1.0)
+        return _applied(_Both, values, self)
 
 
 def _applied(function: type[torch.autograd.Function], values: torch.Tensor, pairs: Pairs) -> torch.Tensor:
     return cast(torch.Tensor, function.apply(values, pairs))  # type: ignore[no-untyped-call]
-
-
-def _plain(values: torch.Tensor) -> bool:
-    """Tell whether nobody will ask for derivatives: the detour through autograd costs as much as a sum."""
-    return not (values.requires_grad and torch.is_grad_enabled())
 
 
 def _rows(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
@@ -122,22 +138,9 @@ class _Both(torch.autograd.Function):
 
 def pairs_from(indices: np.ndarray, images: np.ndarray, n_particles: int, like: torch.Tensor) -> Pairs:
     """Return index pairs (p, 2) with whole cells (p, d) as tensors of the device and precision of ``like``."""
-    count, device = len(indices), like.device
-    first, second = (torch.as_tensor(np.ascontiguousarray(column), device=device) for column in indices.T)
-    rows, numbers = np.concatenate([indices[:, 0], indices[:, 1]]), np.tile(np.arange(count), 2)
-    order = np.lexsort((numbers, rows))
-    starts = torch.as_tensor(np.searchsorted(rows[order], np.arange(n_particles + 1)), device=device)
-    columns = torch.as_tensor(numbers[order], device=device)
-
-    def incidence(sign: float) -> torch.Tensor:
-        signs = np.concatenate([np.ones(count), np.full(count, sign)])[order]
-        entries = torch.as_tensor(signs, dtype=like.dtype, device=device)
-        return torch.sparse_csr_tensor(starts, columns, entries, (n_particles, count), check_invariants=False)
-
-    return Pairs(
-        first=first, second=second, gather=incidence(-1.0), total=incidence(1.0),
-        image=torch.as_tensor(np.ascontiguousarray(images.T), dtype=like.dtype, device=device),
-    )  # fmt: skip
+    first, second = (torch.as_tensor(np.ascontiguousarray(column), device=like.device) for column in indices.T)
+    image = torch.as_tensor(np.ascontiguousarray(images.T), dtype=like.dtype, device=like.device)
+    return Pairs(first=first, second=second, image=image, n_particles=n_particles)
 
 
 class NeighbourList:

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from colloid_cg.dynamics.metriplectic import loops
 from colloid_cg.dynamics.spline import TAIL
 from colloid_cg.errors import InputError
 
@@ -92,7 +93,9 @@ class SplineRadial:
                     expected="coefficients >= 0, or dissipation would create order",
                     action="fit with non-negative coefficients",
                 )
-        object.__setattr__(self, "_table", self._polynomials())
+        names, table = self._pieces()
+        object.__setattr__(self, "_names", names)
+        object.__setattr__(self, "_table", table)
 
     def _given(self) -> dict[str, torch.Tensor]:
         names = ("force", "kernel", "par", "perp", "heat")
@@ -121,39 +124,60 @@ class SplineRadial:
 
     def evaluate(self, distance: torch.Tensor, species_pair: torch.Tensor | None) -> RadialValues:
         """Return values and slopes, each of shape (p,); zero beyond the cutoff."""
-        n, position = self.n_knots, (distance.detach() - self.lower) * (1.0 / self.width)
-        interval = position.floor().clamp_(-1, n)
-        u = distance - (interval.clamp(min=0) * self.width + self.lower)
-        row = interval.long() + 1
-        if species_pair is not None:
-            row = row + species_pair * (n + 2)
-        found = {}
-        for name, columns in self._table.items():  # type: ignore[attr-defined]
-            terms = [column.index_select(0, row) for column in columns]
-            value = _horner(terms, u)
-            # Near the cutoff round-off may leave a friction of -1e-17, whose square root is no number.
-            found[name] = value.clamp(min=0.0) if name in ("par", "perp", "heat") else value
-            if name in ("potential", "kernel"):
-                found[f"{name}_slope"] = _horner([k * term for k, term in enumerate(terms)][1:], u)
+        names: tuple[str, ...] = self._names  # type: ignore[attr-defined]
+        table: torch.Tensor = self._table  # type: ignore[attr-defined]
+        sloped = [name for name in names if name in SLOPED]
+        if loops.usable(distance, table):
+            values, slopes = loops.radial_sums(
+                distance, species_pair, table, lower=self.lower, width=self.width, n_knots=self.n_knots,
+                with_slope=len(sloped),
+            )  # fmt: skip
+        else:
+            values, slopes = self._polynomials(distance, species_pair, table, with_slope=len(sloped))
+        # Near the cutoff round-off may leave a friction of -1e-17, whose square root is no number.
+        found = {
+            name: value if name in SLOPED else value.clamp(min=0.0)
+            for name, value in zip(names, values.unbind(), strict=True)
+        }
+        found |= {f"{name}_slope": slope for name, slope in zip(sloped, slopes, strict=True)}
         return RadialValues(**found)
 
-    def _polynomials(self) -> dict[str, list[torch.Tensor]]:
-        """Return power-basis coefficients per function: one flat tensor of shape (n_pairs * (n + 2),) per power.
+    def _polynomials(
+        self, distance: torch.Tensor, kinds: torch.Tensor | None, table: torch.Tensor, *, with_slope: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return values (k, p) of the k functions, and slopes of the first ones."""
+        n = self.n_knots
+        interval = ((distance.detach() - self.lower) / self.width).floor().clamp(-1, n)
+        u = distance - (self.lower + interval.clamp(min=0) * self.width)
+        row = interval.long() + 1
+        if kinds is not None:
+            row = row + kinds * (n + 2)
+        terms = table.index_select(0, row).permute(2, 1, 0)
+        factors = torch.arange(5, dtype=table.dtype, device=table.device)[:, None, None]
+        return _horner(terms, u), _horner((factors * terms)[1:, :with_slope], u)
+
+    def _pieces(self) -> tuple[tuple[str, ...], torch.Tensor]:
+        """Return names and power-basis coefficients of the functions, shape (n_pairs (n_knots + 2), k, 5).
 
         Row 0 of a species pair holds below the first knot, the last row (zeros) beyond the cutoff.
         """
-        tables = {}
+        names, tables = [], []
         for name, coefficients in self._given().items():
             pieces = spline_pieces(coefficients, self.width)
             if name == "force":
-                tables["potential"] = _flat(_potential_pieces(pieces, self.width))
-            else:
-                below = torch.zeros_like(pieces[:, :1])
-                kept = 2 if name == "kernel" else 1
-                below[..., :kept] = pieces[:, :1, :kept]
-                tables[name] = _flat(torch.cat([below, pieces, torch.zeros_like(below)], dim=1))
-        return tables
+                names.append("potential")
+                tables.append(_potential_pieces(pieces, self.width))
+                continue
+            kept = 2 if name in SLOPED else 1
+            below = torch.nn.functional.pad(pieces[:, :1, :kept], (0, 5 - kept))
+            names.append(name)
+            tables.append(torch.cat([below, torch.nn.functional.pad(pieces, (0, 1)), torch.zeros_like(below)], dim=1))
+        table = torch.stack(tables, dim=2)
+        return tuple(names), table.reshape(-1, len(names), 5).contiguous()
 
+
+SLOPED = ("potential", "kernel")
+"""Functions whose slopes are forces; they come first."""
 
 _BASIS = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]]) / 6.0
 """Powers of u in [0, 1] of the four cubic B-splines of an interval (de Boor 1978, doi:10.1007/978-1-4612-6333-3)."""
@@ -178,12 +202,9 @@ def _potential_pieces(force: torch.Tensor, width: float) -> torch.Tensor:
     return torch.cat([below, inside, torch.zeros_like(below)], dim=1)
 
 
-def _flat(pieces: torch.Tensor) -> list[torch.Tensor]:
-    return [column.contiguous() for column in pieces.reshape(-1, pieces.shape[-1]).T]
-
-
-def _horner(terms: list[torch.Tensor], u: torch.Tensor) -> torch.Tensor:
+def _horner(terms: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+    """Return sum_m terms[m] u^m."""
     value = terms[-1]
-    for term in terms[-2::-1]:
+    for term in terms[:-1].flip(0):
         value = torch.addcmul(term, value, u)
     return value
