@@ -232,14 +232,17 @@ def _refit(
     *,
     left_out: int,
 ) -> np.ndarray:
-    """Return force and frictions without one block of time, shape (3, n_kinds, n_knots)."""
-    gram, right, products = sums
+    """Return force and frictions without one block of time and bound, shape (3, n_kinds, n_knots)."""
+    gram, drive, products = sums
     kept = np.arange(config.time_blocks) != left_out
-    force = _force(gram[kept], right[kept], data.contacts, config)
+    force = _force(gram[kept], drive[kept], data.contacts, config)
+    rest = conservative_rest(data, force)
     refitted, _ = fit_friction(
-        data, conservative_rest(data, force), windows, gram=products, smoothness=config.roughness,
-        iterations=_REFIT_ROUNDS, start=friction, left_out=left_out,
+        data, rest, windows, gram=products, smoothness=config.roughness,
+        iterations=_REFIT_ROUNDS - 1, start=friction, left_out=left_out,
     )  # fmt: skip
+    right = impulse_covariance(data, random_momentum(data, rest, *refitted), windows)
+    refitted = solve_both(products, right, kept, smoothness=config.roughness, bounded=False)
     return np.concatenate([force[None], refitted])
 
 

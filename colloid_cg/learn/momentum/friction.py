@@ -98,8 +98,11 @@ def impulse_covariance(data: PairData, momentum: np.ndarray, windows: tuple[int,
     return np.asarray(products / (2.0 * data.thermal_energy * series.frame_interval * (windows[1] - windows[0])))
 
 
-def solve_friction(gram: np.ndarray, right: np.ndarray, *, smoothness: float) -> np.ndarray:
-    """Return non-negative coefficients, shape (n_kinds, n_knots), of summed equations (n_kinds, n_knots[, n_knots])."""
+def solve_friction(gram: np.ndarray, right: np.ndarray, *, smoothness: float, bounded: bool = True) -> np.ndarray:
+    """Return coefficients, shape (n_kinds, n_knots), of summed equations (n_kinds, n_knots[, n_knots]).
+
+    ``bounded``: none below zero. Without that bound they show the errors also where the friction vanishes.
+    """
     n_knots = right.shape[1]
     solution = np.zeros_like(right)
     for kind in range(len(right)):
@@ -108,14 +111,19 @@ def solve_friction(gram: np.ndarray, right: np.ndarray, *, smoothness: float) ->
             continue
         stiffness = gram[kind] + smoothness * roughness((1, n_knots), information)
         root = np.linalg.cholesky(stiffness + _RIDGE * information.mean() * np.eye(n_knots)).T
-        solution[kind] = nnls(root, np.linalg.solve(root.T, right[kind]))[0]
+        projected = np.linalg.solve(root.T, right[kind])
+        solution[kind] = nnls(root, projected)[0] if bounded else np.linalg.solve(root, projected)
     return solution
 
 
-def solve_both(gram: np.ndarray, right: np.ndarray, kept: np.ndarray, *, smoothness: float) -> np.ndarray:
+def solve_both(
+    gram: np.ndarray, right: np.ndarray, kept: np.ndarray, *, smoothness: float, bounded: bool = True
+) -> np.ndarray:
     """Return g_par and g_perp, shape (2, n_kinds, n_knots), from the sums over the blocks ``kept``."""
     total = gram[kept].sum(axis=0)
-    return np.stack([solve_friction(total, part[kept].sum(axis=0), smoothness=smoothness) for part in right])
+    return np.stack([
+        solve_friction(total, part[kept].sum(axis=0), smoothness=smoothness, bounded=bounded) for part in right
+    ])  # fmt: skip
 
 
 def fit_friction(

@@ -33,7 +33,7 @@ class PairDynamics:
     friction_along, friction_across : arrays, shape (n_kinds, n_knots)
         Coefficients of g_par and g_perp, not negative.
     replicates : array, shape (n_blocks, 3, n_kinds, n_knots)
-        The three sets of coefficients refitted without one block of time each.
+        The three sets of coefficients refitted without one block of time each, those of the friction free of sign.
     thermal_energy : float
         k_B T.
     thermal_energy_from : "given" or "velocities"
@@ -80,10 +80,7 @@ class PairDynamics:
         return _curves(self.knots, coefficients, distances)
 
     def half_widths(self, distances: np.ndarray) -> np.ndarray:
-        """Return half the 90 % intervals of :meth:`curves`, shape (3, n_kinds, m), blocks of time left out in turn.
-
-        Zero where a friction is held at zero in every refit: its upper limit is not known there.
-        """
+        """Return half the 90 % intervals of :meth:`curves`, shape (3, n_kinds, m), blocks of time left out in turn."""
         refits = np.stack([_curves(self.knots, replicate, distances) for replicate in self.replicates])
         n_blocks = len(refits)
         return np.asarray(quantile(n_blocks) * np.sqrt((n_blocks - 1) * refits.var(axis=0)))
