@@ -84,7 +84,7 @@ class SplineRadial:
                 expected="one shape (n_species_pairs, n_knots) for all functions",
                 action="use the same knots for every function",
             )
-        for name in ("par", "perp", "heat"):
+        for name in _NOT_NEGATIVE:
             coefficients = getattr(self, name)
             if coefficients is not None and bool((coefficients < 0).any()):
                 raise InputError(
@@ -131,6 +131,9 @@ class SplineRadial:
         for name, columns in self._table.items():  # type: ignore[attr-defined]
             terms = [column.index_select(0, row) for column in columns]
             found[name] = _horner(terms, u)
+            if name in _NOT_NEGATIVE:
+                # Where a spline ends it is smaller than its round-off, and the noise takes its square root.
+                found[name] = found[name].clamp(min=0.0)
             if name in ("potential", "kernel"):
                 found[f"{name}_slope"] = _horner([k * term for k, term in enumerate(terms)][1:], u)
         return RadialValues(**found)
@@ -151,6 +154,8 @@ class SplineRadial:
                 tables[name] = _flat(torch.cat([below, pieces, torch.zeros_like(below)], dim=1))
         return tables
 
+
+_NOT_NEGATIVE = ("par", "perp", "heat")
 
 _BASIS = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]]) / 6.0
 """Powers of u in [0, 1] of the four cubic B-splines of an interval (de Boor 1978, doi:10.1007/978-1-4612-6333-3)."""
