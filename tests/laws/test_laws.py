@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -144,6 +145,12 @@ def test_the_report_names_the_state() -> None:
     object.__setattr__(broken, "thermal", model.energy.at(good.entropy + 0.1, good.volume, good.species))
     with pytest.raises(AssertionError, match=r"^state 1: T is not dU/dS: broken by .* at particle \d"):
         assert_metriplectic(model, [good, broken])
+
+
+def test_without_hypothesis_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    with pytest.raises(InputError, match="pip install hypothesis"):
+        models()
 
 
 def test_too_many_particles_are_refused() -> None:

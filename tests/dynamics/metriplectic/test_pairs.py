@@ -74,7 +74,9 @@ def test_image_pairs_of_an_open_cell_and_of_none() -> None:
 def test_pairs_on_the_faces_are_found() -> None:
     box = box_of(2, shear_rate=0.7)
     lower, upper = np.asarray(box.lower), np.asarray(box.upper)
-    positions = np.array([lower, upper, [lower[0], upper[1]], [upper[0], lower[1]], lower + [0.5, 0.0], upper - 1e-15])
+    positions = np.array(
+        [lower, upper, [lower[0], upper[1]], [upper[0], lower[1]], lower + np.array([0.5, 0.0]), upper - 1e-15]
+    )
     for time in (0.0, 0.9, 3.3):
         pairs, images = image_pairs(positions, 0.9, box, time=time)
         found = {(*pair, *image) for pair, image in zip(pairs.tolist(), images.astype(int).tolist(), strict=True)}
