@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -37,10 +37,15 @@ class InternalEnergy(Protocol):
     def lowest(self, volume: torch.Tensor | None, species: torch.Tensor | None) -> torch.Tensor | float:
         """Return inf_S U(S, V): no particle can have less."""
 
-    def entropy_at(
-        self, target: torch.Tensor, volume: torch.Tensor | None, species: torch.Tensor | None, start: torch.Tensor
-    ) -> tuple[torch.Tensor, Thermal]:
-        """Return S with U(S, V) = ``target``, and the thermal state there; :func:`newton_entropy` always works."""
+
+@runtime_checkable
+class Invertible(Protocol):
+    """An internal energy that knows S(U, V) in closed form."""
+
+    def entropy_of(
+        self, energy: torch.Tensor, volume: torch.Tensor | None, species: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return S with U(S, V) = ``energy``, shape (n,)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,28 +93,23 @@ class ConstantHeatCapacity:
         """Return zero: an ideal gas at absolute zero."""
         return 0.0
 
-    def entropy_at(
-        self, target: torch.Tensor, volume: torch.Tensor | None, species: torch.Tensor | None, start: torch.Tensor
-    ) -> tuple[torch.Tensor, Thermal]:
-        """Return S = C ln[(V/V0)^(a k_B/C) U/(C T0)] and the thermal state there, shapes (n,)."""
+    def entropy_of(
+        self, energy: torch.Tensor, volume: torch.Tensor | None, species: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return S = C ln[U/(C T0)] + a k_B ln(V/V0), shape (n,)."""
         capacity = self._of(self.heat_capacity, species)
-        temperature = target / capacity
-        entropy = capacity * torch.log(temperature / self._of(self.temperature, species))
-        pressure = None
+        entropy = capacity * torch.log(energy / (capacity * self._of(self.temperature, species)))
         if self.volume is not None and self.amount is not None and volume is not None:
             amount = self.boltzmann * self._of(self.amount, species)
             entropy = entropy + amount * torch.log(volume / self._of(self.volume, species))
-            pressure = amount * temperature / volume
-        return entropy, Thermal(
-            energy=target, temperature=temperature, curvature=temperature / capacity, pressure=pressure
-        )
+        return entropy
 
     @staticmethod
     def _of(values: torch.Tensor, species: torch.Tensor | None) -> torch.Tensor:
         return values[0] if species is None else values[species]
 
 
-def newton_entropy(
+def entropy_at(
     energy: InternalEnergy,
     target: torch.Tensor,
     volume: torch.Tensor | None,
@@ -117,7 +117,7 @@ def newton_entropy(
     *,
     start: torch.Tensor,
 ) -> tuple[torch.Tensor, Thermal]:
-    """Return S with U(S, V) = ``target``, and the thermal state there, by Newton's method.
+    """Return S with U(S, V) = ``target``, and the thermal state there: in closed form, or by Newton's method.
 
     U is convex and increasing in S: from any start one step lands at or above the root, from where the steps
     decrease monotonically. The last step is below 1e-9 of the heat capacity and converges quadratically, so that what
@@ -133,6 +133,11 @@ def newton_entropy(
     InputError
         If no entropy has this energy.
     """
+    if isinstance(energy, Invertible):
+        entropy = energy.entropy_of(target, volume, species)
+        if not bool(torch.isfinite(entropy).all()):
+            raise _unreachable()
+        return entropy, energy.at(entropy, volume, species)
     entropy = start
     for _ in range(_MOST_STEPS):
         thermal = energy.at(entropy, volume, species)
@@ -143,7 +148,11 @@ def newton_entropy(
         entropy = entropy + step
         if float((step / capacity).abs().max()) < _CONVERGED:
             return entropy, _moved(thermal, step)
-    raise InputError(
+    raise _unreachable()
+
+
+def _unreachable() -> InputError:
+    return InputError(
         "an internal energy that no entropy gives",
         expected="energies above the lowest one",
         action="use a smaller dt or check the energy function",

@@ -9,12 +9,17 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numba import njit
+from torch.autograd.forward_ad import unpack_dual
 
 
 def usable(*tensors: torch.Tensor) -> bool:
-    """Tell whether the loops can stand in: in main memory, and nobody asks for derivatives."""
-    return all(
-        tensor.device.type == "cpu" and not (tensor.requires_grad and torch.is_grad_enabled()) for tensor in tensors
+    """Tell whether the loops can stand in: in main memory, and nobody asks for derivatives, backward or forward."""
+    return not any(
+        tensor.device.type != "cpu"
+        or (tensor.requires_grad and torch.is_grad_enabled())
+        or torch._C._functorch.is_functorch_wrapped_tensor(tensor)  # torch.func has no public way to ask
+        or unpack_dual(tensor).tangent is not None
+        for tensor in tensors
     )
 
 
@@ -52,6 +57,7 @@ def radial_sums(
     table: torch.Tensor,
     *,
     lower: float,
+    cutoff: float,
     width: float,
     n_knots: int,
     with_slope: int,
@@ -65,7 +71,17 @@ def radial_sums(
     slopes = torch.empty(with_slope, len(distance), dtype=distance.dtype)
     rows = np.zeros(0, dtype=np.int64) if kinds is None else kinds.numpy()
     real = values.numpy().dtype.type
-    _radial(_array(distance), rows, table.numpy(), real(lower), real(width), n_knots, values.numpy(), slopes.numpy())
+    _radial(
+        _array(distance),
+        rows,
+        table.numpy(),
+        real(lower),
+        real(cutoff),
+        real(width),
+        n_knots,
+        values.numpy(),
+        slopes.numpy(),
+    )
     return values, slopes
 
 
@@ -99,11 +115,11 @@ def _summed(values, first, second, sign, out):
 
 
 @njit(cache=True)
-def _radial(distance, kinds, table, lower, width, n_knots, values, slopes):
+def _radial(distance, kinds, table, lower, cutoff, width, n_knots, values, slopes):
     count, with_slope = values.shape[0], slopes.shape[0]
     for p in range(distance.size):
         interval = int(np.floor((distance[p] - lower) / width))
-        interval = min(max(interval, -1), n_knots)
+        interval = n_knots if distance[p] >= cutoff else min(max(interval, -1), n_knots - 1)
         u = distance[p] - (lower + max(interval, 0) * width)
         row = interval + 1
         if kinds.size:

@@ -129,8 +129,8 @@ class SplineRadial:
         sloped = [name for name in names if name in SLOPED]
         if loops.usable(distance, table):
             values, slopes = loops.radial_sums(
-                distance, species_pair, table, lower=self.lower, width=self.width, n_knots=self.n_knots,
-                with_slope=len(sloped),
+                distance, species_pair, table, lower=self.lower, cutoff=self.cutoff, width=self.width,
+                n_knots=self.n_knots, with_slope=len(sloped),
             )  # fmt: skip
         else:
             values, slopes = self._polynomials(distance, species_pair, table, with_slope=len(sloped))
@@ -147,7 +147,8 @@ class SplineRadial:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return values (k, p) of the k functions, and slopes of the first ones."""
         n = self.n_knots
-        interval = ((distance.detach() - self.lower) / self.width).floor().clamp(-1, n)
+        interval = ((distance.detach() - self.lower) / self.width).floor().clamp(-1, n - 1)
+        interval = torch.where(distance.detach() >= self.cutoff, n, interval)
         u = distance - (self.lower + interval.clamp(min=0) * self.width)
         row = interval.long() + 1
         if kinds is not None:

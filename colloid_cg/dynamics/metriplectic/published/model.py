@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from colloid_cg.dynamics.metriplectic.energy import Thermal, newton_entropy
+from colloid_cg.dynamics.metriplectic.energy import Thermal
 from colloid_cg.dynamics.metriplectic.friction import Channel, PairCoefficients
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.pairs import Pairs
@@ -45,12 +45,6 @@ class _Energy:
         """Return the limit of U at S far below zero, shape (n,)."""
         volume = _required(volume)
         return self.function.evaluate(torch.full_like(volume, _FAR_BELOW), volume).U
-
-    def entropy_at(
-        self, target: torch.Tensor, volume: torch.Tensor | None, species: torch.Tensor | None, start: torch.Tensor
-    ) -> tuple[torch.Tensor, Thermal]:
-        """Return S with U(S, V) = ``target``, and the thermal state there."""
-        return newton_entropy(self, target, volume, species, start=start)
 
 
 def _required(volume: torch.Tensor | None) -> torch.Tensor:

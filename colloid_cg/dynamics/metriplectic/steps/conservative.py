@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 
+from colloid_cg.dynamics.metriplectic.energy import entropy_at
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.reversible import energy_inflow, pair_forces
 from colloid_cg.dynamics.metriplectic.state import PhaseState, moved_to
@@ -59,7 +60,7 @@ def _closed(
             expected="steps whose energy error is small against the internal energy",
             action="use a smaller dt",
         )
-    entropy, thermal = model.energy.entropy_at(target, moved.volume, kinds, moved.entropy)
+    entropy, thermal = entropy_at(model.energy, target, moved.volume, kinds, start=moved.entropy)
     absorbed = (target - moved.thermal.energy).sum()
     account = before.account.plus(absorbed=absorbed, work=work)
     return replace(moved, internal=before.internal + change, entropy=entropy, thermal=thermal, account=account)

@@ -16,7 +16,7 @@ from colloid_cg.dynamics.metriplectic.dissipative import (
     pair_thermal,
     tensor_times,
 )
-from colloid_cg.dynamics.metriplectic.energy import Thermal
+from colloid_cg.dynamics.metriplectic.energy import Thermal, entropy_at
 from colloid_cg.dynamics.metriplectic.friction import Channel, PairCoefficients
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.pairs import Pairs, pairs_from
@@ -172,7 +172,7 @@ def _after(
     now = state.reference + state.internal
     possible = now + change > model.energy.lowest(state.volume, kinds)
     target = torch.where(possible, now + change, now)
-    entropy, thermal = model.energy.entropy_at(target, state.volume, kinds, state.entropy)
+    entropy, thermal = entropy_at(model.energy, target, state.volume, kinds, start=state.entropy)
     return entropy, thermal, possible
 
 
@@ -215,5 +215,5 @@ def _accepted(
     velocities = torch.where(taken[:, None], velocities, state.velocities)
     internal = state.internal + torch.where(taken, change, 0.0)
     kinds = model.kinds(state.species)
-    entropy, thermal = model.energy.entropy_at(state.reference + internal, state.volume, kinds, state.entropy)
+    entropy, thermal = entropy_at(model.energy, state.reference + internal, state.volume, kinds, start=state.entropy)
     return replace(state, velocities=velocities, internal=internal, entropy=entropy, thermal=thermal)

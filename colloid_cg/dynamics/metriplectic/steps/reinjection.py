@@ -18,7 +18,7 @@ from colloid_cg.dynamics.metriplectic.dissipative import (
     pair_thermal,
     tensor_times,
 )
-from colloid_cg.dynamics.metriplectic.energy import Thermal
+from colloid_cg.dynamics.metriplectic.energy import Thermal, entropy_at
 from colloid_cg.dynamics.metriplectic.friction import PairCoefficients
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.state import PhaseState
@@ -208,7 +208,7 @@ def reinjected(
 
 def _thermal_after(model: MetriplecticModel, state: PhaseState, change: torch.Tensor) -> tuple[torch.Tensor, Thermal]:
     target = state.reference + state.internal + change
-    return model.energy.entropy_at(target, state.volume, model.kinds(state.species), state.entropy)
+    return entropy_at(model.energy, target, state.volume, model.kinds(state.species), start=state.entropy)
 
 
 def _advanced(
