@@ -40,12 +40,15 @@ class InternalEnergy(Protocol):
 
 @runtime_checkable
 class Invertible(Protocol):
-    """An internal energy that knows S(U, V) in closed form."""
+    """An internal energy that knows S(U, V) and everything else at given U in closed form."""
 
     def entropy_of(
         self, energy: torch.Tensor, volume: torch.Tensor | None, species: torch.Tensor | None
     ) -> torch.Tensor:
         """Return S with U(S, V) = ``energy``, shape (n,)."""
+
+    def at_energy(self, energy: torch.Tensor, volume: torch.Tensor | None, species: torch.Tensor | None) -> Thermal:
+        """Return ``energy`` and its derivatives by S and V at U and V, shapes (n,)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,12 +84,18 @@ class ConstantHeatCapacity:
         """Return energy and derivatives at S and V, shapes (n,)."""
         capacity, start = self._of(self.heat_capacity, species), self._of(self.temperature, species)
         energy = capacity * start * torch.exp(entropy / capacity)
-        pressure = None
         if self.volume is not None and self.amount is not None and volume is not None:
             amount = self.boltzmann * self._of(self.amount, species)
             energy = energy * (volume / self._of(self.volume, species)) ** (-amount / capacity)
-            pressure = amount * energy / (capacity * volume)
+        return self.at_energy(energy, volume, species)
+
+    def at_energy(self, energy: torch.Tensor, volume: torch.Tensor | None, species: torch.Tensor | None) -> Thermal:
+        """Return ``energy`` with T = U/C, d2U/dS2 = T/C and P = a k_B T/V, shapes (n,)."""
+        capacity = self._of(self.heat_capacity, species)
         temperature = energy / capacity
+        pressure = None
+        if self.amount is not None and volume is not None:
+            pressure = self.boltzmann * self._of(self.amount, species) * temperature / volume
         return Thermal(energy=energy, temperature=temperature, curvature=temperature / capacity, pressure=pressure)
 
     def lowest(self, volume: torch.Tensor | None, species: torch.Tensor | None) -> float:
@@ -135,9 +144,10 @@ def entropy_at(
     """
     if isinstance(energy, Invertible):
         entropy = energy.entropy_of(target, volume, species)
-        if not bool(torch.isfinite(entropy).all()):
+        # A sum is finite if all of its terms are, and several times faster to ask.
+        if not bool(torch.isfinite(entropy.sum())):
             raise _unreachable()
-        return entropy, energy.at(entropy, volume, species)
+        return entropy, energy.at_energy(target, volume, species)
     entropy = start
     for _ in range(_MOST_STEPS):
         thermal = energy.at(entropy, volume, species)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -68,10 +69,11 @@ class MetriplecticModel:
             )
         if not self.boltzmann > 0:
             raise InputError(f"k_B = {self.boltzmann}", expected="a positive number", action="check the model")
-        index = torch.as_tensor(species_pair_index(self.n_species), device=self.masses.device)
-        object.__setattr__(self, "_pair_index", index)
-        mobile = torch.isfinite(self.masses)
-        object.__setattr__(self, "_inertia", torch.where(mobile, self.masses, 0.0))
+
+    @cached_property
+    def _pair_index(self) -> torch.Tensor:
+        """Number of the pair of two species, shape (n_species, n_species)."""
+        return torch.as_tensor(species_pair_index(self.n_species), device=self.masses.device)
 
     @property
     def n_species(self) -> int:
@@ -91,15 +93,14 @@ class MetriplecticModel:
         """Return the number of the species pair of every pair, shape (p,), or None for one species."""
         if self.n_species == 1:
             return None
-        index: torch.Tensor = self._pair_index  # type: ignore[attr-defined]
-        return index[species[first], species[second]]
+        return self._pair_index[species[first], species[second]]
 
     def inertia(self, species: torch.Tensor) -> torch.Tensor:
         """Return the mass of every particle that can be pushed, zero for prescribed ones; shape (n,) or (1,)."""
-        inertia: torch.Tensor = self._inertia  # type: ignore[attr-defined]
+        inertia = torch.where(torch.isfinite(self.masses), self.masses, 0.0)
         return inertia if self.n_species == 1 else inertia[species]
 
     def inverse_mass(self, species: torch.Tensor) -> torch.Tensor:
         """Return 1/m, shape (n, 1), or (1, 1) for one species; zero for prescribed particles."""
-        inverse = 1.0 / self.masses
-        return inverse[:, None] if self.n_species == 1 else inverse[species][:, None]
+        inverse = (1.0 / self.masses)[:, None]
+        return inverse if self.n_species == 1 else inverse[species]

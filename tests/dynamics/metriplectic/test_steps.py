@@ -130,7 +130,7 @@ def test_verlet_is_reversible_and_of_second_order() -> None:
 
 
 def test_noise_that_would_leave_no_energy_is_drawn_again_and_counted() -> None:
-    model = rich_model(heat_capacity=0.9)
+    model = rich_model(heat_capacity=1.5)
     start = state = crowd(model, seed=6)
     rng = stream(6)
     for _ in range(60):
