@@ -43,13 +43,34 @@ def tensor_times(par: torch.Tensor, perp: torch.Tensor, direction: torch.Tensor,
     return torch.addcmul(perp * vector, (par - perp) * along, direction)
 
 
+def friction_factors(
+    coefficients: PairCoefficients, pairs: Pairs, thermal: Thermal, *, boltzmann: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the factors A_par, A_perp of the mean impulse, dp = -(1/2) [A_par ee^T + A_perp (1 - ee^T)] w dt.
+
+    A = [1/T_i + 1/T_j - k_B/(T_i C_i) - k_B/(T_j C_j)] g + k_B [g'_i/C_i + g'_j/C_j]: friction (M gradS) and its share
+    of k_B div M together, g' = dg/dT at fixed r, V.
+    """
+    ends = pair_thermal(pairs, thermal, boltzmann=boltzmann)
+    weight = ends.inverse_i * (1.0 - ends.ito_i) + ends.inverse_j * (1.0 - ends.ito_j)
+
+    def factor(channel: Channel | None) -> torch.Tensor:
+        if channel is None:
+            return torch.zeros_like(weight)
+        value = channel.value * weight
+        if channel.first is not None and channel.second is not None:
+            value = value + channel.first * ends.ito_i + channel.second * ends.ito_j
+        return value
+
+    return factor(coefficients.par), factor(coefficients.perp)
+
+
 def mean_impulse(
     state: PhaseState, coefficients: PairCoefficients, velocities: torch.Tensor, thermal: Thermal, *, boltzmann: float
 ) -> torch.Tensor:
     """Return the mean impulse of every pair per time, -(1/2) [A_par ee^T + A_perp (1 - ee^T)] w, shape (d, p).
 
-    A = [1/T_i + 1/T_j - k_B/(T_i C_i) - k_B/(T_j C_j)] g + k_B [g'_i/C_i + g'_j/C_j]: friction (M gradS) and its share
-    of k_B div M together, g' = dg/dT at fixed r, V.
+    A: see :func:`friction_factors`.
 
     Parameters
     ----------
@@ -62,18 +83,7 @@ def mean_impulse(
             par, perp, (thermal.temperature, thermal.curvature), velocities, state.direction, state.pairs.arrays,
             boltzmann=boltzmann, face_speed=state.cell.face_speed,
         )  # fmt: skip
-    ends = pair_thermal(state.pairs, thermal, boltzmann=boltzmann)
-    weight = ends.inverse_i * (1.0 - ends.ito_i) + ends.inverse_j * (1.0 - ends.ito_j)
-
-    def factor(channel: Channel | None) -> torch.Tensor:
-        if channel is None:
-            return torch.zeros_like(weight)
-        value = channel.value * weight
-        if channel.first is not None and channel.second is not None:
-            value = value + channel.first * ends.ito_i + channel.second * ends.ito_j
-        return value
-
-    friction = factor(coefficients.par), factor(coefficients.perp)
+    friction = friction_factors(coefficients, state.pairs, thermal, boltzmann=boltzmann)
     return -0.5 * tensor_times(*friction, state.direction, state.relative(velocities))
 
 

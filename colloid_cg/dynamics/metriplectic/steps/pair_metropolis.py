@@ -50,8 +50,9 @@ def exchanges(model: MetriplecticModel, state: PhaseState, dt: float, rng: torch
     """Return the state after friction and heat exchange of every pair during ``dt``, at fixed positions."""
     for rows in matchings(state.pairs):
         chosen = _only(state, rows)
-        chosen = _impulses(model, chosen, dt, rng)
-        chosen = _heat(model, chosen, dt, rng)
+        radial = chosen.radial
+        chosen = _impulses(model, replace(chosen, radial=replace(radial, heat=None)), dt, rng)
+        chosen = _heat(model, replace(chosen, radial=replace(radial, par=None, perp=None)), dt, rng)
         state = replace(
             state, velocities=chosen.velocities, internal=chosen.internal, entropy=chosen.entropy,
             thermal=chosen.thermal,

@@ -63,14 +63,17 @@ class Exchange:
 
 
 def reinjection_step(
-    model: MetriplecticModel, state: PhaseState, dt: float, rng: torch.Generator, *, stages: int = 1
+    model: MetriplecticModel, state: PhaseState, dt: float, rng: torch.Generator, *, stages: int = 2
 ) -> PhaseState:
     """Advance by ``dt``: dissipative step with re-injection, then velocity Verlet; energy and momentum to round-off.
+
+    The step for production runs: with two stages up to lambda dt = .05, lambda the friction rate of a particle,
+    equilibrium is within .5 %; with one stage up to lambda dt = .01.
 
     Parameters
     ----------
     stages : {1, 2}
-        With two, the drift is averaged over the state and the predicted one (same noise): allows larger steps.
+        With two, the drift is averaged over the state and the predicted one (same noise); costs a third more.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def reinjection_step(
 
 
 def dissipative_substep(
-    model: MetriplecticModel, state: PhaseState, dt: float, rng: torch.Generator, *, stages: int = 1
+    model: MetriplecticModel, state: PhaseState, dt: float, rng: torch.Generator, *, stages: int = 2
 ) -> PhaseState:
     """Advance velocities and internal energies by M gradS + k_B div M + noise at fixed positions."""
     kinds = model.kinds(state.species)
