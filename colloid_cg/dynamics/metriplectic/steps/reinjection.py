@@ -18,7 +18,7 @@ from colloid_cg.dynamics.metriplectic.dissipative import (
     pair_thermal,
     returned_heat,
 )
-from colloid_cg.dynamics.metriplectic.energy import Thermal, entropy_at
+from colloid_cg.dynamics.metriplectic.energy import Thermal, entropy_at, thermal_at
 from colloid_cg.dynamics.metriplectic.friction import PairCoefficients
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.state import PhaseState
@@ -179,7 +179,7 @@ def _given(normals: torch.Tensor | None) -> torch.Tensor:
 def _rate_ahead(model: MetriplecticModel, state: PhaseState, after: Reinjected) -> Exchange:
     """Return the drift per time at a predicted state."""
     kinds = model.kinds(state.species)
-    _, thermal = entropy_at(model.energy, after.energy, state.volume, kinds, start=state.entropy)
+    thermal = thermal_at(model.energy, after.energy, state.volume, kinds, start=state.entropy)
     coefficients = model.law.at(state.radial, thermal.temperature, state.pairs, kinds)
     return mean_exchange(model, state, coefficients, after.velocities, thermal)
 
