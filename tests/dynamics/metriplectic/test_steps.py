@@ -140,6 +140,26 @@ def test_a_step_far_too_long_is_refused_with_its_dt() -> None:
         reinjection_step(model, crowd(model, seed=7), 5.0, stream())
 
 
+def test_a_step_of_three_stages_is_refused() -> None:
+    model = rich_model()
+    with pytest.raises(InputError, match="3 stages"):
+        reinjection_step(model, crowd(model), 0.01, stream(), stages=3)
+
+
+def test_a_state_may_be_continued_twice() -> None:
+    model = rich_model()
+    kept = crowd(model)
+    ends = []
+    for _ in range(2):
+        state, rng = kept, stream(12)
+        for _ in range(40):
+            state = reinjection_step(model, state, 0.01, rng)
+        assert state.neighbours.searches > 1
+        ends.append(state)
+    assert ends[0].velocities.numpy().tobytes() == ends[1].velocities.numpy().tobytes()
+    assert kept.neighbours.searches == 1
+
+
 def test_euler_maruyama_does_not_conserve_energy() -> None:
     model = rich_model()
     start = state = crowd(model)
