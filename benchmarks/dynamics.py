@@ -206,7 +206,7 @@ def speed(record: Record) -> None:
             record.add(
                 f"rollout speed over the isothermal peer's, {label}", ours / theirs, target=1.0, better="higher",
                 peer="hand-written torch without internal energy, same run (steps per CPU second)", peer_value=theirs,
-                note="does not depend on what else the machine does",
+                note="both in turn in one run, as the machine was shared",
             )  # fmt: skip
 
 
