@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard
 
 import torch
 
@@ -38,8 +38,7 @@ class InternalEnergy(Protocol):
         """Return inf_S U(S, V): no particle can have less."""
 
 
-@runtime_checkable
-class Invertible(Protocol):
+class Invertible(InternalEnergy, Protocol):
     """An internal energy that knows S(U, V) and everything else at given U in closed form."""
 
     def entropy_of(
@@ -142,7 +141,7 @@ def entropy_at(
     InputError
         If no entropy has this energy.
     """
-    if isinstance(energy, Invertible):
+    if _is_invertible(energy):
         entropy = energy.entropy_of(target, volume, species)
         # A sum is finite if all of its terms are, and several times faster to ask.
         if not bool(torch.isfinite(entropy.sum())):
@@ -159,6 +158,25 @@ def entropy_at(
         if float((step / capacity).abs().max()) < _CONVERGED:
             return entropy, _moved(thermal, step)
     raise _unreachable()
+
+
+def thermal_at(
+    energy: InternalEnergy,
+    target: torch.Tensor,
+    volume: torch.Tensor | None,
+    species: torch.Tensor | None,
+    *,
+    start: torch.Tensor,
+) -> Thermal:
+    """Return the thermal state at U = ``target``, as :func:`entropy_at` does, where S itself is not wanted."""
+    if _is_invertible(energy):
+        return energy.at_energy(target, volume, species)
+    return entropy_at(energy, target, volume, species, start=start)[1]
+
+
+def _is_invertible(energy: InternalEnergy) -> TypeGuard[Invertible]:
+    # isinstance() of a protocol takes as long as the logarithm of a thousand numbers.
+    return hasattr(energy, "entropy_of") and hasattr(energy, "at_energy")
 
 
 def _unreachable() -> InputError:

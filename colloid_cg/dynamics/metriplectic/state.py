@@ -111,8 +111,8 @@ def phase_state(
     Raises
     ------
     InputError
-        If shapes do not agree, a value is not finite, particles are beyond an open box, or the cutoff exceeds half of
-        a periodic edge.
+        If shapes or precisions do not agree, a value is not finite, species are no whole numbers, particles are beyond
+        an open box, or the cutoff exceeds half of a periodic edge.
     """
     n = len(positions)
     species = torch.zeros(n, dtype=torch.long, device=positions.device) if species is None else species
@@ -203,6 +203,7 @@ def _check(
             raise InputError(
                 f"NaN or infinite {name} of particle {row}", expected="finite numbers", action="repair the state"
             )
+    _check_types(model, positions, velocities, entropy, species)
     if len(species) and not 0 <= int(species.min()) <= int(species.max()) < model.n_species:
         raise InputError(
             f"species {int(species.min())} to {int(species.max())}",
@@ -215,4 +216,25 @@ def _check(
             f"particle {int(beyond.nonzero()[0, 0])} beyond an open face of the box",
             expected="particles inside the box along open axes",
             action="enlarge the box, or make the axis periodic",
+        )
+
+
+def _check_types(
+    model: MetriplecticModel,
+    positions: torch.Tensor,
+    velocities: torch.Tensor,
+    entropy: torch.Tensor,
+    species: torch.Tensor,
+) -> None:
+    types = {"positions": positions.dtype, "velocities": velocities.dtype, "entropy": entropy.dtype}
+    types["masses of the model"] = model.masses.dtype
+    if len(set(types.values())) > 1 or positions.dtype not in (torch.float64, torch.float32):
+        raise InputError(
+            "precisions " + ", ".join(f"{name} {dtype}" for name, dtype in types.items()),
+            expected="torch.float64 or torch.float32, one for all",
+            action="convert the state and the model to one of them",
+        )
+    if species.dtype not in (torch.int64, torch.int32):
+        raise InputError(
+            f"species of type {species.dtype}", expected="whole numbers, torch.int64", action="use species.long()"
         )

@@ -18,7 +18,7 @@ from colloid_cg.dynamics.metriplectic.dissipative import (
     pair_thermal,
     returned_heat,
 )
-from colloid_cg.dynamics.metriplectic.energy import Thermal, entropy_at
+from colloid_cg.dynamics.metriplectic.energy import Thermal, entropy_at, thermal_at
 from colloid_cg.dynamics.metriplectic.friction import PairCoefficients
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.state import PhaseState
@@ -68,7 +68,7 @@ def reinjection_step(
     """Advance by ``dt``: dissipative step with re-injection, then velocity Verlet; energy and momentum to round-off.
 
     The step for production runs: with two stages up to lambda dt = .05, lambda the friction rate of a particle,
-    equilibrium is within .5 %; with one stage up to lambda dt = .01.
+    equilibrium is within .5 %; with one stage up to lambda dt = .009.
 
     Parameters
     ----------
@@ -87,6 +87,8 @@ def dissipative_substep(
     model: MetriplecticModel, state: PhaseState, dt: float, rng: torch.Generator, *, stages: int = 2
 ) -> PhaseState:
     """Advance velocities and internal energies by M gradS + k_B div M + noise at fixed positions."""
+    if stages not in (1, 2):
+        raise InputError(f"{stages} stages", expected="1 or 2", action="use two stages, or one for small steps")
     kinds = model.kinds(state.species)
     lowest = model.energy.lowest(state.volume, kinds)
     coefficients = model.law.at(state.radial, state.thermal.temperature, state.pairs, kinds)
@@ -179,7 +181,7 @@ def _given(normals: torch.Tensor | None) -> torch.Tensor:
 def _rate_ahead(model: MetriplecticModel, state: PhaseState, after: Reinjected) -> Exchange:
     """Return the drift per time at a predicted state."""
     kinds = model.kinds(state.species)
-    _, thermal = entropy_at(model.energy, after.energy, state.volume, kinds, start=state.entropy)
+    thermal = thermal_at(model.energy, after.energy, state.volume, kinds, start=state.entropy)
     coefficients = model.law.at(state.radial, thermal.temperature, state.pairs, kinds)
     return mean_exchange(model, state, coefficients, after.velocities, thermal)
 
