@@ -17,10 +17,9 @@ from colloid_cg.learn.thermal.fit import starting_point
 from colloid_cg.learn.thermal.hidden import hidden_energies
 from colloid_cg.learn.thermal.observed import observed
 from colloid_cg.learn.thermal.training import score, training_step
-from tests.learn.thermal.worlds import EDGE, Stirring, recording
+from tests.learn.thermal.worlds import BODY, recording
 
 SMALL = ThermalFitConfig(cutoff=1.0, rounds=3, steps=3, batch_frames=2, settling_frames=5, n_knots=6)
-BODY = Stirring(1.5, EDGE)
 
 
 class Shelf(dict[str, Arrays]):
@@ -34,7 +33,7 @@ class Shelf(dict[str, Arrays]):
 
 
 def small_fit(shelf: Shelf, *, stop_after: int = 99) -> ThermalDynamics:
-    series = recording(40, settling=40).series
+    series = recording(40, settling=40).series(0, 40)
 
     def stop(done: int, total: int) -> None:
         if done == stop_after:
@@ -74,7 +73,7 @@ def test_checkpoints_of_another_schema_or_size_are_refused() -> None:
 
 
 def test_gauge_is_fixed_and_the_gradient_is_that_of_the_score() -> None:
-    seen = observed(recording(40, settling=40).series, 1.0)
+    seen = observed(recording(40, settling=40).series(0, 40), 1.0)
     parameters, _ = starting_point(seen, SMALL, BODY, n_train=28)
     generator = torch.Generator().manual_seed(1)
     for parameter in parameters.parameters():
@@ -104,7 +103,7 @@ def test_gauge_is_fixed_and_the_gradient_is_that_of_the_score() -> None:
 
 def test_kernel_scale_and_energy_offset_cannot_be_seen() -> None:
     """What the conventions fix has no influence on the score."""
-    seen = observed(recording(40, settling=40).series, 1.0)
+    seen = observed(recording(40, settling=40).series(0, 40), 1.0)
     parameters, _ = starting_point(seen, SMALL, BODY, n_train=28)
     with torch.no_grad():
         hidden = hidden_energies(parameters.model(), seen, correct=False)
@@ -119,7 +118,7 @@ def test_processes_average_their_gradients(tmp_path: Path) -> None:
     """Two processes with a frame each take the step of one process with both frames."""
     torch.multiprocessing.spawn(_one_process, args=(str(tmp_path),), nprocs=2, join=True)
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
-    seen = observed(recording(12, settling=0).series, 1.0)
+    seen = observed(recording(12, settling=0).series(0, 12), 1.0)
     parameters, hidden, optimiser = _prepared()
     training_step(parameters, optimiser, seen, hidden, [7, 9], SMALL)
     for name, value in parameters.state_dict().items():
@@ -128,7 +127,7 @@ def test_processes_average_their_gradients(tmp_path: Path) -> None:
 
 
 def _prepared():  # type: ignore[no-untyped-def]
-    seen = observed(recording(12, settling=0).series, 1.0)
+    seen = observed(recording(12, settling=0).series(0, 12), 1.0)
     parameters, _ = starting_point(seen, SMALL, BODY, n_train=11)
     with torch.no_grad():
         hidden = hidden_energies(parameters.model(), seen, correct=False)
@@ -139,13 +138,15 @@ def _prepared():  # type: ignore[no-untyped-def]
 def _one_process(rank: int, folder: str) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     parameters, hidden, optimiser = _prepared()
-    training_step(parameters, optimiser, observed(recording(12, settling=0).series, 1.0), hidden, [(7, 9)[rank]], SMALL)
+    training_step(
+        parameters, optimiser, observed(recording(12, settling=0).series(0, 12), 1.0), hidden, [(7, 9)[rank]], SMALL
+    )
     torch.save(parameters.state_dict(), Path(folder) / f"{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
 def test_blocks_and_settings_that_do_not_fit_are_refused() -> None:
-    series = recording(40, settling=40).series
+    series = recording(40, settling=40).series(0, 40)
     with pytest.raises(DataError, match="follow each other"):
         fit_thermal(series.between(0, 20), series.between(25, 40), SMALL)
     with pytest.raises(DataError, match="to settle"):
