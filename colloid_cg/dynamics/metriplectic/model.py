@@ -23,6 +23,13 @@ class ExternalPotential(Protocol):
         """Return energies (n,) and forces -d psi/dr (n, d)."""
 
 
+class BodyForce(Protocol):
+    """A force on every particle by itself that need not have a potential; it does work on the system."""
+
+    def at(self, positions: torch.Tensor, time: float) -> torch.Tensor:
+        """Return forces, shape (n, d)."""
+
+
 class Drive(Protocol):
     """Paths of the particles that move as prescribed."""
 
@@ -49,8 +56,9 @@ class MetriplecticModel:
         Frictions and heat exchange and how they depend on temperature.
     boltzmann : float
         k_B; 1 unless the model says otherwise.
-    bath, external, drive : optional
-        A solvent at fixed temperature; a potential of every particle; paths of the prescribed particles.
+    bath, external, body, drive : optional
+        A solvent at fixed temperature; a potential of every particle; a force of every particle without a potential;
+        paths of the prescribed particles.
     """
 
     masses: torch.Tensor
@@ -60,6 +68,7 @@ class MetriplecticModel:
     boltzmann: float = 1.0
     bath: Bath | None = None
     external: ExternalPotential | None = None
+    body: BodyForce | None = None
     drive: Drive | None = None
 
     def __post_init__(self) -> None:

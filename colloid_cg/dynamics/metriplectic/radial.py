@@ -187,10 +187,17 @@ _BASIS = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]]) 
 
 def spline_pieces(coefficients: torch.Tensor, width: float) -> torch.Tensor:
     """Return the cubic of every interval in powers of (r - knot), shape (n_pairs, n_knots, 4)."""
-    filled = torch.nn.functional.pad(coefficients, (0, TAIL))
+    return cubic_pieces(torch.nn.functional.pad(coefficients, (0, TAIL)), coefficients.new_tensor(width))
+
+
+def cubic_pieces(coefficients: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
+    """Return the cubics of n uniform intervals in powers of (x - knot) from n + 3 B-spline coefficients, (..., n, 4).
+
+    ``width`` of the intervals broadcasts against all axes but the last of ``coefficients``.
+    """
     basis = torch.as_tensor(_BASIS, dtype=coefficients.dtype, device=coefficients.device)
-    scale = torch.as_tensor(width ** -np.arange(4.0), dtype=coefficients.dtype, device=coefficients.device)
-    return filled.unfold(1, 4, 1)[:, : coefficients.shape[1]] @ basis.T * scale
+    powers = torch.arange(4.0, dtype=coefficients.dtype, device=coefficients.device)
+    return coefficients.unfold(-1, 4, 1) @ basis.T * width[..., None, None] ** -powers
 
 
 def _potential_pieces(force: torch.Tensor, width: float) -> torch.Tensor:

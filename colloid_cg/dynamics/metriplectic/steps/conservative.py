@@ -49,7 +49,11 @@ def verlet_substep(model: MetriplecticModel, state: PhaseState, dt: float) -> Ph
         kinds = model.kinds(state.species)
         psi, new_psi = (model.external.at(each.positions, kinds)[0] for each in (state, moved))
         change = change - (new_psi - psi)
-    return _closed(model, state, moved, change, work=_work(model, state, moved, push, inflow))
+    work = _work(model, state, moved, push, inflow)
+    if model.body is not None:
+        received = 0.5 * row_products(_body_force(model, state) + _body_force(model, moved), shift)
+        change, work = change + received, work + received.sum()
+    return _closed(model, state, moved, change, work=work)
 
 
 def _closed(
@@ -92,10 +96,17 @@ def row_products(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
 
 def _with_external(model: MetriplecticModel, state: PhaseState, force: torch.Tensor) -> torch.Tensor:
-    """Return the force of the pairs and of the external potential together, shape (n, d)."""
-    if model.external is None:
-        return force
-    return force + model.external.at(state.positions, model.kinds(state.species))[1]
+    """Return the force of the pairs, of the external potential and of the body force together, shape (n, d)."""
+    if model.external is not None:
+        force = force + model.external.at(state.positions, model.kinds(state.species))[1]
+    return force if model.body is None else force + _body_force(model, state)
+
+
+def _body_force(model: MetriplecticModel, state: PhaseState) -> torch.Tensor:
+    """Return the forces without a potential, shape (n, d); none act on prescribed particles."""
+    if model.body is None:
+        return torch.zeros_like(state.positions)
+    return torch.where(model.inverse_mass(state.species) > 0, model.body.at(state.positions, state.time), 0.0)
 
 
 def _with_drive(model: MetriplecticModel, state: PhaseState, shift: torch.Tensor, dt: float) -> torch.Tensor:
