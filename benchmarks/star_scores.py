@@ -55,7 +55,9 @@ def figures(melt: StarMelt) -> dict[str, Callable[[Curves], float]]:
         return lambda curves: distance(curves["msd"][within], melt.msd.values[within])
 
     return {
-        f"RDF, r <= {0.5 * (3 * melt.rdf.at[-1] - melt.rdf.at[-2]):.3g}": lambda curves: distance(curves["rdf"], melt.rdf.values),
+        f"RDF, r <= {0.5 * (3 * melt.rdf.at[-1] - melt.rdf.at[-2]):.3g}": lambda curves: distance(
+            curves["rdf"], melt.rdf.values
+        ),
         f"MSD, t <= {times[-1] / 4:g}": moved(0.25),
         f"MSD, t <= {times[-1]:g}": moved(1.0),
         f"VACF, t <= {melt.vacf.at[-1]:g}": lambda curves: distance(curves["vacf"], melt.vacf.values),
