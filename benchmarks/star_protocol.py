@@ -16,7 +16,6 @@ from benchmarks.star_polymer.analysis import pair_correlation, velocity_autocorr
 from colloid_cg.dynamics.metriplectic.cell import Cell
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.state import PhaseState, kinetic_energy, momentum, phase_state, total_energy
-from colloid_cg.errors import ColloidError
 from colloid_cg.provenance import code_version, sha256_of_json
 
 Step = Callable[[MetriplecticModel, PhaseState, float, torch.Generator], PhaseState]
@@ -61,7 +60,7 @@ def start(melt: StarMelt, model: MetriplecticModel, seed: int) -> PhaseState:
 
 
 class Broken(Exception):
-    """A rollout that collapsed or blew up; carries the frame intervals it lasted."""
+    """A rollout that collapsed or blew up: the frame intervals it lasted, growth of pairs and of kinetic energy."""
 
 
 def states(melt: StarMelt, candidate: Candidate, seed: int) -> Iterator[PhaseState]:
@@ -79,13 +78,10 @@ def states(melt: StarMelt, candidate: Candidate, seed: int) -> Iterator[PhaseSta
     for k in range(burn + STEPS // candidate.frames_per_step + 1):
         if k >= burn:
             yield state
-        try:
-            state = candidate.step(candidate.model, state, dt, rng)
-            broken = not float(state.velocities.square().sum()) < TOO_HOT * heat or len(state.pairs) > TOO_CLOSE * pairs
-        except (ColloidError, ValueError):
-            broken = True
-        if broken:
-            raise Broken((k - burn) * candidate.frames_per_step)
+        state = candidate.step(candidate.model, state, dt, rng)
+        closer, hotter = len(state.pairs) / pairs, float(state.velocities.square().sum()) / heat
+        if closer > TOO_CLOSE or not hotter < TOO_HOT:
+            raise Broken((k - burn) * candidate.frames_per_step, closer, hotter)
 
 
 def rollout(melt: StarMelt, candidate: Candidate, seed: int) -> dict[str, np.ndarray]:
@@ -94,7 +90,12 @@ def rollout(melt: StarMelt, candidate: Candidate, seed: int) -> dict[str, np.nda
     try:
         found = _measured(melt, candidate, states(melt, candidate, seed))
     except Broken as broken:
-        return {"broken": np.asarray(broken.args[0] * melt.recording.frame_interval)}
+        lasted, closer, hotter = broken.args
+        return {
+            "broken": np.asarray(lasted * melt.recording.frame_interval),
+            "closer": np.asarray(closer),
+            "hotter": np.asarray(hotter),
+        }
     return found | {"seconds": np.asarray(time.process_time() - started)}
 
 

@@ -23,7 +23,7 @@ TWO = Dpd(force=(25.0, 40.0, 20.0), along=(4.5, 2.0, 9.0), across=(0.0,) * 3, ma
 
 
 @cache
-def blocks(world: Dpd, n_frames: int = 660) -> tuple[PhaseSeries, PhaseSeries]:
+def blocks(world: Dpd, n_frames: int = 600) -> tuple[PhaseSeries, PhaseSeries]:
     series = simulate(world, n_frames, rng=np.random.default_rng(8), dt=0.005)
     return series.between(0, 2 * n_frames // 3), series.between(2 * n_frames // 3, n_frames)
 
@@ -56,7 +56,7 @@ def test_the_range_is_chosen_on_the_selection_block() -> None:
 
 def test_white_noise_has_no_memory() -> None:
     train, select = blocks(ONE)
-    assert fit_dpd(train.between(0, 100), select.between(500, 600), reach=1.2).windows == (1, 2)
+    assert fit_dpd(train.between(0, 100), select.between(400, 500), reach=1.2).windows == (1, 2)
 
 
 def test_the_model_has_that_force_friction_and_noise() -> None:
@@ -90,7 +90,7 @@ def test_the_model_has_that_force_friction_and_noise() -> None:
 
 def test_dpd_is_the_model_of_the_fit() -> None:
     train, select = blocks(ONE)
-    short = train.between(0, 60), select.between(500, 540)
+    short = train.between(0, 60), select.between(400, 440)
     model, found = dpd(*short), fit_dpd(*short)
     assert model.cutoff == found.cutoff
     assert model.masses.tolist() == [1.0]
