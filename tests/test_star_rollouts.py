@@ -38,7 +38,7 @@ def melt() -> StarMelt:
 
 
 def test_a_rollout_of_langevin_particles_has_their_curves_and_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(star_protocol, "STEPS", 1000)
+    monkeypatch.setattr(star_protocol, "STEPS", 600)
     monkeypatch.setattr(star_protocol, "BURN", 40)
     case = melt()
 
@@ -47,7 +47,7 @@ def test_a_rollout_of_langevin_particles_has_their_curves_and_ledger(monkeypatch
 
     found = rollout(case, Candidate(model=langevin(case.train), step=step), seed=5)
     scores = {name: figure(found) for name, figure in figures(case).items()}
-    # 600 components over 75 relaxation times: a per cent or two of each curve.
+    # 600 components over 45 relaxation times: a per cent or two of each curve.
     assert scores["RDF, r <= 5"] < 0.1
     assert scores["MSD, t <= 1"] < 0.06
     assert scores["MSD, t <= 4"] < 0.1
