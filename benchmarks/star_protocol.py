@@ -162,7 +162,6 @@ class Kept:
         settings = {"steps": STEPS, "burn": BURN, "kept": KEPT_EVERY, "frames": melt.recording.n_frames}
         digest = sha256_of_json([settings, melt.beads, melt.recording.n_particles])[:8]
         self.folder = folder / f"star{melt.beads}_{name}_{digest}"
-        self.folder.mkdir(parents=True, exist_ok=True)
 
     def figures(self) -> dict[str, float] | None:
         """Return the figures of the fit, or None where it is not done."""
@@ -171,6 +170,7 @@ class Kept:
 
     def keep_figures(self, figures: dict[str, float]) -> None:
         """Write the figures of the fit."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "fit.json").write_text(json.dumps(figures | {"code": code_version()}, indent=1))
 
     def rollouts(self, seeds: range) -> dict[int, dict[str, np.ndarray]]:
@@ -191,12 +191,14 @@ class Kept:
 
 
 def run(
-    melt: StarMelt, name: str, fit: Callable[[StarMelt], Candidate], seeds: range, folder: Path
+    melt: StarMelt, name: str, fit: Callable[[StarMelt], Candidate], seeds: range, folder: Path, *, missing: bool = True
 ) -> tuple[dict[str, float], list[dict[str, np.ndarray]]]:
-    """Return the figures of the fit and the rollouts of all seeds; what is missing is computed."""
+    """Return the figures of the fit and the rollouts of all seeds; what is ``missing`` is computed, or left out."""
     kept = Kept(folder, melt, name)
     done, figures = kept.rollouts(seeds), kept.figures()
-    if figures is None or len(done) < len(seeds):
+    if not missing:
+        return figures or {}, [done[seed] for seed in seeds if seed in done]
+    if len(done) < len(seeds):
         candidate = fit(melt)
         figures = candidate.figures
         kept.keep_figures(figures)
@@ -207,4 +209,4 @@ def run(
             kept.keep(seed, done[seed])
             said = "broke down" if "broken" in done[seed] else f"{float(done[seed]['seconds']):.0f} s"
             print(f"star {melt.beads}, {name}, seed {seed}: {said}", flush=True)
-    return figures, [done[seed] for seed in seeds if seed in done]
+    return figures or {}, [done[seed] for seed in seeds if seed in done]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ MODELS: dict[str, tuple[str, Callable[[StarMelt], Candidate]]] = {
 }
 SEEDS = {
     11: {"pair_model": 8, "langevin": 3, "dpd": 3, "network_memory": 3, "network_frame": 3},
-    51: {"pair_model": 4, "langevin": 3, "dpd": 3},
+    51: {"pair_model": 4, "dpd": 3, "langevin": 3},
 }
 FIRST_SEED = 101
 """No seed from here on was used before the tables were made."""
@@ -41,18 +42,23 @@ def main() -> None:
     parser.add_argument("--star51", type=Path, help="folder of a generated melt of 51-bead stars")
     parser.add_argument("--kept", type=Path, default=RESULTS.parent / "checkpoint" / "star_rollouts")
     parser.add_argument("--only", nargs="+", choices=sorted(MODELS), default=list(MODELS), help="models to roll out")
+    parser.add_argument("--finished", action="store_true", help="write the table of what is finished, compute nothing")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    record = Record("star_rollouts")
+    record, spent = Record("star_rollouts"), 0.0
     melts = [star_11()] + ([generated_melt(arguments.star51, 51)] if arguments.star51 else [])
     for melt in melts:
         reference(record, melt)
         for key in arguments.only:
             seeds = range(FIRST_SEED, FIRST_SEED + SEEDS[melt.beads].get(key, 0))
             name, fit = MODELS[key]
-            if seeds:
-                table(record, melt, name, *run(melt, key, fit, seeds, arguments.kept))
+            found = run(melt, key, fit, seeds, arguments.kept, missing=not arguments.finished)
+            if found[1]:
+                table(record, melt, name, *found)
+                spent += found[0]["seconds"] + sum(float(curves.get("seconds", 0.0)) for curves in found[1])
     if set(arguments.only) == set(MODELS):
+        # What was computed in earlier runs counts as well: CPU seconds of all fits and finished rollouts.
+        record.started = time.perf_counter() - spent
         record.write()
 
 
@@ -76,7 +82,7 @@ def reference(record: Record, melt: StarMelt) -> None:
 def table(record: Record, melt: StarMelt, name: str, fit: dict[str, float], rollouts: list[Curves]) -> None:
     """Add the figures of one model."""
     label, certified = f"star {melt.beads}, {name}", name == "pair model"
-    fitted(record, label, fit)
+    fitted(record, label, fit, melt.recording.frame_interval)
     ends = [
         f"after {float(curves['broken']):.3g} with {float(curves['closer']):.2g} times the pairs and "
         f"{float(curves['hotter']):.2g} times the kinetic energy"
@@ -122,7 +128,7 @@ def singles(found: Score) -> str:
     )
 
 
-def fitted(record: Record, label: str, fit: dict[str, float]) -> None:
+def fitted(record: Record, label: str, fit: dict[str, float], interval: float) -> None:
     """Add what the fit found, with 90 % intervals."""
     note = f"code {fit['code']}" if "code" in fit else ""
     record.add(f"{label}: CPU seconds of the fit", fit["seconds"], unit="s", note=note)
@@ -140,7 +146,7 @@ def fitted(record: Record, label: str, fit: dict[str, float]) -> None:
         if key.startswith("gamma ") and not key.startswith("gamma error"):
             window = key.removeprefix("gamma ")
             record.add(
-                f"{label}: friction per mass over {window} frames", value,
+                f"{label}: gamma(lag) over {window} frames, {int(window) * interval:g}", value,
                 interval=around(value, fit[f"gamma error {window}"]),
             )  # fmt: skip
 
