@@ -26,8 +26,10 @@ KEPT_EVERY = 2
 """Frame intervals between the frames that are kept."""
 LEDGER_EVERY = 100
 RDF_FRAMES = 150
+COMMON_MOTION = 1.0
+"""Momentum over sum m|v| above which the curves are also taken relative to the common motion."""
 TOO_CLOSE, TOO_HOT = 4.0, 25.0
-"""Growth of the number of pairs, and of the kinetic energy, at which a rollout has collapsed or blown up."""
+"""Growth of the number of pairs, and of the kinetic energy about the common motion: collapsed, blown up."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,15 +75,20 @@ def states(melt: StarMelt, candidate: Candidate, seed: int) -> Iterator[PhaseSta
     """
     dt, rng = candidate.frames_per_step * melt.recording.frame_interval, torch.Generator().manual_seed(seed)
     state = start(melt, candidate.model, seed)
-    pairs, heat = max(len(state.pairs), len(state.species)), float(state.velocities.square().sum())
+    pairs, heat = max(len(state.pairs), len(state.species)), _heat(state)
     burn = BURN // candidate.frames_per_step
     for k in range(burn + STEPS // candidate.frames_per_step + 1):
         if k >= burn:
             yield state
         state = candidate.step(candidate.model, state, dt, rng)
-        closer, hotter = len(state.pairs) / pairs, float(state.velocities.square().sum()) / heat
+        closer, hotter = len(state.pairs) / pairs, _heat(state) / heat
         if closer > TOO_CLOSE or not hotter < TOO_HOT:
             raise Broken((k - burn) * candidate.frames_per_step, closer, hotter)
+
+
+def _heat(state: PhaseState) -> float:
+    """Return the mean square of the velocities about their mean."""
+    return float(state.velocities.var(dim=0, correction=0).sum())
 
 
 def rollout(melt: StarMelt, candidate: Candidate, seed: int) -> dict[str, np.ndarray]:
@@ -115,7 +122,13 @@ def _measured(melt: StarMelt, candidate: Candidate, course: Iterator[PhaseState]
             lost = float(total_energy(model, state)) - energy + float(state.account.bath) - bath
             drift.append(abs(lost) / kinetic)
             gained.append(float((momentum(model, state) - carried).abs().max()) / scale)
-    curves = statistics(melt, np.array(places, dtype=float), np.array(speeds, dtype=float), dt * kept_every)
+    positions, velocities = np.array(places, dtype=float), np.array(speeds, dtype=float)
+    curves = statistics(melt, positions, velocities, dt * kept_every)
+    if max(gained) > COMMON_MOTION:
+        positions -= positions.mean(axis=1, keepdims=True)
+        velocities -= velocities.mean(axis=1, keepdims=True)
+        relative = statistics(melt, positions, velocities, dt * kept_every)
+        curves |= {f"{name}_relative": curve for name, curve in relative.items()}
     return curves | {
         "energy_drift": np.asarray(np.max(drift)),
         "momentum_drift": np.asarray(np.max(gained)),

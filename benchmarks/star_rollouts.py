@@ -108,6 +108,12 @@ def table(record: Record, melt: StarMelt, name: str, fit: dict[str, float], roll
             + ("; a tenth of the rollout" if figure == short_msd(melt) else ""),
         )
     ledger(record, label, whole, certified=certified)
+    adrift = [curves for curves in whole if "msd_relative" in curves]
+    if adrift:
+        still = [{name: curves[f"{name}_relative"] for name in ("rdf", "msd", "vacf")} for curves in adrift]
+        for figure, of in figures(melt).items():
+            found = scored(still, of)
+            record.add(f"{label}, less the common motion: {figure}", found.value, note=f"{len(still)} seeds")
 
 
 def short_msd(melt: StarMelt) -> str:

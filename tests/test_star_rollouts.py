@@ -116,3 +116,22 @@ def test_a_killed_run_goes_on_and_a_broken_rollout_is_kept(tmp_path: Path, monke
     np.testing.assert_array_equal(again[0]["msd"], rollouts[0]["msd"])
     monkeypatch.setattr(star_protocol, "STEPS", 300)
     assert Kept(tmp_path, case, "hot").rollouts(range(1, 3)) == {}
+
+
+def test_common_motion_is_taken_off_where_there_is_much_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(star_protocol, "STEPS", 100)
+    monkeypatch.setattr(star_protocol, "BURN", 2)
+
+    def pushed(model: MetriplecticModel, state: PhaseState, dt: float, rng: torch.Generator) -> PhaseState:
+        positions = state.positions + dt * state.velocities
+        return replace(state, positions=positions, velocities=state.velocities + 0.1)
+
+    case = melt()
+    case = replace(case, msd=Curve(at=case.msd.at[:5], values=case.msd.values[:5]), vacf=case.msd)
+    case = replace(case, vacf=Curve(at=case.msd.at, values=case.vacf.values[:5]))
+    found = rollout(case, Candidate(model=langevin(case.train), step=pushed), seed=1)
+    still = float(start(case, langevin(case.train), 1).velocities.square().mean())
+    np.testing.assert_allclose(found["vacf_relative"], still, rtol=1e-5)
+    np.testing.assert_allclose(found["msd_relative"], 3.0 * still * case.msd.at**2, rtol=1e-5)
+    assert found["vacf"][0] > 20 * still
+    np.testing.assert_allclose(found["kinetic_temperature_relative"], MASS * still, rtol=1e-5)

@@ -28,6 +28,9 @@ from colloid_cg.learn.momentum.reach import first_reach
 from colloid_cg.nets import mlp, single_thread, torch_generator
 from colloid_cg.records import PhaseSeries
 
+MOST_SPREAD = 2.0
+"""Bound of the logarithm of the spread: without it a single velocity beyond those of the data blows a rollout up."""
+
 
 class MessagePassing(nn.Module):
     """Mean and logarithm of the spread of every particle's velocity change, in units of :class:`Scales`."""
@@ -50,7 +53,7 @@ class MessagePassing(nn.Module):
         message = self.edge(torch.cat([graph.direction, graph.distance, relative, *ends], dim=1)) * graph.window
         received = torch.zeros(len(graph.velocity), message.shape[1]).index_add(0, graph.receiver, message)
         out = self.node(torch.cat([received, graph.velocity, *kinds], dim=1))
-        return out[:, :-1], out[:, -1:]
+        return out[:, :-1], MOST_SPREAD * torch.tanh(out[:, -1:] / MOST_SPREAD)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
