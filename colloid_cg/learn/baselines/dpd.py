@@ -149,33 +149,33 @@ def fit_dpd(
     gram, right = _force_equations(train, here, cutoff, block)
     strength = _solved(gram.sum(axis=0), right.sum(axis=0))
     windows = memory_windows(_rest(select, there, cutoff, strength)) if windows is None else windows
+    _require_frames(train, windows)
+    friction = _friction(train, here, cutoff, strength, windows, temperature, block)
+    refits = []
+    for kept in ~np.eye(_BLOCKS, dtype=bool):
+        refit = _solved(gram[kept].sum(axis=0), right[kept].sum(axis=0))
+        refits.append(
+            (refit, _friction(train, here, cutoff, refit, windows, temperature, block, start=friction, kept=kept))
+        )
+    strength_error, friction_error = np.sqrt((_BLOCKS - 1) * np.var(refits, axis=0))
+    return DpdFit(
+        cutoff=cutoff,
+        strength=strength,
+        strength_error=strength_error,
+        friction=friction,
+        friction_error=friction_error,
+        thermal_energy=temperature,
+        windows=windows,
+    )
+
+
+def _require_frames(train: PhaseSeries, windows: tuple[int, int]) -> None:
     if train.n_frames < _BLOCKS * windows[1] + 1:
         raise DataError(
             f"{train.n_frames} frames for impulses over {windows[0]} and {windows[1]} frames",
             expected=f"at least {_BLOCKS * windows[1] + 1}",
             action="use a longer recording",
         )
-    friction = _friction(train, here, cutoff, strength, windows, temperature, block)
-    without_strength, without_friction = [], []
-    for left_out in range(_BLOCKS):
-        kept = np.arange(_BLOCKS) != left_out
-        without_strength.append(_solved(gram[kept].sum(axis=0), right[kept].sum(axis=0)))
-        without_friction.append(
-            _friction(train, here, cutoff, without_strength[-1], windows, temperature, block, start=friction, kept=kept)
-        )
-    return DpdFit(
-        cutoff=cutoff,
-        strength=strength,
-        strength_error=_jackknife(without_strength),
-        friction=friction,
-        friction_error=_jackknife(without_friction),
-        thermal_energy=temperature,
-        windows=windows,
-    )
-
-
-def _jackknife(without: list[np.ndarray]) -> np.ndarray:
-    return np.asarray(np.sqrt((len(without) - 1) * np.var(without, axis=0)))
 
 
 def _where(series: PhaseSeries, contacts: Contacts) -> tuple[np.ndarray, ...]:
