@@ -9,12 +9,14 @@ import pytest
 import torch
 
 from benchmarks.ideal_gas_system import Run, continued, gas, run
+from colloid_cg.dynamics.metriplectic.dissipative import mean_impulse
 from colloid_cg.dynamics.metriplectic.state import PhaseState
 from colloid_cg.dynamics.metriplectic.steps.reinjection import reinjection_step
 from colloid_cg.errors import DataError, InputError
+from colloid_cg.learn.thermal.guesses import internal_energy_gain
 from colloid_cg.learn.thermal.hidden import hidden_energies
 from colloid_cg.learn.thermal.observed import observed
-from colloid_cg.learn.thermal.transition import innovation, negative_log_likelihood, transition
+from colloid_cg.learn.thermal.transition import coefficients_of, innovation, negative_log_likelihood, transition
 from colloid_cg.records import Box, PhaseSeries
 from tests.learn.thermal.worlds import BODY, recording
 
@@ -54,6 +56,11 @@ def test_mean_and_covariance_of_the_impulse_are_those_of_a_simulation() -> None:
         covariances.append(covariance.numpy())
         squares.append(float(negative_log_likelihood(rest, covariance)[1].mean()))
     rest, covariance = np.array(rests), np.mean(covariances, axis=0)
+    drift = h * state.pairs.net(
+        mean_impulse(state, coefficients_of(model, state), state.velocities, state.thermal, boltzmann=1.0)
+    ).numpy()
+    # Of first order alone the mean would be off by half of friction rate times interval, here 8 %.
+    assert abs((rest.mean(axis=0) * drift).sum() / (drift**2).sum()) < 0.04
     scale = np.sqrt(np.einsum("nii->n", covariance) / 2.0)
     z = rest.mean(axis=0) / scale[:, None] * np.sqrt(len(rest))
     # 384 numbers of unit variance if the mean is right: 1 within five standard errors.
@@ -75,6 +82,9 @@ def test_hidden_energies_follow_the_true_ones_as_well_as_they_claim() -> None:
         assert np.mean((estimate - truth) ** 2) / claimed == pytest.approx(1.0, abs=0.3)
         # Total energy is no estimate: what the stirring brings in less what motion takes.
         assert estimate.mean() == pytest.approx(truth.mean(), abs=0.02)
+    seen = observed(source.series(0, 160), 1.0)
+    gained = found.energy.mean(dim=1).numpy() - float(found.energy[0].mean())
+    np.testing.assert_allclose(gained, internal_energy_gain(seen, BODY), atol=1e-9)
     blind = hidden_energies(
         gas(BODY), observed(source.series(0, 160), 1.0), mean_energy=float(source.energies[0].mean()), correct=False
     )  # fmt: skip
