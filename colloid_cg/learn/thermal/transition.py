@@ -16,6 +16,8 @@ from colloid_cg.errors import InputError
 from colloid_cg.learn.thermal.observed import Observed
 
 _LEAST_SHARE = 0.1
+_FLOOR = 2e-3
+"""Variance added to the impulse of every particle, as a share of the mean."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -192,8 +194,8 @@ def negative_log_likelihood(rest: torch.Tensor, covariance: torch.Tensor) -> tup
     https://www3.stat.sinica.edu.tw/statistica/J21N1/J21N11/J21N11.html).
     """
     d = rest.shape[1]
-    # Particles that meet nobody have no noise; what integration leaves of them must not count.
-    floor = 1e-9 * torch.diagonal(covariance, dim1=1, dim2=2).mean().detach()
+    # Particles that meet nearly nobody have nearly no noise: what integration errs by must not count as improbable.
+    floor = _FLOOR * torch.diagonal(covariance, dim1=1, dim2=2).mean().detach()
     covariance = covariance + floor * torch.eye(d, dtype=rest.dtype, device=rest.device)
     adjugate, determinant = _inverted(covariance)
     square = torch.einsum("ni,nij,nj->n", rest, adjugate, rest) / determinant
