@@ -12,7 +12,7 @@ import pandas as pd
 from colloid_cg.assessment import AssessConfig, assess
 from colloid_cg.errors import DataError
 from colloid_cg.events import EventConfig, detect_events, event_fields
-from colloid_cg.learn import FitConfig, fit
+from colloid_cg.learn import FitConfig, MomentumFitConfig, fit
 from colloid_cg.learn.comparison import ComparisonConfig, compare_models
 from colloid_cg.pipeline.blocks import Blocks, blocks, spans, trajectory_file
 from colloid_cg.pipeline.event_windows import events_margin, joined, peaking
@@ -94,11 +94,14 @@ def _fit(job: Job) -> dict[str, Any]:
     forget_part(job, "fit-", keep=kept.folder.name)
     with job.progress("fit") as progress:
         model = fit(
-            used.train, used.select, config, rng=job.rng("fit"), progress=progress, fields=fields, checkpoint=kept
-        )
+            used.train, used.select, config, rng=job.rng("fit"), progress=progress, fields=fields, checkpoint=kept,
+            momentum=job.study.section(MomentumFitConfig),
+        )  # fmt: skip
     write_model(job.folder.path / "model", model)
     forget_part(job, "fit-", keep="")
-    sentences = [line for name in ("trap_warnings", "field_warnings") for line in model.diagnostics.get(name, [])]
+    sentences = [
+        line for name in ("trap_warnings", "field_warnings", "warnings") for line in model.diagnostics.get(name, [])
+    ]
     return _warned({"metrics": model.metrics, **(used.shortened or {})}, sentences)
 
 
@@ -171,7 +174,14 @@ STRUCTURE = Stage(
     sections=(StructureConfig,),
     inputs=(TRACKS,),
 )
-FIT = Stage(name="fit", products=("model",), work=_fit, sections=(FitConfig,), inputs=(TRACKS,), depends=field_digests)
+FIT = Stage(
+    name="fit",
+    products=("model",),
+    work=_fit,
+    sections=(FitConfig, MomentumFitConfig),
+    inputs=(TRACKS,),
+    depends=field_digests,
+)
 SIMULATE = Stage(
     name="simulate", products=("rollout.zarr",), work=_simulate, sections=(SimulateConfig,), inputs=(TRACKS, "model")
 )
