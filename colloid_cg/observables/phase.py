@@ -20,6 +20,8 @@ Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 _AT_ONCE = 4_000_000
 """Numbers held at once in a product of two times."""
+_MOST_ORIGINS = 2000
+"""Times from which a lag is counted, evenly spaced where there are more: neighbouring ones repeat each other."""
 
 
 def without_common_motion(vectors: np.ndarray, masses: np.ndarray) -> np.ndarray:
@@ -62,14 +64,15 @@ def unwrapped_msd(positions: np.ndarray, lags: Sequence[int], *, masses: np.ndar
     Returns
     -------
     Curve
-        The error is the larger of two: particles as independent groups, and blocks of time at least two lags long.
+        The error is the larger of two: particles of one mass as independent samples of their kind, and blocks of time
+        at least two lags long.
     """
 
     def square(first: np.ndarray, later: np.ndarray) -> np.ndarray:
         return np.asarray(((later - first) ** 2).sum(axis=2))
 
     centred = without_common_motion(positions, masses)
-    return _over_lags(centred, lags, square, frame_interval, value_unit="length2")
+    return _over_lags(centred, lags, square, masses, frame_interval, value_unit="length2")
 
 
 def vacf(velocities: np.ndarray, lags: Sequence[int], *, masses: np.ndarray, frame_interval: float) -> Curve:
@@ -96,7 +99,7 @@ def vacf(velocities: np.ndarray, lags: Sequence[int], *, masses: np.ndarray, fra
         return np.asarray(np.einsum("tid,tid->ti", first, later) / first.shape[2])
 
     return _over_lags(
-        without_common_motion(velocities, masses), lags, product, frame_interval, value_unit="(length/time)2"
+        without_common_motion(velocities, masses), lags, product, masses, frame_interval, value_unit="(length/time)2"
     )
 
 
@@ -122,7 +125,13 @@ def kinetic_temperature(velocities: np.ndarray, masses: np.ndarray) -> tuple[flo
 
 
 def _over_lags(
-    vectors: np.ndarray, lags: Sequence[int], product: Product, frame_interval: float, *, value_unit: str
+    vectors: np.ndarray,
+    lags: Sequence[int],
+    product: Product,
+    masses: np.ndarray,
+    frame_interval: float,
+    *,
+    value_unit: str,
 ) -> Curve:
     frames, n, d = vectors.shape
     chosen = np.asarray(lags, dtype=np.int64)
@@ -132,24 +141,32 @@ def _over_lags(
             expected=f"lags from 0 to {frames - 1} frames",
             action="use shorter lags or a longer series",
         )
-    rows = [_at_lag(vectors, int(lag), product, max(_AT_ONCE // (n * d), 1)) for lag in chosen]
+    kinds, at_once = np.unique(masses, return_inverse=True)[1], max(_AT_ONCE // (n * d), 1)
+    rows = [_at_lag(vectors, int(lag), product, kinds, at_once) for lag in chosen]
     value, error, count = (np.array(column) for column in zip(*rows, strict=True))
     return Curve(
         x=chosen * frame_interval, value=value, standard_error=error, count=count, x_unit="time", value_unit=value_unit
     )
 
 
-def _at_lag(vectors: np.ndarray, lag: int, product: Product, at_once: int) -> tuple[float, float, int]:
-    """Return mean, error and number of products of one lag; the sums are over particles and over blocks of time."""
+def _at_lag(
+    vectors: np.ndarray, lag: int, product: Product, kinds: np.ndarray, at_once: int
+) -> tuple[float, float, int]:
+    """Return mean, error and number of products of one lag; the sums are over particles and over blocks of time.
+
+    That particles of several kinds differ is no error of the mean: how many there are of each is known.
+    """
     frames, n, _ = vectors.shape
-    starts = frames - lag
-    by_time, by_particle = np.empty(starts), np.zeros(n)
-    for first in range(0, starts, at_once):
-        last = min(first + at_once, starts)
-        values = product(vectors[first:last], vectors[first + lag : last + lag])
-        by_time[first:last] = values.sum(axis=1)
+    origins = np.arange(0, frames - lag, -(-(frames - lag) // _MOST_ORIGINS))
+    by_time, by_particle = np.empty(len(origins)), np.zeros(n)
+    for first in range(0, len(origins), at_once):
+        some = origins[first : first + at_once]
+        values = product(vectors[some], vectors[some + lag])
+        by_time[first : first + at_once] = values.sum(axis=1)
         by_particle += values.sum(axis=0)
-    block = time_blocks(np.arange(starts), max(lag, 1))
+    block = time_blocks(origins, max(lag, 1))
     mean, between_times = mean_of_sums(np.bincount(block, weights=by_time)[:, None], n * np.bincount(block))
-    _, between_particles = mean_of_sums(by_particle[:, None], np.full(n, starts))
-    return float(mean[0]), float(np.fmax(between_times, between_particles)[0]), starts * n
+    of_kind = np.bincount(kinds, weights=by_particle) / np.bincount(kinds)
+    alike = by_particle - of_kind[kinds] + by_particle.mean()
+    _, between_particles = mean_of_sums(alike[:, None], np.full(n, len(origins)))
+    return float(mean[0]), float(np.fmax(between_times, between_particles)[0]), len(origins) * n

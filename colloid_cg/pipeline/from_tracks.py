@@ -19,6 +19,7 @@ from colloid_cg.pipeline.event_windows import events_margin, joined, peaking
 from colloid_cg.pipeline.fields import field_digests, field_tables
 from colloid_cg.pipeline.stage import Job, Stage, forget_part, out_of_date
 from colloid_cg.progress import Progress
+from colloid_cg.provenance import sha256_of_tree
 from colloid_cg.records import EventTable, ModelBundle
 from colloid_cg.simulation import SimulateConfig, simulate
 from colloid_cg.store import (
@@ -26,6 +27,7 @@ from colloid_cg.store import (
     read_arrays,
     read_frames,
     read_model,
+    read_reference,
     read_rollout,
     table_writer,
     write_arrays,
@@ -110,7 +112,9 @@ def _simulate(job: Job) -> dict[str, Any]:
     model = read_model(job.folder.path / "model")
     config = job.study.section(SimulateConfig)
     with job.progress("simulate") as progress:
-        rollout = simulate(model, used.test, config, rng=job.rng("simulate"), progress=progress)
+        rollout = simulate(
+            model, used.test, config, rng=job.rng("simulate"), progress=progress, most_rows=job.study.memory_rows
+        )
     write_rollout(job.folder.path / "rollout.zarr", rollout)
     replicas, frames, particles, _ = rollout.positions.shape
     summary = {"replicas": replicas, "frames": frames, "particles": particles, **(used.shortened or {})}
@@ -149,11 +153,24 @@ def _assess(job: Job) -> dict[str, Any]:
     model, rollout = read_model(path / "model"), read_rollout(path / "rollout.zarr")
     with job.progress("assess") as progress:
         progress(0, 1)
-        assessment = assess(used.test, rollout, model, job.study.section(AssessConfig))
-        assessment["models"] = _models(job, used, model, progress)
+        config = job.study.section(AssessConfig)
+        references = tuple(read_reference(Path(name)) for name in config.references)
+        assessment = assess(used.test, rollout, model, config, references=references)
+        if rollout.velocities is None:
+            assessment["models"] = _models(job, used, model, progress)
+        progress(1, 1)
     write_json(path / "assessment.json", assessment)
-    errors = {name: assessment[name].get("rrmse") for name in ("rdf", "msd") if assessment.get(name)}
-    return errors | (used.shortened or {})
+    errors = {name: assessment[name].get("rrmse") for name in ("rdf", "msd", "vacf") if assessment.get(name)}
+    told = assessment["warnings"] if rollout.velocities is not None else None
+    return _warned(errors | (used.shortened or {}), told)
+
+
+def _reference_digests(job: Job) -> dict[str, str] | None:
+    """Return the content hash of every archive of reference curves; None where no setting names one."""
+    names = job.study.section(AssessConfig).references
+    for name in names:
+        read_reference(Path(name))
+    return {name: sha256_of_tree(Path(name)) for name in names} or None
 
 
 def _models(job: Job, used: Blocks, model: ModelBundle, progress: Progress) -> dict[str, Any]:
@@ -199,6 +216,7 @@ ASSESS = Stage(
     work=_assess,
     sections=(AssessConfig, ComparisonConfig),
     inputs=(TRACKS, "model", "rollout.zarr"),
+    depends=_reference_digests,
 )
 
 

@@ -184,12 +184,13 @@ def _located(name: str, table: Any, folder: Path) -> Any:
     files: dict[str, tuple[str, ...]] = getattr(SECTIONS.get(name), "files", {})
     if not isinstance(table, dict):
         return table
-    return {
-        key: str((folder / value).resolve())
-        if key in files and isinstance(value, str) and value not in files[key]
-        else value
-        for key, value in table.items()
-    }
+
+    def place(key: str, value: Any) -> Any:
+        if isinstance(value, list):
+            return [place(key, item) for item in value]
+        return str((folder / value).resolve()) if isinstance(value, str) and value not in files[key] else value
+
+    return {key: place(key, value) if key in files else value for key, value in table.items()}
 
 
 def overlaid(stored: dict[str, Any], changes: dict[str, Any]) -> Study:
