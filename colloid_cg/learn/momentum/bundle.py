@@ -22,6 +22,8 @@ KIND = "metriplectic"
 _POINTS = 100
 _MASS_TOLERANCE = 1e-9
 _SIGNIFICANT = 3.0
+_MISFIT = 0.1
+"""Largest departure of displacements from velocity x time; a frame interval of a tenth of a period stays below."""
 NOT_MODELLED = [
     "heat: the data are at one temperature; the heat capacity is an assumption, particles exchange no heat directly",
     "friction that depends on temperature or on the density of neighbours",
@@ -75,8 +77,9 @@ def bundle_of(
             "friction_per_mass": [dynamics.friction_per_mass, dynamics.friction_per_mass_error],
             "force_samples": {"r_min": dynamics.lower, "r_max": dynamics.cutoff, "n_pairs": None},
             "kinetic_temperature": {"value": temperature, "standard_error": error},
+            "velocity_slope": velocity_slope(train),
             "converged": dynamics.converged,
-            "warnings": _warnings(dynamics, temperature, error),
+            "warnings": _warnings(dynamics, velocity_slope(train), temperature, error),
             "not_modelled": NOT_MODELLED,
         },
     )
@@ -157,6 +160,13 @@ def masses_of_species(series: PhaseSeries) -> np.ndarray:
     return masses
 
 
+def velocity_slope(series: PhaseSeries) -> float:
+    """Return the regression of displacements over a frame on dt (v + v')/2: 1 if units and frame interval are right."""
+    moved = np.diff(series.positions, axis=0)
+    expected = 0.5 * series.frame_interval * (series.velocities[1:] + series.velocities[:-1])
+    return float(np.vdot(moved, expected) / np.vdot(expected, expected))
+
+
 def rate_unit(unit: str) -> str:
     """Return the unit of a rate in a system whose unit of time is ``unit``: "s", or the name of the system."""
     return "1/s" if unit == "s" else f"1/time ({unit} units)"
@@ -219,9 +229,14 @@ def _scan(dynamics: PairDynamics, frame_interval: float) -> dict[str, Any]:
     }
 
 
-def _warnings(dynamics: PairDynamics, temperature: float, error: float) -> list[str]:
+def _warnings(dynamics: PairDynamics, slope: float, temperature: float, error: float) -> list[str]:
     """Return whole sentences on what speaks against the fit."""
     sentences = []
+    if abs(slope - 1.0) > _MISFIT:
+        sentences.append(
+            f"Displacements between frames are {slope:.3g} times velocity x time: check the units of the velocities "
+            "and the frame interval."
+        )
     apart = abs(temperature - dynamics.thermal_energy)
     if np.isfinite(error) and apart > _SIGNIFICANT * error:
         sentences.append(
