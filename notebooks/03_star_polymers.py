@@ -92,7 +92,7 @@ def simulated(frames: int, side: int = 14, interval: float = 0.05) -> Path:
     return target
 
 
-source = simulated(frames=500) if known else measured
+source = simulated(frames=400) if known else measured
 source.name
 
 # %% [markdown]
@@ -144,7 +144,7 @@ ax.legend()
 # ## Force and friction
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(10, 4))
+fig, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 force, rub = model.pair_force, model.pair_friction
 axes[0].fill_between(force["r"], force["low90"], force["high90"], alpha=0.3)
 axes[0].plot(force["r"], force["force"], label="fitted, 90 % band")
@@ -196,7 +196,7 @@ wrong = cg.simulate(sticky, test, config=cg.SimulateConfig(frames=120, replicas=
 settings = cg.AssessConfig(lag_fraction=0.25)
 found = cg.assess(test, rollout, model, settings, others={"friction x 4": wrong})
 
-fig, axes = plt.subplots(1, 3, figsize=(13, 3.8))
+fig, axes = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
 labels = {"rdf": ("distance", "g(r)"), "msd": ("lag", "mean square displacement"), "vacf": ("lag", "<v(0) v(t)>/d")}
 for ax, (name, (x, y)) in zip(axes, labels.items(), strict=True):
     curve = found[name]
@@ -220,7 +220,7 @@ pd.DataFrame(found["candidates"])
 ledger = found["ledger"]
 names = ("first_law_residual_over_kinetic", "momentum_drift", "absorbed_per_10000_steps_over_kinetic", "redrawn")
 print({name: ledger[name] for name in names})
-fig, axes = plt.subplots(1, 3, figsize=(13, 3.4))
+fig, axes = plt.subplots(1, 3, figsize=(13, 3.4), layout="constrained")
 time = np.arange(rollout.positions.shape[1]) * rollout.frame_interval
 _, _, particles, dimension = rollout.positions.shape
 curves = {
