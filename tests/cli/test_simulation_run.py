@@ -14,7 +14,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from colloid_cg.assessment import AssessConfig
 from colloid_cg.cli.main import app
+from colloid_cg.pipeline.study import read_settings, study_from_dict
 from colloid_cg.records import PAIR_FRICTION_COLUMNS, PhaseSeries
 from colloid_cg.store import read_json, read_rollout
 from tests.simulation.phase_worlds import CUTOFF, MASS, THERMAL_ENERGY, recorded, soft_fluid
@@ -121,6 +123,13 @@ def test_what_a_fit_says(tmp_path: Path) -> None:
     assert "1/time (reduced units) (90 %:" in said
     assert "k_B T = 1.5 energy (reduced units), no interval" in said
     assert "memory of the random force = " in said
+
+
+def test_references_are_found_beside_the_study(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text('[assess]\nreference = ["a.npz", "b.npz"]\n')
+    found = study_from_dict(read_settings(tmp_path / "study.toml")).section(AssessConfig).references
+    assert found == tuple(str(tmp_path / name) for name in ("a.npz", "b.npz"))
+    assert AssessConfig().references == ()
 
 
 def still(folder: Path) -> Path:

@@ -112,6 +112,18 @@ def test_a_law_that_is_given_is_fitted_to_positions_alone() -> None:
         cg.fit(train.between(0, 30), select, config)
 
 
+def test_velocities_in_other_units_are_warned_of() -> None:
+    train, select, _ = blocks()
+    assert bundle().diagnostics["warnings"] == []
+    assert bundle().diagnostics["velocity_slope"] == pytest.approx(1.0, abs=0.02)
+    slow = [block.with_table(block.table.assign(vx=block.table["vx"] / 2, vy=block.table["vy"] / 2))
+            for block in (train, select)]  # fmt: skip
+    found = cg.fit(*slow, momentum=SETTINGS).diagnostics
+    assert found["velocity_slope"] == pytest.approx(2.0, abs=0.05)
+    assert "check the units of the velocities" in found["warnings"][0]
+    assert "kinetic temperature of 0.3" in found["warnings"][1]
+
+
 def test_one_mass_per_species() -> None:
     series = recording()
     assert masses_of_species(series).tolist() == [1.0, 3.0]

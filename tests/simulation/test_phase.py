@@ -79,6 +79,8 @@ def test_steps_are_short_against_friction_and_against_the_stiffest_force() -> No
     sticky = soft_fluid(friction=50.0)
     rough = phase_schedule(sticky, starting_state(sticky, start, THERMAL_ENERGY)[0], frame_interval=0.1)
     assert rough.friction_step == pytest.approx(50.0 * rate * rough.dt, rel=1e-6)
+    assert rough.friction_step <= 0.05 < rough.friction_step * rough.substeps / (rough.substeps - 1)
+    assert rough.stiff_step < 0.1
     assert phase_schedule(model, state, frame_interval=0.1, substeps=7).substeps == 7
 
 
