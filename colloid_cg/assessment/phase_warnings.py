@@ -12,7 +12,7 @@ MOMENTUM = 1e-12
 ABSORBED = 0.01
 REDRAWN = 1e-4
 TEMPERATURE = 0.02
-_SIGNIFICANT = 3.0
+_SIGNIFICANT, _RESOLVED = 3.0, 2.0
 _NAMES = {
     "rdf": "pair correlation function",
     "msd": "mean squared displacement",
@@ -65,10 +65,10 @@ def _of_laws(ledger: dict[str, Any]) -> list[str]:
         )
     if ledger["momentum_drift"] > MOMENTUM:
         sentences.append(f"Momentum drifts by up to {ledger['momentum_drift']:.2g} of sum m |v|.")
-    if ledger["absorbed_per_10000_steps_over_kinetic_largest"] > ABSORBED:
-        share = ledger["absorbed_per_10000_steps_over_kinetic_largest"]
+    share, error = (ledger[f"absorbed_per_10000_steps_over_kinetic{end}"] for end in ("", "_error"))
+    if abs(share) - _RESOLVED * error > ABSORBED:
         sentences.append(
-            f"The conservative steps err by {100 * share:.2g} % of the kinetic energy in 10 000 steps, which the "
+            f"The conservative steps err by {100 * abs(share):.2g} % of the kinetic energy in 10 000 steps, which the "
             "internal energy takes up: raise simulate.substeps."
         )
     if ledger["redrawn_share"] > REDRAWN:

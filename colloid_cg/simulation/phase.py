@@ -242,5 +242,5 @@ def _warnings(start: PhaseSeries, every: int, config: SimulateConfig) -> list[st
     if not all(start.box.periodic):
         found.append("The cell is open along an axis: nothing keeps particles in, walls are not modelled.")
     if every > 1 and config.every is None:
-        found.append(f"Only every {every}th frame of the rollouts is kept, to stay within the memory (memory_rows).")
+        found.append(f"One frame in {every} of the rollouts is kept, to stay within the memory (memory_rows).")
     return found

@@ -84,7 +84,7 @@ def test_checks_of_the_fit(diagnostics: dict[str, Any], question: str, verdict: 
 def ledger(**changes: Any) -> dict[str, Any]:
     return {
         "first_law_residual_over_kinetic": 1e-15, "momentum_drift": 1e-15, "redrawn": 0, "redrawn_share": 0.0,
-        "absorbed_per_10000_steps_over_kinetic": 1e-4, "absorbed_per_10000_steps_over_kinetic_largest": 1e-4,
+        "absorbed_per_10000_steps_over_kinetic": 1e-4, "absorbed_per_10000_steps_over_kinetic_error": 1e-3,
     } | changes  # fmt: skip
 
 
@@ -113,7 +113,8 @@ def assessment(**changes: Any) -> dict[str, Any]:
         ({}, "Is energy conserved (first law)?", "good", ""),
         ({"first_law_residual_over_kinetic": 1e-3}, "Is energy conserved (first law)?", "bad", "first law is violated"),
         ({"momentum_drift": 0.1}, "Is momentum conserved?", "bad", "Momentum drifts"),
-        ({"absorbed_per_10000_steps_over_kinetic_largest": 0.02}, "How much error do", "look", "err by 2 %"),
+        ({"absorbed_per_10000_steps_over_kinetic": -0.02}, "How much error do", "look", "err by 2 %"),
+        ({"absorbed_per_10000_steps_over_kinetic": 0.2}, "How much error do", "bad", "err by 20 %"),
         ({"redrawn_share": 1e-3}, "Is the noise what it should be?", "look", "drawn again"),
     ],
 )
@@ -123,6 +124,14 @@ def test_checks_and_warnings_of_the_laws(changes: dict[str, Any], question: str,
     assert [value for name, value in found.items() if name.startswith(question)] == [verdict]
     told = phase_warnings(result)
     assert any(warning in line for line in told) if warning else not told
+
+
+def test_a_drift_that_is_not_resolved_is_no_finding() -> None:
+    names = ("absorbed_per_10000_steps_over_kinetic", "absorbed_per_10000_steps_over_kinetic_error")
+    result = assessment(ledger=ledger(**dict(zip(names, (0.2, 0.15), strict=True))))
+    found = verdicts(ReportContent(tracks=tracks(), model=model(), assessment=result))
+    assert found["How much error do the conservative steps hide in the internal energy?"] == "look"
+    assert not phase_warnings(result)
 
 
 def test_references_are_judged_by_their_own_limits() -> None:
