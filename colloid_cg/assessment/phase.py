@@ -184,7 +184,7 @@ def against_reference(
         if len(edges) > 2:
             curves = [rdf_of_frames(run.positions, run.box, edges, max_frames=config.rdf_frames) for run in replicas]
             found["rdf"] = _beside(curves, np.asarray(reference.rdf[1])[: len(edges) - 1])
-    longest = config.reference_fraction * (one.n_frames - 1) * one.frame_interval
+    longest = (config.reference_fraction * (one.n_frames - 1) + 0.5) * one.frame_interval  # half a frame more: thinning
     for name, at, points in (("msd", msd_at, reference.msd), ("vacf", vacf_at, reference.vacf)):
         if points is None:
             continue

@@ -145,7 +145,7 @@ def figure_references(references: list[dict[str, Any]], units: Units) -> Figure:
             axes.plot(x, floats(curve["reference"]), "--", color=colour, linewidth=1.1, label=label)
         _labelled(axes, axes, name, units)
         axes.set_title(_NAMES[name])
-        axes.legend(fontsize=7, loc="lower right" if name == "msd" else "upper right")
+        axes.legend(fontsize=7, loc="upper right" if name == "vacf" else "lower right")
     return figure
 
 

@@ -187,7 +187,8 @@ def laws_section(content: ReportContent) -> Section:
         figure=figure_phase_ledger(content.rollout, units_of(content)),
         caption="One line per rollout; K₀ is the kinetic energy at the start. Energy is conserved to round-off by "
         "construction; the absorbed energy is the error of the conservative steps, which the internal energy takes up. "
-        "Entropy may fall for a moment.",
+        "Entropy may fall: all particles start with one temperature, where it is largest; at equilibrium their "
+        "internal energies fluctuate, which costs up to k/2 each.",
         wide=True,
     )
     rows = tuple(
