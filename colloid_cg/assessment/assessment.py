@@ -21,19 +21,30 @@ from colloid_cg.assessment.compare import (
 from colloid_cg.assessment.extrapolation import extrapolation, force_is_used
 from colloid_cg.assessment.inversion import inversion_check
 from colloid_cg.assessment.laws import ledger_summary
+from colloid_cg.assessment.phase import assess_phase
 from colloid_cg.assessment.settings import AssessConfig
 from colloid_cg.assessment.warnings import warnings_of
 from colloid_cg.errors import DataError, InputError
-from colloid_cg.records import ModelBundle, Rollout, Trajectories
-from colloid_cg.states import rollout_trajectories
+from colloid_cg.learn.momentum import KIND
+from colloid_cg.records import ModelBundle, ReferenceCurves, Rollout, Trajectories
+from colloid_cg.states import phase_series, rollout_trajectories
 
 FEWEST_FRAMES = 6
 
 
 def assess(
-    test: Trajectories, rollout: Rollout, bundle: ModelBundle, config: AssessConfig | None = None
+    test: Trajectories,
+    rollout: Rollout,
+    bundle: ModelBundle,
+    config: AssessConfig | None = None,
+    *,
+    references: tuple[ReferenceCurves, ...] = (),
+    others: dict[str, Rollout] | None = None,
 ) -> dict[str, Any]:
     """Compare rollouts with the test block of the experiment.
+
+    Rollouts with velocities, of models fitted to positions and velocities, are assessed by
+    :func:`~colloid_cg.assessment.phase.assess_phase`, which alone knows ``references`` and ``others``.
 
     Experiment and rollouts go through the same functions; rollouts are the observed ones, with the blur, the noise
     and the view of the camera. Only lags up to a tenth of the shorter series are used, where averages still mean
@@ -47,6 +58,10 @@ def assess(
         At the frame interval of the experiment.
     bundle : ModelBundle
     config : AssessConfig, optional
+    references : tuple of ReferenceCurves
+        Curves measured elsewhere.
+    others : dict of Rollout, optional
+        Rollouts of other dynamics by name.
 
     Returns
     -------
@@ -65,6 +80,8 @@ def assess(
         If the frame intervals differ.
     """
     config = config or AssessConfig()
+    if bundle.config.get("kind") == KIND:
+        return assess_phase(phase_series(test), rollout, bundle, config, references=references, others=others)
     _check(test, rollout)
     views = tuple(
         rollout_trajectories(rollout, replica, pixel_size=test.pixel_size) for replica in range(rollout.n_replicas)

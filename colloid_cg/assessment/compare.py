@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -15,16 +15,19 @@ from colloid_cg.records import Trajectories
 
 MOST_LAGS = 30
 
+Motion = TypeVar("Motion")
+"""Trajectories of a video, or positions and velocities of a simulation."""
+
 Observable = Callable[[Trajectories], Curve]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Series:
+class Series(Generic[Motion]):
     """What is compared: the test block, its halves, and every replica of the model through the same view."""
 
-    experiment: Trajectories
-    halves: tuple[Trajectories, Trajectories]
-    replicas: tuple[Trajectories, ...]
+    experiment: Motion
+    halves: tuple[Motion, Motion]
+    replicas: tuple[Motion, ...]
 
 
 def halves_of(tracks: Trajectories) -> tuple[Trajectories, Trajectories]:
@@ -34,8 +37,12 @@ def halves_of(tracks: Trajectories) -> tuple[Trajectories, Trajectories]:
     return tracks.between(first, middle), tracks.between(middle, last + 1)
 
 
-def compare(series: Series, observable: Observable, config: AssessConfig) -> dict[str, Any]:
+def compare(
+    series: Series[Motion], observable: Callable[[Motion], Curve], config: AssessConfig, *, floor: float | None = None
+) -> dict[str, Any]:
     """Compute one observable of experiment and rollouts with the same function, and judge their agreement.
+
+    ``floor`` is the RRMSE that is good whatever the reference says, in place of that of the settings.
 
     The model's value is the mean over replicas (see :func:`mean_of` for its error). ``reference_rrmse`` compares the
     halves of the experiment with each other; :func:`tolerance` allows for each having half the data only.
@@ -51,7 +58,7 @@ def compare(series: Series, observable: Observable, config: AssessConfig) -> dic
     experiment_error = scale * experiment.standard_error
     scores = z_scores(model, model_error, experiment.value, experiment_error)
     error, reference = rrmse(model, experiment.value), rrmse(first.value, second.value)
-    allowed = tolerance(reference, floor=config.rrmse_floor, factor=config.reference_factor)
+    allowed = tolerance(reference, floor=floor or config.rrmse_floor, factor=config.reference_factor)
     rms_z = root_mean_square(scores)
     return {
         "x": experiment.x,

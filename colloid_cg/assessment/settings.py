@@ -34,9 +34,17 @@ class AssessConfig(Settings):
         RRMSE that is good, in units of the experiment's agreement with itself.
     dilute_limit : float
         g(r) is inverted only where density x pi x range^2 (2-D; the sphere in 3-D) stays below this number.
+    vacf_floor : float
+        RRMSE of the velocity autocorrelation that is good whatever the reference says.
+    reference : str, tuple of str or None
+        Archives (.npz) of curves measured elsewhere, r and g, t_msd (or t) and msd, t and vacf, that rollouts with
+        velocities are compared with beside the test block.
+    reference_fraction : float
+        Longest lag in comparisons with these, as a share of the rollout.
     """
 
     table: ClassVar[str] = "assess"
+    files: ClassVar[dict[str, tuple[str, ...]]] = {"reference": ()}
 
     r_max: float | None = Field(default=None, gt=0)
     rdf_bins: int = Field(default=50, ge=5)
@@ -48,3 +56,11 @@ class AssessConfig(Settings):
     rrmse_floor: float = Field(default=0.03, gt=0)
     reference_factor: float = Field(default=1.5, ge=1)
     dilute_limit: float = Field(default=0.3, gt=0)
+    vacf_floor: float = Field(default=0.05, gt=0)
+    reference: str | tuple[str, ...] | None = None
+    reference_fraction: float = Field(default=0.4, gt=0, le=0.9)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The archives of curves, none or several."""
+        return (self.reference,) if isinstance(self.reference, str) else self.reference or ()

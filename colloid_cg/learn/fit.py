@@ -13,6 +13,7 @@ from colloid_cg.learn.field_plan import FieldPlan, field_plan, solve_plan
 from colloid_cg.learn.field_report import with_fields
 from colloid_cg.learn.field_tables import FieldTables
 from colloid_cg.learn.inertial import fit_inertial
+from colloid_cg.learn.momentum import MomentumFitConfig, fit_simulation, is_simulation
 from colloid_cg.learn.noise_form import choose_noise_form, with_noise_form
 from colloid_cg.learn.problem import Block, Candidate, fit_candidate, fit_free, prepare
 from colloid_cg.learn.regime import Regime, decide_regime, displacements
@@ -37,8 +38,12 @@ def fit(
     progress: Progress = silent,
     fields: FieldTables | None = None,
     checkpoint: Checkpoint = NOWHERE,
+    momentum: MomentumFitConfig | None = None,
 ) -> ModelBundle:
     """Fit overdamped or, where the data ask for it, inertial dynamics to noisy trajectories.
+
+    Simulations that were imported with their velocities are fitted as momentum-conserving pair dynamics, unless
+    ``config.regime`` names a law.
 
     Parameters
     ----------
@@ -51,6 +56,8 @@ def fit(
         The tables of external fields that ``config`` names (traps, prescribed particles, background flow).
     checkpoint : Checkpoint
         Keeps finished candidates of overdamped fits, and gives back those of an earlier call with the same arguments.
+    momentum : MomentumFitConfig or None
+        Settings of the fit to positions and velocities.
 
     Raises
     ------
@@ -58,6 +65,8 @@ def fit(
         If there are too few linked frames, or nothing moves beyond the noise.
     """
     config = config or FitConfig()
+    if is_simulation(train) and config.regime == "auto" and not config.in_fields:
+        return fit_simulation(train, select, momentum, progress=progress)
     seed = int(rng.integers(2**31)) if isinstance(rng, np.random.Generator) else int(rng)
     plan = field_plan(config, fields, train, select)
     if plan is not None:

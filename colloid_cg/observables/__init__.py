@@ -12,6 +12,14 @@ from colloid_cg.observables.nonaffine import (
 )
 from colloid_cg.observables.order import bond_order
 from colloid_cg.observables.paircorrelation import rdf
+from colloid_cg.observables.phase import (
+    kinetic_temperature,
+    rdf_of_frames,
+    thermal_speed_squared,
+    unwrapped_msd,
+    vacf,
+    without_common_motion,
+)
 from colloid_cg.observables.streamed import MsdSums, TrackLengths, streamed_msd
 from colloid_cg.observables.voronoicells import voronoi
 
@@ -24,6 +32,7 @@ __all__ = [
     "d2min",
     "d2min_noise_floor",
     "deformation_gradient",
+    "kinetic_temperature",
     "local_strain",
     "msd",
     "non_gaussian_parameter",
@@ -32,7 +41,12 @@ __all__ = [
     "p_hop_of_rows",
     "pairs_at_lag",
     "rdf",
+    "rdf_of_frames",
     "streamed_msd",
+    "thermal_speed_squared",
+    "unwrapped_msd",
+    "vacf",
     "van_hove",
     "voronoi",
+    "without_common_motion",
 ]

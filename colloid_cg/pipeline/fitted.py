@@ -10,6 +10,8 @@ WORDS = {
     "diffusion_coefficient": "D",
     "thermal_speed_squared": "k_B T/m",
     "friction": "friction rate",
+    "temperature": "k_B T",
+    "memory_time": "memory of the random force",
     "localisation_variance": "localisation variance s2",
     "trap_stiffness": "trap stiffness",
     "trap_quartic": "quartic trap strength",

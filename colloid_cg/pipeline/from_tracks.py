@@ -12,13 +12,14 @@ import pandas as pd
 from colloid_cg.assessment import AssessConfig, assess
 from colloid_cg.errors import DataError
 from colloid_cg.events import EventConfig, detect_events, event_fields
-from colloid_cg.learn import FitConfig, fit
+from colloid_cg.learn import FitConfig, MomentumFitConfig, fit
 from colloid_cg.learn.comparison import ComparisonConfig, compare_models
 from colloid_cg.pipeline.blocks import Blocks, blocks, spans, trajectory_file
 from colloid_cg.pipeline.event_windows import events_margin, joined, peaking
 from colloid_cg.pipeline.fields import field_digests, field_tables
 from colloid_cg.pipeline.stage import Job, Stage, forget_part, out_of_date
 from colloid_cg.progress import Progress
+from colloid_cg.provenance import sha256_of_tree
 from colloid_cg.records import EventTable, ModelBundle
 from colloid_cg.simulation import SimulateConfig, simulate
 from colloid_cg.store import (
@@ -26,6 +27,7 @@ from colloid_cg.store import (
     read_arrays,
     read_frames,
     read_model,
+    read_reference,
     read_rollout,
     table_writer,
     write_arrays,
@@ -94,11 +96,14 @@ def _fit(job: Job) -> dict[str, Any]:
     forget_part(job, "fit-", keep=kept.folder.name)
     with job.progress("fit") as progress:
         model = fit(
-            used.train, used.select, config, rng=job.rng("fit"), progress=progress, fields=fields, checkpoint=kept
-        )
+            used.train, used.select, config, rng=job.rng("fit"), progress=progress, fields=fields, checkpoint=kept,
+            momentum=job.study.section(MomentumFitConfig),
+        )  # fmt: skip
     write_model(job.folder.path / "model", model)
     forget_part(job, "fit-", keep="")
-    sentences = [line for name in ("trap_warnings", "field_warnings") for line in model.diagnostics.get(name, [])]
+    sentences = [
+        line for name in ("trap_warnings", "field_warnings", "warnings") for line in model.diagnostics.get(name, [])
+    ]
     return _warned({"metrics": model.metrics, **(used.shortened or {})}, sentences)
 
 
@@ -107,7 +112,9 @@ def _simulate(job: Job) -> dict[str, Any]:
     model = read_model(job.folder.path / "model")
     config = job.study.section(SimulateConfig)
     with job.progress("simulate") as progress:
-        rollout = simulate(model, used.test, config, rng=job.rng("simulate"), progress=progress)
+        rollout = simulate(
+            model, used.test, config, rng=job.rng("simulate"), progress=progress, most_rows=job.study.memory_rows
+        )
     write_rollout(job.folder.path / "rollout.zarr", rollout)
     replicas, frames, particles, _ = rollout.positions.shape
     summary = {"replicas": replicas, "frames": frames, "particles": particles, **(used.shortened or {})}
@@ -146,11 +153,24 @@ def _assess(job: Job) -> dict[str, Any]:
     model, rollout = read_model(path / "model"), read_rollout(path / "rollout.zarr")
     with job.progress("assess") as progress:
         progress(0, 1)
-        assessment = assess(used.test, rollout, model, job.study.section(AssessConfig))
-        assessment["models"] = _models(job, used, model, progress)
+        config = job.study.section(AssessConfig)
+        references = tuple(read_reference(Path(name)) for name in config.references)
+        assessment = assess(used.test, rollout, model, config, references=references)
+        if rollout.velocities is None:
+            assessment["models"] = _models(job, used, model, progress)
+        progress(1, 1)
     write_json(path / "assessment.json", assessment)
-    errors = {name: assessment[name].get("rrmse") for name in ("rdf", "msd") if assessment.get(name)}
-    return errors | (used.shortened or {})
+    errors = {name: assessment[name].get("rrmse") for name in ("rdf", "msd", "vacf") if assessment.get(name)}
+    told = assessment["warnings"] if rollout.velocities is not None else None
+    return _warned(errors | (used.shortened or {}), told)
+
+
+def _reference_digests(job: Job) -> dict[str, str] | None:
+    """Return the content hash of every archive of reference curves; None where no setting names one."""
+    names = job.study.section(AssessConfig).references
+    for name in names:
+        read_reference(Path(name))
+    return {name: sha256_of_tree(Path(name)) for name in names} or None
 
 
 def _models(job: Job, used: Blocks, model: ModelBundle, progress: Progress) -> dict[str, Any]:
@@ -171,7 +191,14 @@ STRUCTURE = Stage(
     sections=(StructureConfig,),
     inputs=(TRACKS,),
 )
-FIT = Stage(name="fit", products=("model",), work=_fit, sections=(FitConfig,), inputs=(TRACKS,), depends=field_digests)
+FIT = Stage(
+    name="fit",
+    products=("model",),
+    work=_fit,
+    sections=(FitConfig, MomentumFitConfig),
+    inputs=(TRACKS,),
+    depends=field_digests,
+)
 SIMULATE = Stage(
     name="simulate", products=("rollout.zarr",), work=_simulate, sections=(SimulateConfig,), inputs=(TRACKS, "model")
 )
@@ -189,6 +216,7 @@ ASSESS = Stage(
     work=_assess,
     sections=(AssessConfig, ComparisonConfig),
     inputs=(TRACKS, "model", "rollout.zarr"),
+    depends=_reference_digests,
 )
 
 

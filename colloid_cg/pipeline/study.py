@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from colloid_cg.assessment import AssessConfig
 from colloid_cg.errors import ConfigError, InputError
 from colloid_cg.events import EventConfig
-from colloid_cg.learn import FitConfig
+from colloid_cg.learn import FitConfig, MomentumFitConfig
 from colloid_cg.learn.comparison.config import ComparisonConfig
 from colloid_cg.settings import Settings, unknown_key
 from colloid_cg.simulation import SimulateConfig
@@ -27,6 +27,7 @@ STAGE_SETTINGS: tuple[type[Settings], ...] = (
     ImportConfig,
     StructureConfig,
     FitConfig,
+    MomentumFitConfig,
     SimulateConfig,
     EventConfig,
     AssessConfig,
@@ -183,12 +184,13 @@ def _located(name: str, table: Any, folder: Path) -> Any:
     files: dict[str, tuple[str, ...]] = getattr(SECTIONS.get(name), "files", {})
     if not isinstance(table, dict):
         return table
-    return {
-        key: str((folder / value).resolve())
-        if key in files and isinstance(value, str) and value not in files[key]
-        else value
-        for key, value in table.items()
-    }
+
+    def place(key: str, value: Any) -> Any:
+        if isinstance(value, list):
+            return [place(key, item) for item in value]
+        return str((folder / value).resolve()) if isinstance(value, str) and value not in files[key] else value
+
+    return {key: place(key, value) if key in files else value for key, value in table.items()}
 
 
 def overlaid(stored: dict[str, Any], changes: dict[str, Any]) -> Study:

@@ -4,9 +4,10 @@ from colloid_cg.records.box import Box
 from colloid_cg.records.events import EVENT_COLUMNS, EventTable
 from colloid_cg.records.frames import FrameReader, FrameStack
 from colloid_cg.records.graph import NeighborGraph
-from colloid_cg.records.model import METRIC_KEYS, PAIR_FORCE_COLUMNS, ModelBundle, metric
+from colloid_cg.records.model import METRIC_KEYS, PAIR_FORCE_COLUMNS, PAIR_FRICTION_COLUMNS, ModelBundle, metric
 from colloid_cg.records.motion import CommonMotion
 from colloid_cg.records.phase import PhaseSeries
+from colloid_cg.records.reference import ReferenceCurves
 from colloid_cg.records.simulated import REDUCED, SimulatedFrames
 from colloid_cg.records.states import Ledger, Rollout, State, StateSeries
 from colloid_cg.records.trajectories import (
@@ -29,6 +30,7 @@ __all__ = [
     "METRIC_KEYS",
     "MICROMETRE",
     "PAIR_FORCE_COLUMNS",
+    "PAIR_FRICTION_COLUMNS",
     "REDUCED",
     "Box",
     "CommonMotion",
@@ -39,6 +41,7 @@ __all__ = [
     "ModelBundle",
     "NeighborGraph",
     "PhaseSeries",
+    "ReferenceCurves",
     "Rollout",
     "SimulatedFrames",
     "State",

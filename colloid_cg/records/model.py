@@ -12,6 +12,17 @@ from colloid_cg.errors import InputError
 
 METRIC_KEYS = ("value", "low90", "high90", "unit", "species", "note")
 PAIR_FORCE_COLUMNS = ("r", "force", "low90", "high90", "species_a", "species_b")
+PAIR_FRICTION_COLUMNS = (
+    "r",
+    "along",
+    "along_low90",
+    "along_high90",
+    "across",
+    "across_low90",
+    "across_high90",
+    "species_a",
+    "species_b",
+)
 
 
 def metric(
@@ -47,6 +58,9 @@ class ModelBundle:
         Columns r (um), force, low90, high90 (k_B T/um, positive = repulsive), species_a, species_b.
     diagnostics : dict
         JSON-able curves the report draws (residual autocorrelation, D against lag, selection scores).
+    pair_friction : pandas.DataFrame or None
+        Columns r, along, across with their intervals (friction between two particles, mass over time), species_a,
+        species_b; of models that have positions and velocities.
     """
 
     config: dict[str, Any]
@@ -54,6 +68,7 @@ class ModelBundle:
     metrics: dict[str, list[dict[str, Any]]]
     pair_force: pd.DataFrame
     diagnostics: dict[str, Any] = field(default_factory=dict)
+    pair_friction: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         for name, entries in self.metrics.items():
@@ -64,12 +79,9 @@ class ModelBundle:
                         expected=f"keys {METRIC_KEYS}",
                         action="build it with metric()",
                     )
-        if tuple(self.pair_force.columns) != PAIR_FORCE_COLUMNS:
-            raise InputError(
-                f"a pair force table with columns {list(self.pair_force.columns)}",
-                expected=f"columns {PAIR_FORCE_COLUMNS}",
-                action="reorder or rename the columns",
-            )
+        _require_columns("force", self.pair_force, PAIR_FORCE_COLUMNS)
+        if self.pair_friction is not None:
+            _require_columns("friction", self.pair_friction, PAIR_FRICTION_COLUMNS)
         for name, array in self.weights.items():
             if not np.isfinite(array).all():
                 raise InputError(
@@ -84,3 +96,12 @@ class ModelBundle:
             if species is None or entry["species"] in (None, species):
                 return float(entry["value"])
         raise InputError(f"no metric {name!r}", expected=f"one of {sorted(self.metrics)}", action="check the name")
+
+
+def _require_columns(name: str, table: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    if tuple(table.columns) != columns:
+        raise InputError(
+            f"a pair {name} table with columns {list(table.columns)}",
+            expected=f"columns {columns}",
+            action="reorder or rename the columns",
+        )

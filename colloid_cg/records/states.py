@@ -122,12 +122,22 @@ class Ledger:
     ``energy`` is Psi in k_B T0, ``work`` the work done on the system since the start (k_B T0), ``bath_entropy``
     the entropy given to the bath since the start (k_B). The first law reads energy - energy[0] + bath_entropy = work.
     ``momentum`` is sum m v for underdamped models, shape (replicas, T, d), else None.
+
+    Models with velocities and an energy of their own (kind "metriplectic") have further accounts, else None: energy is
+    then the total energy. ``kinetic`` and ``internal`` (relative to the start) are parts of it and ``absorbed`` the
+    error of the conservative steps that went into the internal energy, all in k_B T0; ``entropy`` sum S_i (k_B);
+    ``redrawn`` counts particle-steps whose noise was drawn again.
     """
 
     energy: np.ndarray
     work: np.ndarray
     bath_entropy: np.ndarray
     momentum: np.ndarray | None = None
+    kinetic: np.ndarray | None = None
+    internal: np.ndarray | None = None
+    absorbed: np.ndarray | None = None
+    entropy: np.ndarray | None = None
+    redrawn: np.ndarray | None = None
 
     def residual(self) -> np.ndarray:
         """Return the violation of the first law, shape (replicas, T), in k_B T0."""

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from colloid_cg.records import ModelBundle
+from colloid_cg.assessment import interaction_range
+from colloid_cg.learn.momentum import KIND
+from colloid_cg.records import ModelBundle, Trajectories
 from colloid_cg.reporting.checks.check import BAD, GOOD, LOOK, Check, entries
 from colloid_cg.reporting.checks.dynamics import force_resolved, gain_measured, imitates_wells, pair_gain
 from colloid_cg.reporting.content import ReportContent
 from colloid_cg.reporting.numbers import entry_text, exact, percent, plain, with_interval
+from colloid_cg.reporting.units import is_simulation
 
 INERTIAL = {
     "friction": "The friction of a particle",
@@ -36,6 +39,8 @@ def _movie_sentences(content: ReportContent) -> list[Markup]:
     tracks = content.tracks
     if tracks is None:
         return [Markup("No trajectories yet.")]
+    if is_simulation(content):
+        return [_simulation_sentence(tracks)]
     # of a movie larger than the memory only some frames are here, but everything was counted
     counted = content.tracking or {"n_tracks": tracks.n_particles, "n_detections": len(tracks)}
     view = tracks.box.lengths
@@ -55,9 +60,33 @@ def _movie_sentences(content: ReportContent) -> list[Markup]:
     ]
 
 
+def _simulation_sentence(tracks: Trajectories) -> Markup:
+    edges = " × ".join(plain(length) for length in tracks.box.lengths)
+    return Markup("{} particles of a simulation in {} frames, one every {}, in a cell of {} ({} units).").format(
+        exact(tracks.n_particles, f"{tracks.n_particles:,}"), f"{tracks.n_frames:,}", plain(tracks.frame_interval),
+        edges, tracks.length_unit,
+    )  # fmt: skip
+
+
+def _pair_dynamics_sentences(model: ModelBundle) -> list[Markup]:
+    """Say what was found from positions and velocities."""
+    friction, temperature, memory = (entries(model, name)[0] for name in ("friction", "temperature", "memory_time"))
+    where = interaction_range(model.pair_force)
+    return [
+        Markup("The motion is <strong>inertial pair dynamics</strong> at k_B T = {}.").format(entry_text(temperature)),
+        Markup("The friction of a particle against its neighbours, over its mass, is <strong>{}</strong>; random "
+               "forces forget themselves within {}.").format(entry_text(friction), entry_text(memory)),
+        Markup("A pair force is resolved up to r = {}.").format(plain(where))
+        if where > 0.0
+        else Markup("No pair force is resolved."),
+    ]  # fmt: skip
+
+
 def _model_sentences(model: ModelBundle | None) -> list[Markup]:
     if model is None:
         return []
+    if model.config.get("kind") == KIND:
+        return _pair_dynamics_sentences(model)
     sentences = [
         Markup("The motion is <strong>{}</strong>.").format(entry["value"]) for entry in entries(model, "regime")
     ]
@@ -115,7 +144,7 @@ def _agreement_sentences(assessment: dict[str, Any] | None) -> list[Markup]:
     parts = [
         f"{name} off by {percent(assessment[key]['rrmse'])} (experiment against itself "
         f"{percent(assessment[key]['reference_rrmse'])})"
-        for key, name in (("rdf", "g(r)"), ("msd", "mean squared displacement"))
+        for key, name in (("rdf", "g(r)"), ("msd", "mean squared displacement"), ("vacf", "velocity autocorrelation"))
         if assessment.get(key)
     ]
     return [Markup("Rollouts of the model against held-out frames: {}.").format("; ".join(parts))] if parts else []

@@ -16,6 +16,7 @@ from colloid_cg.reporting.figures.style import png_bytes
 from colloid_cg.reporting.quality import tracking_quality
 from colloid_cg.reporting.sections import all_sections
 from colloid_cg.reporting.summary import summary
+from colloid_cg.reporting.units import is_simulation
 
 FIGURES = "figures"
 
@@ -45,7 +46,8 @@ _OWN_PREFIXES = frozenset(
 def render(content: ReportContent) -> tuple[str, dict[str, bytes]]:
     """Return the page as HTML and its figures as PNG by name."""
     quality = content.tracking
-    if quality is None and content.tracks is not None and len(content.tracks):
+    simulated = is_simulation(content)
+    if quality is None and content.tracks is not None and len(content.tracks) and not simulated:
         quality = tracking_quality(content.tracks)
     checks = checklist(content, quality)
     parts = all_sections(content, quality)
@@ -55,6 +57,7 @@ def render(content: ReportContent) -> tuple[str, dict[str, bytes]]:
     )
     source = resources.files("colloid_cg.reporting").joinpath("page.html.j2").read_text(encoding="utf-8")
     page = environment.from_string(source).render(
+        origin="positions and velocities" if simulated else "pixels",
         title=content.title or "Untitled movie",
         version=package_version(),
         summary=summary(content, checks),

@@ -17,11 +17,13 @@ from colloid_cg.dynamics import (
 )
 from colloid_cg.errors import DataError
 from colloid_cg.learn import model_from_bundle
+from colloid_cg.learn.momentum import KIND
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import Ledger, ModelBundle, Rollout, State, Trajectories
 from colloid_cg.simulation.cell import initial_state
 from colloid_cg.simulation.config import SimulateConfig
 from colloid_cg.simulation.fields import RolloutFields, placed, rollout_fields, shown, start_without_driven
+from colloid_cg.simulation.phase import MOST_ROWS, simulate_phase
 
 _EXPOSURE_PARTS = 8
 _STIFFNESS = 0.05
@@ -65,8 +67,12 @@ def simulate(
     *,
     rng: int | np.random.Generator = 0,
     progress: Progress = silent,
+    most_rows: int = MOST_ROWS,
 ) -> Rollout:
     """Run the fitted model from the first frame of ``start`` in the field of view, made periodic.
+
+    Models fitted to positions and velocities run in phase space and in the cell of the simulation they were fitted to
+    (:func:`~colloid_cg.simulation.phase.phase_rollout`).
 
     Parameters
     ----------
@@ -78,6 +84,8 @@ def simulate(
     rng : int or numpy.random.Generator
     progress : callable
         Called with (done, total) frames.
+    most_rows : int
+        Of rollouts with velocities, frames x particles x replicas to keep.
 
     Returns
     -------
@@ -94,6 +102,8 @@ def simulate(
     config = config or SimulateConfig()
     if not len(start):
         raise DataError("no particles in the test block", expected="a first frame to start from", action="track again")
+    if bundle.config.get("kind") == KIND:
+        return simulate_phase(bundle, start, config, rng=rng, progress=progress, most_rows=most_rows)
     moved = bool((start.metadata.get("drift") or {}).get("removed"))
     model, whole = model_from_bundle(bundle), placed(bundle, start)
     start = start_without_driven(bundle, whole)

@@ -12,6 +12,7 @@ from colloid_cg.store.parquet import (
     write_events,
     write_table,
 )
+from colloid_cg.store.reference import read_reference
 from colloid_cg.store.run_folder import SCHEMA_VERSION, RunFolder
 from colloid_cg.store.trajectories import (
     TrajectoryFile,
@@ -35,6 +36,7 @@ __all__ = [
     "read_frames",
     "read_json",
     "read_model",
+    "read_reference",
     "read_rollout",
     "read_table",
     "read_trajectories",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,25 @@ from colloid_cg.store.atomic import atomic_path, read_json, write_json
 
 
 def write_model(folder: Path, model: ModelBundle) -> None:
-    """Write RUN/model/: config.json, weights.safetensors, pair_force.csv, metrics.json, diagnostics.json."""
+    """Write RUN/model/: config.json, weights.safetensors, pair_force.csv, metrics.json, diagnostics.json.
+
+    Models with pair friction between particles also have pair_friction.csv.
+    """
     with atomic_path(folder, folder=True) as temporary:
         write_json(temporary / "config.json", model.config)
         write_weights(temporary / "weights.safetensors", model.weights)
         model.pair_force.to_csv(temporary / "pair_force.csv", index=False, float_format="%.10g")
         write_json(temporary / "metrics.json", model.metrics)
         write_json(temporary / "diagnostics.json", model.diagnostics)
+        if model.pair_friction is not None:
+            model.pair_friction.to_csv(temporary / "pair_friction.csv", index=False, float_format="%.10g")
 
 
 def read_model(folder: Path) -> ModelBundle:
     """Read what :func:`write_model` wrote, validated again."""
     if not (folder / "weights.safetensors").is_file():
         raise InputError(f"no model in {folder}", expected="a fitted model", action="run 'colloid-cg fit' first")
+    friction = folder / "pair_friction.csv"
     return ModelBundle(
         config=read_json(folder / "config.json"),
         weights=read_weights(folder / "weights.safetensors"),
@@ -35,6 +42,7 @@ def read_model(folder: Path) -> ModelBundle:
             folder / "pair_force.csv", dtype=dict.fromkeys(("r", "force", "low90", "high90"), float)
         ),
         diagnostics=read_json(folder / "diagnostics.json"),
+        pair_friction=pd.read_csv(friction) if friction.is_file() else None,
     )
 
 
@@ -74,10 +82,7 @@ def write_rollout(folder: Path, rollout: Rollout) -> None:
             "species": rollout.species,
             "velocities": rollout.velocities,
             "s": rollout.s,
-            **{
-                f"ledger/{name}": getattr(rollout.ledger, name)
-                for name in ("energy", "work", "bath_entropy", "momentum")
-            },
+            **{f"ledger/{account.name}": getattr(rollout.ledger, account.name) for account in fields(Ledger)},
         }
         for name, array in arrays.items():
             if array is not None:
@@ -91,7 +96,12 @@ def write_rollout(folder: Path, rollout: Rollout) -> None:
                 "frame_interval": rollout.frame_interval,
                 "exposure": rollout.exposure,
                 "metadata": rollout.metadata,
-                "units": {"positions": "um", "frame_interval": "s", "energy": "k_B T0", "bath_entropy": "k_B"},
+                "units": {
+                    "positions": rollout.metadata.get("length_unit", "um"),
+                    "frame_interval": rollout.metadata.get("time_unit", "s"),
+                    "energy": "k_B T0",
+                    "bath_entropy": "k_B",
+                },
             }
         )
 
@@ -108,12 +118,7 @@ def read_rollout(folder: Path) -> Rollout:
     def array(name: str) -> Any:
         return group[name][...] if name in group else None
 
-    ledger = Ledger(
-        energy=array("ledger/energy"),
-        work=array("ledger/work"),
-        bath_entropy=array("ledger/bath_entropy"),
-        momentum=array("ledger/momentum"),
-    )
+    ledger = Ledger(**{account.name: array(f"ledger/{account.name}") for account in fields(Ledger)})
     return Rollout(
         positions=array("positions"),
         observed=array("observed"),

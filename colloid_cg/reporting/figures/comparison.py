@@ -27,13 +27,13 @@ from colloid_cg.reporting.figures.style import (
 def figure_rdf(comparison: dict[str, Any]) -> Figure:
     """Pair correlation function of experiment and rollouts, with the difference in units of its error."""
     figure = new_figure(4.6, 3.9)
-    upper, lower = _with_residual(figure)
-    _draw(upper, comparison)
+    upper, lower = with_residual(figure)
+    draw_curves(upper, comparison)
     upper.axhline(1.0, color=MUTED, linewidth=0.8)
-    upper.set(ylabel="g(r)", title=_title("Pair correlation", comparison))
+    upper.set(ylabel="g(r)", title=titled("Pair correlation", comparison))
     upper.set_ylim(bottom=0.0)
     upper.legend()
-    _residual(lower, comparison)
+    draw_residual(lower, comparison)
     lower.set_xlabel("pair distance r (µm)")
     return figure
 
@@ -42,13 +42,13 @@ def figure_rdf(comparison: dict[str, Any]) -> Figure:
 def figure_msd(comparison: dict[str, Any]) -> Figure:
     """Mean squared displacement of experiment and rollouts (localisation noise included in both)."""
     figure = new_figure(4.6, 3.9)
-    upper, lower = _with_residual(figure)
-    _draw(upper, comparison)
-    upper.set(ylabel="mean squared displacement (µm²)", title=_title("Mean squared displacement", comparison))
+    upper, lower = with_residual(figure)
+    draw_curves(upper, comparison)
+    upper.set(ylabel="mean squared displacement (µm²)", title=titled("Mean squared displacement", comparison))
     if np.nanmin(floats(comparison["experiment"])) > 0.0 and len(comparison["x"]) > 1:
         plain_log(upper, x=True, y=True)
     upper.legend()
-    _residual(lower, comparison)
+    draw_residual(lower, comparison)
     lower.set_xlabel("lag (s)")
     return figure
 
@@ -59,7 +59,7 @@ def figure_van_hove(comparison: dict[str, Any]) -> Figure:
     curves = comparison["lags"]
     figure = new_figure(max(4.6, 3.1 * len(curves)), 3.1)
     for axes, curve in zip(axes_of(figure, 1, len(curves)), curves, strict=True):
-        _draw(axes, curve)
+        draw_curves(axes, curve)
         axes.set(xlabel="displacement (µm)", title=f"lag {curve['lag_s']:.3g} s")
         positive = floats(curve["experiment"])
         positive = positive[positive > 0]
@@ -98,24 +98,29 @@ def _draw_residual(axes: Axes, time: np.ndarray, residual: np.ndarray) -> None:
     plain_log(axes, y=True)
 
 
-def _with_residual(figure: Figure) -> tuple[Axes, Axes]:
+def with_residual(figure: Figure) -> tuple[Axes, Axes]:
+    """Return axes for curves and, below, for their difference."""
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1.0))
     return upper, lower
 
 
-def _draw(axes: Axes, curve: dict[str, Any]) -> None:
+def draw_curves(
+    axes: Axes, curve: dict[str, Any], *, words: tuple[str, str] = ("rollouts, 90 % band", "experiment, 90 %")
+) -> None:
+    """Draw a curve of rollouts with its band and one of the experiment with bars, under these words."""
     x = floats(curve["x"])
     model, model_error = floats(curve["model"]), np.nan_to_num(floats(curve["model_error"]))
     experiment, error = floats(curve["experiment"]), np.nan_to_num(floats(curve["experiment_error"]))
     axes.fill_between(x, model - 1.645 * model_error, model + 1.645 * model_error, color=MODEL, alpha=0.25, linewidth=0)
-    axes.plot(x, model, color=MODEL, label="rollouts, 90 % band")
+    axes.plot(x, model, color=MODEL, label=words[0])
     axes.errorbar(
         x, experiment, yerr=1.645 * error, fmt="o", color=EXPERIMENT, markersize=3, capsize=1.5, linewidth=0.9,
-        label="experiment, 90 %",
+        label=words[1],
     )  # fmt: skip
 
 
-def _residual(axes: Axes, curve: dict[str, Any]) -> None:
+def draw_residual(axes: Axes, curve: dict[str, Any]) -> None:
+    """Draw the difference of two curves over its error; grey: two errors."""
     axes.axhspan(-2.0, 2.0, color=MUTED, alpha=0.15, linewidth=0)
     axes.axhline(0.0, color=MUTED, linewidth=0.8)
     scores = floats(curve["z"])
@@ -125,7 +130,8 @@ def _residual(axes: Axes, curve: dict[str, Any]) -> None:
     axes.set(ylabel="difference\n/ error", ylim=(-limit, limit))
 
 
-def _title(name: str, curve: dict[str, Any]) -> str:
+def titled(name: str, curve: dict[str, Any]) -> str:
+    """Return a title with the RRMSE where it is known."""
     if curve.get("rrmse") is None:
         return name
     return f"{name}: RRMSE {100 * curve['rrmse']:.2g} %"

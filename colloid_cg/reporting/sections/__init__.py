@@ -16,12 +16,19 @@ from colloid_cg.reporting.sections.physics import (
 from colloid_cg.reporting.sections.provenance import provenance_section
 from colloid_cg.reporting.sections.recording import movie_section, suggestion_section, tracking_section
 from colloid_cg.reporting.sections.section import Picture, Section, Table
+from colloid_cg.reporting.sections.simulation import simulation_sections
+from colloid_cg.reporting.units import is_simulation
 
 __all__ = ["Picture", "Section", "Table", "all_sections"]
 
 
 def all_sections(content: ReportContent, quality: dict[str, Any] | None) -> list[Section]:
     """Return the sections in the order of the page."""
+    if is_simulation(content):
+        sections = simulation_sections(content)
+        sections += [events_section(content)] if content.events is not None else []
+        sections.append(provenance_section(content))
+        return [replace(section, reason=failure_of(section, content)) for section in sections]
     sections = [
         movie_section(content),
         suggestion_section(content),

@@ -1,0 +1,246 @@
+"""Rollouts in phase space: positions, velocities and internal energies, with the ledger of the laws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from colloid_cg.dynamics.metriplectic.cell import Cell
+from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
+from colloid_cg.dynamics.metriplectic.state import PhaseState, kinetic_energy, momentum, phase_state, total_energy
+from colloid_cg.dynamics.metriplectic.steps.reinjection import reinjection_step
+from colloid_cg.errors import DataError
+from colloid_cg.learn.momentum import phase_model
+from colloid_cg.observables import without_common_motion
+from colloid_cg.progress import Progress, silent
+from colloid_cg.records import Ledger, ModelBundle, PhaseSeries, Rollout, Trajectories
+from colloid_cg.simulation.config import SimulateConfig
+from colloid_cg.simulation.phase_schedule import PhaseSchedule, phase_schedule
+from colloid_cg.states import phase_series
+
+Step = Callable[[MetriplecticModel, PhaseState, float, torch.Generator], PhaseState]
+"""Advances a state of a model by a time, with noise from a generator: any dynamics that is to be compared."""
+
+MOST_ROWS = 20_000_000
+"""Positions (of one particle in one frame) that a rollout holds where nothing is said: 1 GB with velocities, in 3-D."""
+_ACCOUNTS = ("energy", "kinetic", "internal", "work", "bath_entropy", "absorbed", "entropy", "redrawn")
+
+
+def two_stage(model: MetriplecticModel, state: PhaseState, dt: float, rng: torch.Generator) -> PhaseState:
+    """Return the state after one re-injection step with two stages: energy and momentum to round-off."""
+    return reinjection_step(model, state, dt, rng, stages=2)
+
+
+def simulate_phase(
+    bundle: ModelBundle,
+    start: Trajectories,
+    config: SimulateConfig | None = None,
+    *,
+    rng: int | np.random.Generator = 0,
+    progress: Progress = silent,
+    most_rows: int = MOST_ROWS,
+) -> Rollout:
+    """Run pair dynamics fitted to positions and velocities from the first frame of ``start``; see phase_rollout."""
+    return phase_rollout(
+        phase_model(bundle), phase_series(start), config=config, rng=rng, progress=progress, most_rows=most_rows,
+        thermal_energy=float(bundle.config["thermal_energy"]), length_unit=start.length_unit, time_unit=start.time_unit,
+    )  # fmt: skip
+
+
+def phase_rollout(
+    model: MetriplecticModel,
+    start: PhaseSeries,
+    step: Step = two_stage,
+    *,
+    thermal_energy: float,
+    config: SimulateConfig | None = None,
+    rng: int | np.random.Generator = 0,
+    progress: Progress = silent,
+    most_rows: int = MOST_ROWS,
+    length_unit: str = "reduced",
+    time_unit: str = "reduced",
+) -> Rollout:
+    """Run a model from the first frame of ``start``: its positions, and its velocities at rest and at k_B T.
+
+    The common motion is taken off the velocities and the rest is scaled to k_B T per degree of freedom, since the model
+    knows one temperature; entropies start at zero, where every particle has that temperature. Steps per frame:
+    :func:`~colloid_cg.simulation.phase_schedule.phase_schedule`.
+
+    Parameters
+    ----------
+    model : MetriplecticModel
+    start : PhaseSeries
+    step : callable
+        ``step(model, state, dt, rng) -> state``: another dynamics, to be compared on equal terms.
+    thermal_energy : float
+        k_B T.
+    config : SimulateConfig, optional
+    rng : int or numpy.random.Generator
+    progress : callable
+        Called with (done, total) frames.
+    most_rows : int
+        Frames x particles x replicas that are stored; more are thinned out evenly.
+    length_unit, time_unit : str
+        Names of the units of ``start``.
+
+    Returns
+    -------
+    Rollout
+        Unwrapped positions, ``observed`` the same, velocities; the ledger in k_B T and k_B.
+
+    Raises
+    ------
+    DataError
+        If a particle is of a species the model does not know, or the dynamics leaves all bounds.
+    """
+    config = config or SimulateConfig()
+    if int(start.species.max()) >= model.n_species:
+        raise DataError(
+            f"species {int(start.species.max())} in the block to start from",
+            expected=f"the {model.n_species} species of the model",
+            action="fit a block that holds every species",
+        )
+    state, scale = starting_state(model, start, thermal_energy)
+    steps = phase_schedule(model, state, frame_interval=start.frame_interval, substeps=config.substeps)
+    frames = config.frames or start.n_frames
+    every = config.every or thinning(frames, config.replicas * start.n_particles, most_rows)
+    stored = (frames - 1) // every + 1
+    runs = []
+    for replica, stream in enumerate(np.random.default_rng(rng).spawn(config.replicas)):
+
+        def advance(done: int, replica: int = replica) -> None:
+            progress(replica * stored + done, config.replicas * stored)
+
+        generator = torch.Generator().manual_seed(int(stream.integers(2**62)))
+        runs.append(_run(model, state, step, steps, generator, stored=stored, every=every, advance=advance))
+    positions, velocities = (np.stack([getattr(run, name) for run in runs]) for name in ("positions", "velocities"))
+    ledger = _ledger(runs, thermal_energy, model.boltzmann)
+    return Rollout(
+        positions=positions,
+        observed=positions,
+        velocities=velocities,
+        species=start.species,
+        box=start.box,
+        frame_interval=start.frame_interval * every,
+        ledger=ledger,
+        metadata={
+            "substeps": steps.substeps,
+            "every": every,
+            "time_step": steps.dt,
+            "steps": (stored - 1) * every * steps.substeps,
+            "time_step_rule": steps.rule,
+            "velocity_scale": scale,
+            "thermal_energy": thermal_energy,
+            "masses": [float(mass) for mass in model.masses],
+            "length_unit": length_unit,
+            "time_unit": time_unit,
+            "warnings": _warnings(start, every, config),
+        },
+    )
+
+
+def starting_state(model: MetriplecticModel, start: PhaseSeries, thermal_energy: float) -> tuple[PhaseState, float]:
+    """Return the first frame at rest and at k_B T, and the factor by which its velocities were scaled."""
+    relative = without_common_motion(start.velocities[:1], start.masses)[0]
+    kinetic = float((start.masses[:, None] * relative**2).sum())
+    freedom = start.dimension * (start.n_particles - 1)
+    scale = float(np.sqrt(freedom * thermal_energy / kinetic)) if kinetic > 0.0 else 1.0
+    state = phase_state(
+        model,
+        torch.tensor(start.positions[0], dtype=model.masses.dtype),
+        torch.tensor(scale * relative, dtype=model.masses.dtype),
+        cell=Cell(box=start.box),
+        species=torch.tensor(start.species, dtype=torch.long),
+    )
+    return state, scale
+
+
+def thinning(frames: int, rows_per_frame: int, most_rows: int) -> int:
+    """Return the smallest k with which every k-th frame needs no more than ``most_rows`` rows; two frames at least."""
+    every = 1
+    while every < frames - 1 and ((frames - 1) // every + 1) * rows_per_frame > most_rows:
+        every += 1
+    return every
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Run:
+    """One replica: positions and velocities (T, n, d), accounts (T, number of accounts), momentum (T, d)."""
+
+    positions: np.ndarray
+    velocities: np.ndarray
+    accounts: np.ndarray
+    momentum: np.ndarray
+
+
+def _run(
+    model: MetriplecticModel,
+    state: PhaseState,
+    step: Step,
+    steps: PhaseSchedule,
+    generator: torch.Generator,
+    *,
+    stored: int,
+    every: int,
+    advance: Callable[[int], None],
+) -> _Run:
+    shape = (stored, *state.positions.shape)
+    run = _Run(
+        positions=np.empty(shape), velocities=np.empty(shape), accounts=np.empty((stored, len(_ACCOUNTS))),
+        momentum=np.empty((stored, shape[2])),
+    )  # fmt: skip
+    for frame in range(stored):
+        if frame:
+            for _ in range(every * steps.substeps):
+                state = step(model, state, steps.dt, generator)
+            if not bool(torch.isfinite(state.velocities).all()):
+                raise DataError(
+                    f"velocities that are no numbers any more after {frame * every} frames",
+                    expected="dynamics that stay bounded",
+                    action="use more simulate.substeps, or another model",
+                )
+        run.positions[frame], run.velocities[frame] = state.positions.numpy(), state.velocities.numpy()
+        account = _account(model, state)
+        run.accounts[frame] = [account[name] for name in _ACCOUNTS]
+        run.momentum[frame] = momentum(model, state).numpy()
+        advance(frame + 1)
+    return run
+
+
+def _account(model: MetriplecticModel, state: PhaseState) -> dict[str, float]:
+    """Return energies in the units of the model and the entropy in its units of k_B; bath: energy given to it."""
+    account = state.account
+    return {
+        "energy": float(total_energy(model, state)),
+        "kinetic": float(kinetic_energy(model, state).sum()),
+        "internal": float(state.internal.sum()),
+        "work": float(account.work),
+        "bath_entropy": float(account.bath),
+        "absorbed": float(account.absorbed),
+        "entropy": float(state.entropy.sum()),
+        "redrawn": float(account.redrawn),
+    }
+
+
+def _ledger(runs: list[_Run], thermal_energy: float, boltzmann: float) -> Ledger:
+    """Return the accounts of all replicas: energies in k_B T0, the entropy in k_B."""
+    accounts: dict[str, Any] = {
+        name: np.stack([run.accounts[:, place] for run in runs]) for place, name in enumerate(_ACCOUNTS)
+    }
+    for name in ("energy", "kinetic", "internal", "work", "bath_entropy", "absorbed"):
+        accounts[name] = accounts[name] / thermal_energy
+    accounts["entropy"] = accounts["entropy"] / boltzmann
+    return Ledger(momentum=np.stack([run.momentum for run in runs]), **accounts)
+
+
+def _warnings(start: PhaseSeries, every: int, config: SimulateConfig) -> list[str]:
+    found = []
+    if not all(start.box.periodic):
+        found.append("The cell is open along an axis: nothing keeps particles in, walls are not modelled.")
+    if every > 1 and config.every is None:
+        found.append(f"One frame in {every} of the rollouts is kept, to stay within the memory (memory_rows).")
+    return found
