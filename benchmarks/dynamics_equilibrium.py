@@ -24,7 +24,9 @@ from colloid_cg.records import Box
 
 HEAT_CAPACITY = 8.0
 NEIGHBOURS = 10.0
-BLOCKS = 20
+MOST_BLOCKS = 40
+LEAST_BLOCK = 4.0
+"""Relaxation times of a block."""
 
 Substep = Callable[[MetriplecticModel, PhaseState, float, torch.Generator], PhaseState]
 
@@ -61,13 +63,16 @@ def thermostat(n: int, *, seed: int, boltzmann: float = 1.0) -> tuple[Metriplect
     )
     rng = np.random.default_rng(seed)
     edge = float(np.sqrt(n * np.pi / NEIGHBOURS))
+    # Drawn from equilibrium, so that little has to be waited for: U^(C/k_B) dU / U, velocities normal.
+    energies = boltzmann * rng.standard_gamma(HEAT_CAPACITY / boltzmann, n)
     velocities = rng.standard_normal((n, 2))
     box = Box(lower=(0.0, 0.0), upper=(edge, edge), periodic=(True, True))
     state = phase_state(
         model,
         torch.as_tensor(edge * rng.random((n, 2))),
-        torch.as_tensor(velocities - velocities.mean(axis=0)),
+        torch.as_tensor(np.sqrt(boltzmann) * (velocities - velocities.mean(axis=0))),
         cell=Cell(box=box),
+        entropy=HEAT_CAPACITY * torch.log(torch.as_tensor(energies / HEAT_CAPACITY)),
         skin=0.0,
     )
     return model, state
@@ -82,7 +87,7 @@ def friction_rate(state: PhaseState) -> float:
 
 
 def equilibrium(
-    name: str, *, rate_dt: float, relaxations: float, n: int = 3000, seed: int = 1, burn: float = 10.0
+    name: str, *, rate_dt: float, relaxations: float, n: int = 3000, seed: int = 1, burn: float = 4.0
 ) -> Equilibrium:
     """Return R of a step at lambda dt = ``rate_dt`` over ``relaxations`` times 1/lambda."""
     model, state = thermostat(n, seed=seed)
@@ -94,30 +99,11 @@ def equilibrium(
         if k * rate_dt >= burn:
             kinetic.append(float(state.velocities.square().sum()) * n / (n - 1))
             temperature.append(float(state.thermal.temperature.sum()))
+    # Blocks of several relaxation times, or they would not be independent.
+    blocks = int(np.clip(relaxations / LEAST_BLOCK, 4, MOST_BLOCKS))
     parts = [
         float(np.sum(v) / (2 * np.sum(t)))
-        for v, t in zip(np.array_split(kinetic, BLOCKS), np.array_split(temperature, BLOCKS), strict=True)
+        for v, t in zip(np.array_split(kinetic, blocks), np.array_split(temperature, blocks), strict=True)
     ]
     ratio = float(np.sum(kinetic) / (2 * np.sum(temperature)))
-    return Equilibrium(ratio=ratio, error=float(np.std(parts, ddof=1) / np.sqrt(BLOCKS)))
-
-
-def main() -> None:
-    torch.set_num_threads(1)
-    for name, rate_dt, relaxations in (
-        ("one stage", 0.005, 60.0),
-        ("one stage", 0.01, 200.0),
-        ("one stage", 0.02, 200.0),
-        ("two stages", 0.05, 400.0),
-        ("two stages", 0.1, 400.0),
-        ("two stages", 0.2, 400.0),
-        ("metropolis", 0.4, 200.0),
-        ("metropolis", 0.1, 150.0),
-        ("metropolis", 0.02, 50.0),
-    ):
-        found = equilibrium(name, rate_dt=rate_dt, relaxations=relaxations)
-        print(name, rate_dt, f"{found.ratio:.4f} +- {found.error:.4f}", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    return Equilibrium(ratio=ratio, error=float(np.std(parts, ddof=1) / np.sqrt(blocks)))

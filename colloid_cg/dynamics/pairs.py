@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
 
-from colloid_cg.errors import DataError
+from colloid_cg.neighbors import within
 from colloid_cg.records import Box, StateSeries
 
 
 def close_pairs(positions: np.ndarray, distance: float, box: Box) -> np.ndarray:
-    """Return index pairs (i < j) closer than ``distance``, shape (p, 2), in a fixed order."""
-    if len(positions) < 2:
-        return np.zeros((0, 2), dtype=np.int64)
-    if any(box.periodic):
-        shortest = min(length for length, wraps in zip(box.lengths, box.periodic, strict=True) if wraps)
-        if 2 * distance > shortest:
-            raise DataError(
-                f"a search distance of {distance:.3g} um in a periodic cell of {shortest:.3g} um",
-                expected="at most half the cell",
-                action="use a smaller cutoff or a larger field of view",
-            )
-        size = np.where(box.periodic, box.lengths, 0.0)
-        inside = box.wrap(positions) - np.where(box.periodic, box.lower, 0.0)
-        inside = np.where(np.asarray(box.periodic) & (inside >= box.lengths), 0.0, inside)
-        tree = cKDTree(inside, boxsize=size)
-    else:
-        tree = cKDTree(positions)
-    pairs = tree.query_pairs(distance, output_type="ndarray").astype(np.int64)
-    return np.asarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
+    """Return index pairs (i < j) at most ``distance`` apart, shape (p, 2), in lexicographic order."""
+    return within(positions, distance, box).pairs
 
 
 def image_pairs(
     positions: np.ndarray, distance: float, box: Box, *, time: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return index pairs (i < j) closer than ``distance``, shape (p, 2), and the images meant, shape (p, d).
+    """Return index pairs (i < j) at most ``distance`` apart, shape (p, 2), and the images meant, shape (p, d).
 
     Positions need not be wrapped: r_i - r_j - n L is the short vector, with n the whole cells returned; in a sheared
-    box at ``time`` the shift n_y g L_y t along the first axis comes on top.
+    box at ``time`` the shift n_y g L_y t along the first axis comes on top. A neighbour list needs whole cells, which
+    hold while particles move, where :func:`~colloid_cg.neighbors.within` gives vectors of one instant.
     """
     folds = np.where(box.periodic, np.floor((positions - np.asarray(box.lower)) / box.lengths), 0.0)
     slide = box.shear_rate * box.lengths[1] * time if box.shear_rate else 0.0

@@ -36,12 +36,13 @@ def pairs_within(
     # Two dimensions are three with one layer of cells.
     layers = 3 - dimension
     places, cells = np.pad(positions, ((0, 0), (0, layers))), np.pad(cell, ((0, 0), (0, layers)))
-    shape, edges = np.pad(shape, (0, layers), constant_values=1), np.pad(periods, (0, layers), constant_values=np.inf)
+    shape, periods = np.pad(shape, (0, layers), constant_values=1), np.pad(periods, (0, layers), constant_values=np.inf)
+    edges, inverse = np.where(np.isfinite(periods), periods, 0.0), 1.0 / periods
     flat = (cells[:, 0] * shape[1] + cells[:, 1]) * shape[2] + cells[:, 2]
     start, member = _members(flat, int(np.prod(shape)))
     # The factor keeps pairs that sit exactly at the cutoff from being lost to rounding.
-    pairs = _search(places, cells, shape, edges, start, member, (cutoff * (1 + 1e-12)) ** 2)
-    return pairs, _differences(np.ascontiguousarray(positions), periods, pairs)
+    pairs = _search(places, cells, shape, edges, inverse, start, member, (cutoff * (1 + 1e-12)) ** 2)
+    return pairs, _differences(np.ascontiguousarray(positions), edges, inverse, pairs)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -75,8 +76,9 @@ def _fold(cell: int, n_cells: int) -> int:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _shortest(difference: float, edge: float) -> float:
-    return difference - edge * np.rint(difference / edge) if edge < np.inf else difference
+def _shortest(difference: float, edge: float, inverse: float) -> float:
+    """Return the shortest image of a difference; edge and 1/edge are zero along open axes."""
+    return float(difference - edge * np.rint(difference * inverse))
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -86,6 +88,7 @@ def _later_neighbors(
     cell: np.ndarray,
     shape: np.ndarray,
     edges: np.ndarray,
+    inverse: np.ndarray,
     start: np.ndarray,
     member: np.ndarray,
     square: float,
@@ -93,9 +96,9 @@ def _later_neighbors(
 ) -> int:
     """Write the neighbours j > i in ascending order into ``found``; return their number."""
     count = 0
-    x0, nx = _cells_to_visit(cell[0], shape[0], edges[0] < np.inf)
-    y0, ny = _cells_to_visit(cell[1], shape[1], edges[1] < np.inf)
-    z0, nz = _cells_to_visit(cell[2], shape[2], edges[2] < np.inf)
+    x0, nx = _cells_to_visit(cell[0], shape[0], edges[0] > 0)
+    y0, ny = _cells_to_visit(cell[1], shape[1], edges[1] > 0)
+    z0, nz = _cells_to_visit(cell[2], shape[2], edges[2] > 0)
     for a in range(x0, x0 + nx):
         row = _fold(a, shape[0]) * shape[1]
         for b in range(y0, y0 + ny):
@@ -106,9 +109,9 @@ def _later_neighbors(
                     j = member[place]
                     if j <= i:
                         break
-                    x = _shortest(places[j, 0] - places[i, 0], edges[0])
-                    y = _shortest(places[j, 1] - places[i, 1], edges[1])
-                    z = _shortest(places[j, 2] - places[i, 2], edges[2])
+                    x = _shortest(places[j, 0] - places[i, 0], edges[0], inverse[0])
+                    y = _shortest(places[j, 1] - places[i, 1], edges[1], inverse[1])
+                    z = _shortest(places[j, 2] - places[i, 2], edges[2], inverse[2])
                     if x * x + y * y + z * z > square:
                         continue
                     slot = count
@@ -126,6 +129,7 @@ def _search(
     cells: np.ndarray,
     shape: np.ndarray,
     edges: np.ndarray,
+    inverse: np.ndarray,
     start: np.ndarray,
     member: np.ndarray,
     square: float,
@@ -136,7 +140,7 @@ def _search(
     found = np.empty(n, dtype=np.int64)
     count = 0
     for i in range(n):
-        n_found = _later_neighbors(i, places, cells[i], shape, edges, start, member, square, found)
+        n_found = _later_neighbors(i, places, cells[i], shape, edges, inverse, start, member, square, found)
         if count + n_found > len(pairs):
             shorter = pairs
             pairs = np.empty((2 * (count + n_found), 2), dtype=np.int64)
@@ -149,11 +153,11 @@ def _search(
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _differences(positions: np.ndarray, periods: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+def _differences(positions: np.ndarray, edges: np.ndarray, inverse: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Return r_j - r_i of the shortest image of each pair."""
     vectors = np.empty((len(pairs), positions.shape[1]))
     for p in range(len(pairs)):
         i, j = pairs[p, 0], pairs[p, 1]
         for axis in range(positions.shape[1]):
-            vectors[p, axis] = _shortest(positions[j, axis] - positions[i, axis], periods[axis])
+            vectors[p, axis] = _shortest(positions[j, axis] - positions[i, axis], edges[axis], inverse[axis])
     return vectors

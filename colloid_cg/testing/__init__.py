@@ -1,5 +1,13 @@
 """Test kit: hold any model to the laws of metriplectic dynamics. Nothing in it is needed to run a model."""
 
+from colloid_cg.dynamics.metriplectic.gauges import (
+    boltzmann_fixed,
+    density_fixed,
+    density_shifted,
+    entropy_rescaled,
+    offsets_fixed,
+    offsets_shifted,
+)
 from colloid_cg.testing.energy import (
     assert_angular_momentum,
     assert_energy_function,
@@ -50,8 +58,14 @@ __all__ = [
     "assert_relabelling",
     "assert_reversible",
     "assert_translation",
+    "boltzmann_fixed",
+    "density_fixed",
+    "density_shifted",
+    "entropy_rescaled",
     "example_system",
     "models",
+    "offsets_fixed",
+    "offsets_shifted",
     "random_cell",
     "random_model",
     "random_state",

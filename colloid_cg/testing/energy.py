@@ -147,8 +147,8 @@ def assert_first_law(
     dt : float
     rng : torch.Generator
     step : callable
-        ``step(model, state, dt, rng)``; default :func:`reinjection_step` with one stage. Of two stages:
-        ``functools.partial(reinjection_step, stages=2)``.
+        ``step(model, state, dt, rng)``; default :func:`reinjection_step` with two stages. Of one stage:
+        ``functools.partial(reinjection_step, stages=1)``.
     tolerance : float
         1e-10 of the kinetic energy at the start (acceptance figure P1).
 

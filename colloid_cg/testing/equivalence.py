@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
-from colloid_cg.dynamics.metriplectic.state import PhaseState
-from colloid_cg.dynamics.metriplectic.steps.euler_maruyama import drift
-from colloid_cg.dynamics.metriplectic.steps.reinjection import reinjection_step
-from colloid_cg.testing.dense import dense_force
-from colloid_cg.testing.gauges import (
+from colloid_cg.dynamics.metriplectic.gauges import (
     boltzmann_fixed,
     density_fixed,
     density_shifted,
@@ -17,6 +12,11 @@ from colloid_cg.testing.gauges import (
     offsets_fixed,
     offsets_shifted,
 )
+from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
+from colloid_cg.dynamics.metriplectic.state import PhaseState
+from colloid_cg.dynamics.metriplectic.steps.euler_maruyama import drift
+from colloid_cg.dynamics.metriplectic.steps.reinjection import reinjection_step
+from colloid_cg.testing.dense import dense_force
 from colloid_cg.testing.symmetry import rebuilt
 from colloid_cg.testing.verdicts import largest, require_close
 

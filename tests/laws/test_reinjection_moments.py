@@ -30,9 +30,12 @@ def change(model: MetriplecticModel, state: PhaseState, normals: torch.Tensor, d
         name: None if part is None else own.reshape(part.shape)
         for name, part, own in zip(names, shapes, parts, strict=True)
     }
-    exchange = reinjection._exchange(model, state, state.relative(state.velocities), Normals(**given), dt)
-    velocities, heating = reinjection.reinjected(model, state, exchange, state.relative(state.velocities))
-    return torch.cat([(velocities - state.velocities), heating[:, None]], dim=1).flatten()
+    law = model.law.at(state.radial, state.thermal.temperature, state.pairs, model.kinds(state.species))
+    noise = reinjection.random_exchange(model, state, law, Normals(**given), dt)
+    rate = reinjection.mean_exchange(model, state, law, state.velocities, state.thermal)
+    after = reinjection.reinjected(model, state, noise.plus(rate, dt))
+    heating = after.internal - state.internal
+    return torch.cat([(after.velocities - state.velocities), heating[:, None]], dim=1).flatten()
 
 
 def moments(model: MetriplecticModel, state: PhaseState, *, step: float = 0.01) -> tuple[torch.Tensor, torch.Tensor]:

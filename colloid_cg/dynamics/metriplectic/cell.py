@@ -24,7 +24,7 @@ class Cell:
     @property
     def face_speed(self) -> float:
         """Speed g L_y by which the image above slides along the first axis."""
-        return self.box.shear_rate * float(self.box.lengths[1])
+        return self.box.shear_rate * float(self.box.lengths[1]) if self.box.shear_rate else 0.0
 
     def largest_reach(self) -> float:
         """Return half of the shortest periodic edge; infinite in an open cell."""

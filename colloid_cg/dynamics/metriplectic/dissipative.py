@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
+from colloid_cg.dynamics.metriplectic import loops
 from colloid_cg.dynamics.metriplectic.energy import Thermal
 from colloid_cg.dynamics.metriplectic.friction import Channel, PairCoefficients
+from colloid_cg.dynamics.metriplectic.loops import exchange
 from colloid_cg.dynamics.metriplectic.pairs import Pairs
+
+if TYPE_CHECKING:
+    from colloid_cg.dynamics.metriplectic.state import PhaseState
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,18 +51,44 @@ def friction_factors(
     A = [1/T_i + 1/T_j - k_B/(T_i C_i) - k_B/(T_j C_j)] g + k_B [g'_i/C_i + g'_j/C_j]: friction (M gradS) and its share
     of k_B div M together, g' = dg/dT at fixed r, V.
     """
-    weight = pairs.added((1.0 - boltzmann * thermal.curvature / thermal.temperature) / thermal.temperature)
+    ends = pair_thermal(pairs, thermal, boltzmann=boltzmann)
+    weight = ends.inverse_i * (1.0 - ends.ito_i) + ends.inverse_j * (1.0 - ends.ito_j)
 
     def factor(channel: Channel | None) -> torch.Tensor:
         if channel is None:
             return torch.zeros_like(weight)
         value = channel.value * weight
         if channel.first is not None and channel.second is not None:
-            ito_i, ito_j = pairs.ends(boltzmann * thermal.curvature / thermal.temperature)
-            value = value + channel.first * ito_i + channel.second * ito_j
+            value = value + channel.first * ends.ito_i + channel.second * ends.ito_j
         return value
 
     return factor(coefficients.par), factor(coefficients.perp)
+
+
+def mean_impulse(
+    state: PhaseState, coefficients: PairCoefficients, velocities: torch.Tensor, thermal: Thermal, *, boltzmann: float
+) -> torch.Tensor:
+    """Return the mean impulse of every pair per time, -(1/2) [A_par ee^T + A_perp (1 - ee^T)] w, shape (d, p).
+
+    A: see :func:`friction_factors`.
+
+    Parameters
+    ----------
+    state : PhaseState
+        Whose pairs; ``velocities`` (n, d) and ``thermal`` may be those of another instant.
+    """
+    par, perp = _parts(coefficients.par), _parts(coefficients.perp)
+    if loops.usable(*par, *perp, thermal.temperature, thermal.curvature, state.direction, velocities):
+        return exchange.mean_impulse(
+            par, perp, (thermal.temperature, thermal.curvature), velocities, state.direction, state.pairs.arrays,
+            boltzmann=boltzmann, face_speed=state.cell.face_speed,
+        )  # fmt: skip
+    friction = friction_factors(coefficients, state.pairs, thermal, boltzmann=boltzmann)
+    return -0.5 * tensor_times(*friction, state.direction, state.relative(velocities))
+
+
+def _parts(channel: Channel | None) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
+    return (None, None, None) if channel is None else (channel.value, channel.first, channel.second)
 
 
 def impulse_noise(
@@ -67,10 +99,27 @@ def impulse_noise(
     Covariance 2 k_B gamma_ij dt for standard normal ``normals`` of shape (d, p).
     """
     scale = 2.0 * boltzmann * dt
+    par, perp = _parts(coefficients.par)[0], _parts(coefficients.perp)[0]
+    if loops.usable(par, perp, direction, normals):
+        return exchange.impulse_noise(par, perp, direction, normals, scale=scale)
     zero = torch.zeros_like(direction[0])
-    par = zero if coefficients.par is None else (scale * coefficients.par.value).sqrt()
-    perp = zero if coefficients.perp is None else (scale * coefficients.perp.value).sqrt()
-    return tensor_times(par, perp, direction, normals)
+    along = zero if par is None else (scale * par).sqrt()
+    across = zero if perp is None else (scale * perp).sqrt()
+    return tensor_times(along, across, direction, normals)
+
+
+def returned_heat(state: PhaseState, impulse: torch.Tensor, velocities_after: torch.Tensor) -> torch.Tensor:
+    """Return -(1/2) sum_j dp_ij.(w + w')/2, shape (n,): half of the kinetic energy that each pair's impulse takes.
+
+    sum_i (K_i' - K_i) = sum_pairs dp.(w + w')/2 identically, whatever the impulses (d, p) that lead from the velocities
+    of ``state`` to ``velocities_after``.
+    """
+    if loops.usable(impulse, state.velocities, velocities_after):
+        return exchange.returned_heat(
+            impulse, state.velocities, velocities_after, state.pairs.arrays, face_speed=state.cell.face_speed
+        )
+    twice = state.relative(state.velocities) + state.relative(velocities_after)
+    return -0.25 * state.pairs.both(torch.linalg.vecdot(impulse, twice, dim=0))
 
 
 def mean_heat(heat: Channel, ends: PairThermal) -> torch.Tensor:
@@ -89,7 +138,7 @@ def heat_noise(heat: Channel, normals: torch.Tensor, *, boltzmann: float, dt: fl
     return (2.0 * boltzmann * dt * heat.value).sqrt() * normals
 
 
-def entropy_drift_i(
+def entropy_drift(
     coefficients: PairCoefficients,
     ends: PairThermal,
     *,
@@ -100,9 +149,9 @@ def entropy_drift_i(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return T_i dS_i/dt and T_j dS_j/dt of every pair, shape (p,) each: M gradS + k_B div M in the variable S.
 
-    Mean dissipation (1/T_i + 1/T_j) q/4 + C2 (1/T_i - 1/T_j), q = w.gamma.w, and k_B times
+    For i: mean dissipation (1/T_i + 1/T_j) q/4 + C2 (1/T_i - 1/T_j), q = w.gamma.w, and k_B times
     -[2/(T_i C_i) + 1/(T_j C_j)] q/4 + (q'_i/C_i + q'_j/C_j)/4 - [2/(T_i C_i) - 1/(T_j C_j)] C2 + C2'_i/C_i - C2'_j/C_j
-    - tr(gamma) (1/m_i + 1/m_j)/2, tr(gamma) = g_par + (D - 1) g_perp; the same with i and j exchanged.
+    - tr(gamma) (1/m_i + 1/m_j)/2, tr(gamma) = g_par + (D - 1) g_perp. For j: the same with i and j exchanged.
 
     Parameters
     ----------
@@ -120,14 +169,14 @@ def entropy_drift_i(
         q, trace = q + channel.value * square, trace + weight * channel.value
         if channel.first is not None and channel.second is not None:
             q_i, q_j = q_i + channel.first * square, q_j + channel.second * square
-    heat = coefficients.heat
-    c2 = zero if heat is None else heat.value
-    c2_i = zero if heat is None or heat.first is None else heat.first
-    c2_j = zero if heat is None or heat.second is None else heat.second
+    c2, c2_i, c2_j = (zero if part is None else part for part in _parts(coefficients.heat))
+    shared = (q_i * ends.ito_i + q_j * ends.ito_j) / 4.0 - boltzmann * trace * inverse_masses / 2.0
+
+    def of(t_i: torch.Tensor, t_j: torch.Tensor, k_i: torch.Tensor, k_j: torch.Tensor) -> torch.Tensor:
+        """Terms in q and C2 of the particle called i, t = 1/T and k = k_B/C."""
+        rubbed = ((t_i + t_j) - (2 * t_i * k_i + t_j * k_j)) * q / 4.0
+        return rubbed + ((t_i - t_j) - (2 * t_i * k_i - t_j * k_j)) * c2
+
     t_i, t_j, k_i, k_j = ends.inverse_i, ends.inverse_j, ends.ito_i, ends.ito_j
-    shared = (t_i + t_j) * q / 4.0 + (q_i * k_i + q_j * k_j) / 4.0 - boltzmann * trace * inverse_masses / 2.0
-    first = shared - (2 * t_i * k_i + t_j * k_j) * q / 4.0
-    first = first + c2 * (t_i - t_j) - (2 * t_i * k_i - t_j * k_j) * c2 + c2_i * k_i - c2_j * k_j
-    second = shared - (2 * t_j * k_j + t_i * k_i) * q / 4.0
-    second = second + c2 * (t_j - t_i) - (2 * t_j * k_j - t_i * k_i) * c2 + c2_j * k_j - c2_i * k_i
-    return first, second
+    uneven = c2_i * k_i - c2_j * k_j
+    return shared + of(t_i, t_j, k_i, k_j) + uneven, shared + of(t_j, t_i, k_j, k_i) - uneven

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard
 
 import torch
 
@@ -38,14 +38,16 @@ class InternalEnergy(Protocol):
         """Return inf_S U(S, V): no particle can have less."""
 
 
-@runtime_checkable
-class Invertible(Protocol):
-    """An internal energy that knows S(U, V) in closed form."""
+class Invertible(InternalEnergy, Protocol):
+    """An internal energy that knows S(U, V) and everything else at given U in closed form."""
 
     def entropy_of(
         self, energy: torch.Tensor, volume: torch.Tensor | None, species: torch.Tensor | None
     ) -> torch.Tensor:
         """Return S with U(S, V) = ``energy``, shape (n,)."""
+
+    def at_energy(self, energy: torch.Tensor, volume: torch.Tensor | None, species: torch.Tensor | None) -> Thermal:
+        """Return ``energy`` and its derivatives by S and V at U and V, shapes (n,)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,12 +83,18 @@ class ConstantHeatCapacity:
         """Return energy and derivatives at S and V, shapes (n,)."""
         capacity, start = self._of(self.heat_capacity, species), self._of(self.temperature, species)
         energy = capacity * start * torch.exp(entropy / capacity)
-        pressure = None
         if self.volume is not None and self.amount is not None and volume is not None:
             amount = self.boltzmann * self._of(self.amount, species)
             energy = energy * (volume / self._of(self.volume, species)) ** (-amount / capacity)
-            pressure = amount * energy / (capacity * volume)
+        return self.at_energy(energy, volume, species)
+
+    def at_energy(self, energy: torch.Tensor, volume: torch.Tensor | None, species: torch.Tensor | None) -> Thermal:
+        """Return ``energy`` with T = U/C, d2U/dS2 = T/C and P = a k_B T/V, shapes (n,)."""
+        capacity = self._of(self.heat_capacity, species)
         temperature = energy / capacity
+        pressure = None
+        if self.amount is not None and volume is not None:
+            pressure = self.boltzmann * self._of(self.amount, species) * temperature / volume
         return Thermal(energy=energy, temperature=temperature, curvature=temperature / capacity, pressure=pressure)
 
     def lowest(self, volume: torch.Tensor | None, species: torch.Tensor | None) -> float:
@@ -133,11 +141,12 @@ def entropy_at(
     InputError
         If no entropy has this energy.
     """
-    if isinstance(energy, Invertible):
+    if _is_invertible(energy):
         entropy = energy.entropy_of(target, volume, species)
-        if not bool(torch.isfinite(entropy).all()):
+        # A sum is finite if all of its terms are, and several times faster to ask.
+        if not bool(torch.isfinite(entropy.sum())):
             raise _unreachable()
-        return entropy, energy.at(entropy, volume, species)
+        return entropy, energy.at_energy(target, volume, species)
     entropy = start
     for _ in range(_MOST_STEPS):
         thermal = energy.at(entropy, volume, species)
@@ -149,6 +158,25 @@ def entropy_at(
         if float((step / capacity).abs().max()) < _CONVERGED:
             return entropy, _moved(thermal, step)
     raise _unreachable()
+
+
+def thermal_at(
+    energy: InternalEnergy,
+    target: torch.Tensor,
+    volume: torch.Tensor | None,
+    species: torch.Tensor | None,
+    *,
+    start: torch.Tensor,
+) -> Thermal:
+    """Return the thermal state at U = ``target``, as :func:`entropy_at` does, where S itself is not wanted."""
+    if _is_invertible(energy):
+        return energy.at_energy(target, volume, species)
+    return entropy_at(energy, target, volume, species, start=start)[1]
+
+
+def _is_invertible(energy: InternalEnergy) -> TypeGuard[Invertible]:
+    # isinstance() of a protocol takes as long as the logarithm of a thousand numbers.
+    return hasattr(energy, "entropy_of") and hasattr(energy, "at_energy")
 
 
 def _unreachable() -> InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -20,6 +21,13 @@ class ExternalPotential(Protocol):
 
     def at(self, positions: torch.Tensor, species: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         """Return energies (n,) and forces -d psi/dr (n, d)."""
+
+
+class BodyForce(Protocol):
+    """A force on every particle by itself that need not have a potential; it does work on the system."""
+
+    def at(self, positions: torch.Tensor, time: float) -> torch.Tensor:
+        """Return forces, shape (n, d)."""
 
 
 class Drive(Protocol):
@@ -48,8 +56,9 @@ class MetriplecticModel:
         Frictions and heat exchange and how they depend on temperature.
     boltzmann : float
         k_B; 1 unless the model says otherwise.
-    bath, external, drive : optional
-        A solvent at fixed temperature; a potential of every particle; paths of the prescribed particles.
+    bath, external, body, drive : optional
+        A solvent at fixed temperature; a potential of every particle; a force of every particle without a potential;
+        paths of the prescribed particles.
     """
 
     masses: torch.Tensor
@@ -59,6 +68,7 @@ class MetriplecticModel:
     boltzmann: float = 1.0
     bath: Bath | None = None
     external: ExternalPotential | None = None
+    body: BodyForce | None = None
     drive: Drive | None = None
 
     def __post_init__(self) -> None:
@@ -68,10 +78,11 @@ class MetriplecticModel:
             )
         if not self.boltzmann > 0:
             raise InputError(f"k_B = {self.boltzmann}", expected="a positive number", action="check the model")
-        index = torch.as_tensor(species_pair_index(self.n_species), device=self.masses.device)
-        object.__setattr__(self, "_pair_index", index)
-        mobile = torch.isfinite(self.masses)
-        object.__setattr__(self, "_inertia", torch.where(mobile, self.masses, 0.0))
+
+    @cached_property
+    def _pair_index(self) -> torch.Tensor:
+        """Number of the pair of two species, shape (n_species, n_species)."""
+        return torch.as_tensor(species_pair_index(self.n_species), device=self.masses.device)
 
     @property
     def n_species(self) -> int:
@@ -91,15 +102,14 @@ class MetriplecticModel:
         """Return the number of the species pair of every pair, shape (p,), or None for one species."""
         if self.n_species == 1:
             return None
-        index: torch.Tensor = self._pair_index  # type: ignore[attr-defined]
-        return index[species[first], species[second]]
+        return self._pair_index[species[first], species[second]]
 
     def inertia(self, species: torch.Tensor) -> torch.Tensor:
         """Return the mass of every particle that can be pushed, zero for prescribed ones; shape (n,) or (1,)."""
-        inertia: torch.Tensor = self._inertia  # type: ignore[attr-defined]
+        inertia = torch.where(torch.isfinite(self.masses), self.masses, 0.0)
         return inertia if self.n_species == 1 else inertia[species]
 
     def inverse_mass(self, species: torch.Tensor) -> torch.Tensor:
         """Return 1/m, shape (n, 1), or (1, 1) for one species; zero for prescribed particles."""
-        inverse = 1.0 / self.masses
-        return inverse[:, None] if self.n_species == 1 else inverse[species][:, None]
+        inverse = (1.0 / self.masses)[:, None]
+        return inverse if self.n_species == 1 else inverse[species]

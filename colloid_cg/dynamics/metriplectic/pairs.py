@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, cast
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from colloid_cg.dynamics.metriplectic import loops
 from colloid_cg.dynamics.metriplectic.cell import Cell
+from colloid_cg.dynamics.metriplectic.loops import motion, sums
 from colloid_cg.dynamics.pairs import image_pairs
 
 
@@ -36,43 +35,29 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.first)
 
-    @cached_property
-    def gather(self) -> torch.Tensor:
-        """Sparse (n, p): +1 at (i, pair), -1 at (j, pair)."""
-        return self._incidence(-1.0)
-
-    @cached_property
-    def total(self) -> torch.Tensor:
-        """Sparse (n, p): +1 at (i, pair) and (j, pair)."""
-        return self._incidence(1.0)
-
-    def _incidence(self, sign: float) -> torch.Tensor:
-        numbers = torch.arange(len(self), device=self.first.device)
-        rows, columns = torch.cat([self.first, self.second]), torch.cat([numbers, numbers])
-        order = torch.argsort(rows, stable=True)
-        starts = torch.searchsorted(rows[order], torch.arange(self.n_particles + 1, device=rows.device))
-        ones = torch.ones(len(self), dtype=self.image.dtype, device=rows.device)
-        entries = torch.cat([ones, sign * ones])[order]
-        shape = (self.n_particles, len(self))
-        return torch.sparse_csr_tensor(starts, columns[order], entries, shape, check_invariants=False)
+    @property
+    def arrays(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """First, second and image, as the compiled loops take them."""
+        return self.first, self.second, self.image
 
     def difference(self, values: torch.Tensor) -> torch.Tensor:
         """Return x_i - x_j, shape (d, p) for ``values`` of shape (n, d), (p,) for shape (n,)."""
         if loops.usable(values):
-            return loops.difference(values, self.first, self.second)
-        return _applied(_Difference, values, self)
+            return sums.difference(values, self.first, self.second)
+        columns = values.T if values.ndim == 2 else values
+        return columns.index_select(-1, self.first) - columns.index_select(-1, self.second)
 
     def ends(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return x_i and x_j, each of shape (p,), for ``values`` of shape (n,)."""
         if loops.usable(values):
-            return loops.both_ends(values, self.first, self.second)
+            return sums.both_ends(values, self.first, self.second)
         return values.index_select(0, self.first), values.index_select(0, self.second)
 
     def net(self, values: torch.Tensor) -> torch.Tensor:
         """Return sum_j y_ij with y_ji = -y_ij: shape (n, d) for ``values`` of shape (d, p), (n,) for shape (p,)."""
         if loops.usable(values):
-            return loops.summed(values, self.first, self.second, n_particles=self.n_particles, sign=-1.0)
-        return _applied(_Net, values, self)
+            return sums.summed(values, self.first, self.second, n_particles=self.n_particles, sign=-1.0)
+        return self._summed(values, -values)
 
     def added(self, values: torch.Tensor) -> torch.Tensor:
         """Return x_i + x_j, shape (p,), for ``values`` of shape (n,)."""
@@ -82,58 +67,21 @@ class Pairs:
     def both(self, values: torch.Tensor) -> torch.Tensor:
         """Return sum_j y_ij with y_ji = y_ij, shape (n,) or (n, k), for ``values`` of shape (p,) or (k, p)."""
         if loops.usable(values):
-            return loops.summed(values, self.first, self.second, n_particles=self.n_particles, sign=1.0)
-        return _applied(_Both, values, self)
+            return sums.summed(values, self.first, self.second, n_particles=self.n_particles, sign=1.0)
+        return self._summed(values, values)
 
+    def along(self, magnitude: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+        """Return sum_j y_ij e_ij, shape (n, d), for ``magnitude`` y_ij = y_ji (p,) and ``direction`` e_ij (d, p)."""
+        if loops.usable(magnitude, direction):
+            return sums.along(magnitude, direction, self.first, self.second, n_particles=self.n_particles)
+        return self.net(magnitude * direction)
 
-def _applied(function: type[torch.autograd.Function], values: torch.Tensor, pairs: Pairs) -> torch.Tensor:
-    return cast(torch.Tensor, function.apply(values, pairs))  # type: ignore[no-untyped-call]
-
-
-def _rows(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """Return ``values[index]`` with one row per column of ``values``, shape (d, p) or (p,)."""
-    if values.ndim == 1:
-        return values.index_select(0, index)
-    return torch.stack([column.index_select(0, index) for column in values.T.contiguous()])
-
-
-def _summed(matrix: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    return matrix @ values.T.contiguous() if values.ndim == 2 else (matrix @ values[:, None])[:, 0]
-
-
-# The two sums and the difference are each other's transposes; torch knows no fast transpose of a sparse product.
-class _Difference(torch.autograd.Function):
-    @staticmethod
-    def forward(context: Any, values: torch.Tensor, pairs: Pairs) -> torch.Tensor:
-        context.pairs = pairs
-        return _rows(values, pairs.first) - _rows(values, pairs.second)
-
-    @staticmethod
-    def backward(context: Any, slope: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return context.pairs.net(slope), None
-
-
-class _Net(torch.autograd.Function):
-    @staticmethod
-    def forward(context: Any, values: torch.Tensor, pairs: Pairs) -> torch.Tensor:
-        context.pairs = pairs
-        return _summed(pairs.gather, values)
-
-    @staticmethod
-    def backward(context: Any, slope: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return context.pairs.difference(slope), None
-
-
-class _Both(torch.autograd.Function):
-    @staticmethod
-    def forward(context: Any, values: torch.Tensor, pairs: Pairs) -> torch.Tensor:
-        context.pairs = pairs
-        return _summed(pairs.total, values)
-
-    @staticmethod
-    def backward(context: Any, slope: torch.Tensor) -> tuple[torch.Tensor, None]:
-        pairs = context.pairs
-        return _rows(slope, pairs.first) + _rows(slope, pairs.second), None
+    def _summed(self, of_first: torch.Tensor, of_second: torch.Tensor) -> torch.Tensor:
+        # Column by column several times faster than particle by particle. On accelerators the order of the sums, and
+        # with it the last digit, may change from run to run.
+        zero = of_first.new_zeros(*of_first.shape[:-1], self.n_particles)
+        summed = zero.index_add(-1, self.first, of_first).index_add(-1, self.second, of_second)
+        return summed.T if summed.ndim == 2 else summed
 
 
 def pairs_from(indices: np.ndarray, images: np.ndarray, n_particles: int, like: torch.Tensor) -> Pairs:
@@ -143,44 +91,74 @@ def pairs_from(indices: np.ndarray, images: np.ndarray, n_particles: int, like: 
     return Pairs(first=first, second=second, image=image, n_particles=n_particles)
 
 
-class NeighbourList:
-    """Pairs within cutoff + skin, searched again only when they may have changed.
+def separations(positions: torch.Tensor, pairs: Pairs, cell: Cell, time: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return e_ij = (r_i - r_j)/r_ij, shape (d, p), and r_ij, shape (p,), of the meant images.
 
-    A list made at one instant holds as long as no two particles can have approached by more than the skin: twice the
-    largest displacement since then, plus what a sheared cell slid by. ``rebuilds`` counts the searches.
+    Two particles at one place have no direction: e_ij = 0, so that they neither push nor rub each other.
+    """
+    least = _LEAST[positions.dtype]
+    if loops.usable(positions):
+        return motion.separations(
+            positions, pairs.arrays, lengths=cell.box.lengths, slide=cell.face_speed * time, least=least
+        )  # fmt: skip
+    vectors = cell.vectors(pairs.difference(positions), pairs.image, time)
+    distance = torch.linalg.vecdot(vectors, vectors, dim=0).sqrt()
+    return vectors / distance.clamp(min=least), distance
+
+
+_LEAST = {torch.float64: 1e-300, torch.float32: 1e-30}
+"""Distances below this are none."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NeighbourList:
+    """Pairs within cutoff + skin at one instant; made by :func:`neighbour_list`.
+
+    They hold as long as no two particles can have approached by more than the skin: twice the largest displacement
+    since then, plus what a sheared cell slid by.
 
     Parameters
     ----------
     cell : Cell
-    cutoff : float
-        At most half of every periodic edge.
-    skin : float
-        Cut down to what half the cell allows.
+    cutoff, skin : float
+    pairs : Pairs
+    origin : tensor, shape (n, d)
+        Positions when the pairs were searched.
+    time : float
+    searches : int
+        How many there have been since the first list.
     """
 
-    def __init__(self, cell: Cell, *, cutoff: float, skin: float) -> None:
-        self.cell, self.cutoff = cell, cutoff
-        self.skin = min(skin, cell.largest_reach() - cutoff)
-        self.rebuilds = 0
-        self._origin: torch.Tensor | None = None
-        self._time, self._pairs = 0.0, cast(Pairs, None)
+    cell: Cell
+    cutoff: float
+    skin: float
+    pairs: Pairs
+    origin: torch.Tensor
+    time: float
+    searches: int = 1
 
-    def of(self, positions: torch.Tensor, time: float) -> Pairs:
-        """Return the pairs that hold at ``positions``, shape (n, d)."""
-        if self._origin is None or self._may_miss(positions, time):
-            self._search(positions, time)
-        return self._pairs
+    def at(self, positions: torch.Tensor, time: float) -> NeighbourList:
+        """Return this list, or a new one if it may miss a pair at ``positions``, shape (n, d)."""
+        if not self._may_miss(positions, time):
+            return self
+        found = neighbour_list(self.cell, positions, cutoff=self.cutoff, skin=self.skin, time=time)
+        return replace(found, searches=self.searches + 1)
 
     def _may_miss(self, positions: torch.Tensor, time: float) -> bool:
-        if self._origin is None or len(self._origin) != len(positions):
-            return True
-        slid = abs(self.cell.face_speed * (time - self._time))
-        moved = (positions - self._origin).square().sum(dim=1).max().sqrt() if len(positions) else 0.0
-        return 2.0 * float(moved) + slid > self.skin
+        slid = abs(self.cell.face_speed * (time - self.time))
+        if loops.usable(positions, self.origin):
+            moved = motion.farthest(positions, self.origin)
+        else:
+            moved = float((positions - self.origin).square().sum(dim=1).max().sqrt()) if len(positions) else 0.0
+        return 2.0 * moved + slid > self.skin
 
-    def _search(self, positions: torch.Tensor, time: float) -> None:
-        places = positions.detach().cpu().numpy().astype(float)
-        indices, images = image_pairs(places, self.cutoff + self.skin, self.cell.box, time=time)
-        self._pairs = pairs_from(indices, images, len(places), positions)
-        self._origin, self._time = positions.detach().clone(), time
-        self.rebuilds += 1
+
+def neighbour_list(
+    cell: Cell, positions: torch.Tensor, *, cutoff: float, skin: float, time: float = 0.0
+) -> NeighbourList:
+    """Return the pairs within ``cutoff`` + ``skin``; the skin is cut down to what half of the cell allows."""
+    skin = min(skin, cell.largest_reach() - cutoff)
+    origin = positions.detach()
+    indices, images = image_pairs(origin.cpu().numpy().astype(float), cutoff + skin, cell.box, time=time)
+    pairs = pairs_from(indices, images, len(origin), origin)
+    return NeighbourList(cell=cell, cutoff=cutoff, skin=skin, pairs=pairs, origin=origin.clone(), time=time)

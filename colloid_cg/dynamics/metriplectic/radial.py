@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from colloid_cg.dynamics.metriplectic import loops
+from colloid_cg.dynamics.metriplectic.loops import splines
 from colloid_cg.dynamics.spline import TAIL
 from colloid_cg.errors import InputError
 
@@ -70,6 +72,8 @@ class SplineRadial:
     par: torch.Tensor | None = None
     perp: torch.Tensor | None = None
     heat: torch.Tensor | None = None
+    _names: tuple[str, ...] = field(init=False, repr=False)
+    _table: torch.Tensor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.lower < self.cutoff:
@@ -93,20 +97,20 @@ class SplineRadial:
                     expected="coefficients >= 0, or dissipation would create order",
                     action="fit with non-negative coefficients",
                 )
-        names, table = self._pieces()
-        object.__setattr__(self, "_names", names)
-        object.__setattr__(self, "_table", table)
+        # Here and not at the first use, which may be one without derivatives.
+        for name, value in zip(("_names", "_table"), self._pieces(), strict=True):
+            object.__setattr__(self, name, value)
 
     def _given(self) -> dict[str, torch.Tensor]:
         names = ("force", "kernel", "par", "perp", "heat")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
-    @property
+    @cached_property
     def n_knots(self) -> int:
         """Coefficients per function and species pair."""
         return int(next(iter(self._given().values())).shape[1])
 
-    @property
+    @cached_property
     def width(self) -> float:
         """Distance between knots."""
         return (self.cutoff - self.lower) / self.n_knots
@@ -124,21 +128,16 @@ class SplineRadial:
 
     def evaluate(self, distance: torch.Tensor, species_pair: torch.Tensor | None) -> RadialValues:
         """Return values and slopes, each of shape (p,); zero beyond the cutoff."""
-        names: tuple[str, ...] = self._names  # type: ignore[attr-defined]
-        table: torch.Tensor = self._table  # type: ignore[attr-defined]
+        names, table = self._names, self._table
         sloped = [name for name in names if name in SLOPED]
         if loops.usable(distance, table):
-            values, slopes = loops.radial_sums(
+            values, slopes = splines.radial_sums(
                 distance, species_pair, table, lower=self.lower, cutoff=self.cutoff, width=self.width,
                 n_knots=self.n_knots, with_slope=len(sloped),
             )  # fmt: skip
         else:
             values, slopes = self._polynomials(distance, species_pair, table, with_slope=len(sloped))
-        # Near the cutoff round-off may leave a friction of -1e-17, whose square root is no number.
-        found = {
-            name: value if name in SLOPED else value.clamp(min=0.0)
-            for name, value in zip(names, values.unbind(), strict=True)
-        }
+        found = dict(zip(names, values.unbind(), strict=True))
         found |= {f"{name}_slope": slope for name, slope in zip(sloped, slopes, strict=True)}
         return RadialValues(**found)
 
@@ -155,7 +154,9 @@ class SplineRadial:
             row = row + kinds * (n + 2)
         terms = table.index_select(0, row).permute(2, 1, 0)
         factors = torch.arange(5, dtype=table.dtype, device=table.device)[:, None, None]
-        return _horner(terms, u), _horner((factors * terms)[1:, :with_slope], u)
+        values, slopes = _horner(terms, u), _horner((factors * terms)[1:, :with_slope], u)
+        # Near the cutoff round-off may leave a friction of -1e-17, whose square root is no number.
+        return torch.cat([values[:with_slope], values[with_slope:].clamp(min=0.0)]), slopes
 
     def _pieces(self) -> tuple[tuple[str, ...], torch.Tensor]:
         """Return names and power-basis coefficients of the functions, shape (n_pairs (n_knots + 2), k, 5).
@@ -186,10 +187,17 @@ _BASIS = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]]) 
 
 def spline_pieces(coefficients: torch.Tensor, width: float) -> torch.Tensor:
     """Return the cubic of every interval in powers of (r - knot), shape (n_pairs, n_knots, 4)."""
-    filled = torch.nn.functional.pad(coefficients, (0, TAIL))
+    return cubic_pieces(torch.nn.functional.pad(coefficients, (0, TAIL)), coefficients.new_tensor(width))
+
+
+def cubic_pieces(coefficients: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
+    """Return the cubics of n uniform intervals in powers of (x - knot) from n + 3 B-spline coefficients, (..., n, 4).
+
+    ``width`` of the intervals broadcasts against all axes but the last of ``coefficients``.
+    """
     basis = torch.as_tensor(_BASIS, dtype=coefficients.dtype, device=coefficients.device)
-    scale = torch.as_tensor(width ** -np.arange(4.0), dtype=coefficients.dtype, device=coefficients.device)
-    return filled.unfold(1, 4, 1)[:, : coefficients.shape[1]] @ basis.T * scale
+    powers = torch.arange(4.0, dtype=coefficients.dtype, device=coefficients.device)
+    return coefficients.unfold(-1, 4, 1) @ basis.T * width[..., None, None] ** -powers
 
 
 def _potential_pieces(force: torch.Tensor, width: float) -> torch.Tensor:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from colloid_cg.dynamics.metriplectic import loops
 from colloid_cg.dynamics.metriplectic.energy import Thermal
+from colloid_cg.dynamics.metriplectic.loops import motion
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.pairs import Pairs
 from colloid_cg.dynamics.metriplectic.radial import RadialValues
@@ -41,22 +43,17 @@ def pair_forces(state: PhaseState, thermal: Thermal) -> torch.Tensor:
     if density is None or state.radial.kernel_slope is None:
         return state.potential_force
     compression = state.pairs.added(density) * state.radial.kernel_slope
-    return state.potential_force + state.pairs.net(-compression * state.direction)
+    return state.potential_force + state.pairs.along(-compression, state.direction)
 
 
 def potential_force(radial: RadialValues, pairs: Pairs, direction: torch.Tensor) -> torch.Tensor:
     """Return -sum_j phi'(r_ij) e_ij, shape (n, d): the part of the force that depends on positions alone."""
     if radial.potential_slope is None:
         return direction.new_zeros(pairs.n_particles, len(direction))
-    return pairs.net(-radial.potential_slope * direction)
+    return pairs.along(-radial.potential_slope, direction)
 
 
-def energy_inflow(
-    before: PhaseState,
-    after: PhaseState,
-    thermals: tuple[Thermal, Thermal],
-    relative: tuple[torch.Tensor, torch.Tensor],
-) -> torch.Tensor:
+def energy_inflow(before: PhaseState, after: PhaseState, shift: torch.Tensor) -> torch.Tensor:
     """Return what flows into each particle beyond F_i . dr_i, less what its half of the potentials stores; (n,).
 
     (1/2)(h_i + h_i') - (1/2) d[sum_j phi_ij], h_i = sum_j [phi'(r)/2 + (dU_i/dd_i) W'(r)] e_ij . dr_ij: particle i owns
@@ -66,22 +63,24 @@ def energy_inflow(
     Parameters
     ----------
     before, after : PhaseState
-        At both ends of the motion.
-    thermals : two Thermal
-        At both ends, at the entropy of the start.
-    relative : two tensors, shape (d, p)
-        Motion of every pair of either state's list, r_ij' - r_ij.
+        At both ends of the motion, thermal states at the entropy of the start.
+    shift : tensor, shape (n, d)
+        Motion of every particle, r' - r.
     """
-    flows, inflow = [], torch.zeros_like(before.internal)
-    for state, thermal, motion, sign in zip((before, after), thermals, relative, (0.5, -0.5), strict=True):
-        opening = torch.linalg.vecdot(state.direction, motion, dim=0)
-        if state.radial.potential is not None and state.radial.potential_slope is not None:
-            flows.append(0.25 * state.radial.potential_slope * opening + sign * state.radial.potential)
-        density = energy_per_density(thermal, state.volume)
-        if density is not None and state.radial.kernel_slope is not None:
-            inflow = inflow + 0.5 * density * state.pairs.both(state.radial.kernel_slope * opening)
-    if not flows:
-        return inflow
-    if before.pairs is after.pairs:
-        return inflow + before.pairs.both(flows[0] + flows[1])
-    return inflow + before.pairs.both(flows[0]) + after.pairs.both(flows[1])
+    duration, inflow = after.time - before.time, torch.zeros_like(before.internal)
+    for state, sign in ((before, 0.5), (after, -0.5)):
+        radial, density = state.radial, energy_per_density(state.thermal, state.volume)
+        potential = (radial.potential, radial.potential_slope)
+        compression = (None, None) if density is None else (density, radial.kernel_slope)
+        if loops.usable(shift, state.direction, *potential, *compression):
+            motion.inflow(
+                inflow, shift, state.direction, state.pairs.arrays, potential, compression,
+                slide=state.cell.face_speed * duration, sign=sign,
+            )  # fmt: skip
+            continue
+        opening = torch.linalg.vecdot(state.direction, state.relative(shift, duration=duration), dim=0)
+        if radial.potential is not None and radial.potential_slope is not None:
+            inflow = inflow + state.pairs.both(0.25 * radial.potential_slope * opening + sign * radial.potential)
+        if density is not None and radial.kernel_slope is not None:
+            inflow = inflow + 0.5 * density * state.pairs.both(radial.kernel_slope * opening)
+    return inflow

@@ -10,12 +10,12 @@ import torch
 from colloid_cg.dynamics.metriplectic.cell import Cell
 from colloid_cg.dynamics.metriplectic.energy import Thermal
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
-from colloid_cg.dynamics.metriplectic.pairs import NeighbourList, Pairs
+from colloid_cg.dynamics.metriplectic.pairs import NeighbourList, Pairs, neighbour_list, separations
 from colloid_cg.dynamics.metriplectic.radial import RadialValues
 from colloid_cg.dynamics.metriplectic.reversible import local_density, potential_force
 from colloid_cg.errors import InputError
 
-SKIN = 0.12
+SKIN = 0.15
 """Skin of the neighbour list in units of the cutoff: the usual compromise between searches and idle pairs."""
 
 
@@ -32,7 +32,7 @@ class Account:
     absorbed: torch.Tensor
     redrawn: int = 0
 
-    def plus(self, **changes: torch.Tensor | int) -> Account:
+    def plus(self, **changes: torch.Tensor | float) -> Account:
         """Return the account with amounts added."""
         return replace(self, **{name: getattr(self, name) + amount for name, amount in changes.items()})
 
@@ -51,7 +51,7 @@ class PhaseState:
     species : int tensor, shape (n,)
     internal, reference, entropy : tensors, shape (n,)
     time : float
-    pairs : Pairs
+    neighbours : NeighbourList
     direction, distance : tensors, shapes (d, p), (p,)
         e_ij = (r_i - r_j)/r_ij of the meant images.
     radial : RadialValues
@@ -61,7 +61,6 @@ class PhaseState:
         Force of the pair potential.
     thermal : Thermal
         At (S_i, V_i).
-    neighbours : NeighbourList
     account : Account
     """
 
@@ -72,15 +71,19 @@ class PhaseState:
     reference: torch.Tensor
     entropy: torch.Tensor
     time: float
-    pairs: Pairs
+    neighbours: NeighbourList = field(repr=False)
     direction: torch.Tensor
     distance: torch.Tensor
     radial: RadialValues
     volume: torch.Tensor | None
     potential_force: torch.Tensor
     thermal: Thermal
-    neighbours: NeighbourList = field(repr=False)
     account: Account
+
+    @property
+    def pairs(self) -> Pairs:
+        """Pairs of the neighbour list; those beyond the cutoff have functions of zero."""
+        return self.neighbours.pairs
 
     @property
     def cell(self) -> Cell:
@@ -108,21 +111,22 @@ def phase_state(
     Raises
     ------
     InputError
-        If shapes do not agree, a value is not finite, particles are beyond an open box, or the cutoff exceeds half of
-        a periodic edge.
+        If shapes or precisions do not agree, a value is not finite, species are no whole numbers, particles are beyond
+        an open box, or the cutoff exceeds half of a periodic edge.
     """
     n = len(positions)
     species = torch.zeros(n, dtype=torch.long, device=positions.device) if species is None else species
     entropy = positions.new_zeros(n) if entropy is None else entropy
     _check(model, positions, velocities, entropy, species, cell)
     cell.check(model.cutoff)
-    neighbours = NeighbourList(cell, cutoff=model.cutoff, skin=SKIN * model.cutoff if skin is None else skin)
+    reach = SKIN * model.cutoff if skin is None else skin
+    neighbours = neighbour_list(cell, positions, cutoff=model.cutoff, skin=reach, time=time)
     zero = positions.new_zeros(())
     found = configuration(model, positions, species, neighbours, time)
     thermal = model.energy.at(entropy, found["volume"], model.kinds(species))
     return PhaseState(
         positions=positions, velocities=velocities, species=species, internal=torch.zeros_like(entropy),
-        reference=thermal.energy, entropy=entropy, time=time, thermal=thermal, neighbours=neighbours,
+        reference=thermal.energy, entropy=entropy, time=time, thermal=thermal,
         account=Account(work=zero, bath=zero, absorbed=zero), **found,
     )  # fmt: skip
 
@@ -131,14 +135,13 @@ def configuration(
     model: MetriplecticModel, positions: torch.Tensor, species: torch.Tensor, neighbours: NeighbourList, time: float
 ) -> dict[str, Any]:
     """Return the fields of a state that depend on positions alone: pairs, vectors, radial functions, volumes, force."""
-    pairs = neighbours.of(positions, time)
-    vectors = neighbours.cell.vectors(pairs.difference(positions), pairs.image, time)
-    distance = torch.linalg.vecdot(vectors, vectors, dim=0).sqrt()
-    direction = vectors / distance.clamp(min=1e-300 if distance.dtype == torch.float64 else 1e-30)
+    neighbours = neighbours.at(positions, time)
+    pairs = neighbours.pairs
+    direction, distance = separations(positions, pairs, neighbours.cell, time)
     radial = model.radial.evaluate(distance, model.pair_kinds(species, pairs.first, pairs.second))
     density = local_density(model, radial, pairs, model.kinds(species))
     return {
-        "pairs": pairs,
+        "neighbours": neighbours,
         "direction": direction,
         "distance": distance,
         "radial": radial,
@@ -200,6 +203,7 @@ def _check(
             raise InputError(
                 f"NaN or infinite {name} of particle {row}", expected="finite numbers", action="repair the state"
             )
+    _check_types(model, positions, velocities, entropy, species)
     if len(species) and not 0 <= int(species.min()) <= int(species.max()) < model.n_species:
         raise InputError(
             f"species {int(species.min())} to {int(species.max())}",
@@ -212,4 +216,25 @@ def _check(
             f"particle {int(beyond.nonzero()[0, 0])} beyond an open face of the box",
             expected="particles inside the box along open axes",
             action="enlarge the box, or make the axis periodic",
+        )
+
+
+def _check_types(
+    model: MetriplecticModel,
+    positions: torch.Tensor,
+    velocities: torch.Tensor,
+    entropy: torch.Tensor,
+    species: torch.Tensor,
+) -> None:
+    types = {"positions": positions.dtype, "velocities": velocities.dtype, "entropy": entropy.dtype}
+    types["masses of the model"] = model.masses.dtype
+    if len(set(types.values())) > 1 or positions.dtype not in (torch.float64, torch.float32):
+        raise InputError(
+            "precisions " + ", ".join(f"{name} {dtype}" for name, dtype in types.items()),
+            expected="torch.float64 or torch.float32, one for all",
+            action="convert the state and the model to one of them",
+        )
+    if species.dtype not in (torch.int64, torch.int32):
+        raise InputError(
+            f"species of type {species.dtype}", expected="whole numbers, torch.int64", action="use species.long()"
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from colloid_cg.dynamics.model import species_pair_index
 from colloid_cg.errors import DataError
 from colloid_cg.neighbors import within
 from colloid_cg.records import PhaseSeries
@@ -69,14 +70,10 @@ def find_contacts(series: PhaseSeries, reach: float) -> Contacts:
             expected="pairs that act on each other",
             action="use a larger cutoff: without pairs there is no force and no friction between particles to learn",
         )
-    count = int(np.max(series.species)) + 1
-    first, second = np.triu_indices(count)
-    kinds = np.zeros((count, count), dtype=np.int64)
-    kinds[first, second] = kinds[second, first] = np.arange(len(first))
     return Contacts(
         pairs=np.concatenate(blocks),
         offsets=np.cumsum(counts),
-        kinds=kinds,
+        kinds=species_pair_index(int(np.max(series.species)) + 1),
         periods=np.where(series.box.periodic, series.box.lengths, np.inf),
         reach=reach,
         lower=lower,

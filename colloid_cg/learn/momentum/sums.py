@@ -14,7 +14,7 @@ from colloid_cg.dynamics.spline import active_basis
 
 
 @njit(cache=True)
-def _separation(positions, i, j, periods, unit):
+def separation(positions, i, j, periods, unit):
     """Fill ``unit`` with e and return r."""
     square = 0.0
     for a in range(positions.shape[1]):
@@ -36,7 +36,7 @@ def force_features(positions, pairs, species, kinds, periods, lower, width, n_kn
     value, slope, curvature = np.zeros(4), np.zeros(4), np.zeros(4)
     for p in range(len(pairs)):
         i, j = pairs[p, 0], pairs[p, 1]
-        distance = _separation(positions, i, j, periods, unit)
+        distance = separation(positions, i, j, periods, unit)
         first = active_basis(distance, lower, width, n_knots, value, slope, curvature)
         if first < 0:
             continue
@@ -64,7 +64,7 @@ def pair_forces(positions, pairs, offsets, species, kinds, periods, lower, width
     for t in range(n_frames):
         for p in range(offsets[t], offsets[t + 1]):
             i, j = pairs[p, 0], pairs[p, 1]
-            distance = _separation(positions[t], i, j, periods, unit)
+            distance = separation(positions[t], i, j, periods, unit)
             first = active_basis(distance, lower, width, coefficients.shape[1], value, slope, curvature)
             if first < 0:
                 continue
@@ -87,7 +87,7 @@ def friction_forces(positions, velocities, pairs, offsets, species, kinds, perio
     for t in range(n_frames):
         for p in range(offsets[t], offsets[t + 1]):
             i, j = pairs[p, 0], pairs[p, 1]
-            distance = max(_separation(positions[t], i, j, periods, unit), lower)
+            distance = max(separation(positions[t], i, j, periods, unit), lower)
             first = active_basis(distance, lower, width, along.shape[1], value, slope, curvature)
             if first < 0:
                 continue
@@ -113,7 +113,7 @@ def spline_products(positions, pairs, offsets, species, kinds, periods, lower, w
         t, b = first + row, block[row]
         for p in range(offsets[t], offsets[t + 1]):
             i, j = pairs[p, 0], pairs[p, 1]
-            distance = max(_separation(positions[t], i, j, periods, unit), lower)
+            distance = max(separation(positions[t], i, j, periods, unit), lower)
             head = active_basis(distance, lower, width, n_knots, value, slope, curvature)
             if head < 0:
                 continue
@@ -156,7 +156,7 @@ def impulse_products(
         _impulses(martingale, t, long, whole)
         for p in range(offsets[t], offsets[t + 1]):
             i, j = pairs[p, 0], pairs[p, 1]
-            distance = max(_separation(positions[t], i, j, periods, unit), lower)
+            distance = max(separation(positions[t], i, j, periods, unit), lower)
             head = active_basis(distance, lower, width, n_knots, value, slope, curvature)
             if head < 0:
                 continue
@@ -189,7 +189,7 @@ def total_products(martingale, positions, pairs, offsets, masses, periods, cutof
         frames[block[t]] += 1
         for p in range(offsets[t], offsets[t + 1]):
             i, j = pairs[p, 0], pairs[p, 1]
-            if _separation(positions[t], i, j, periods, unit) >= cutoff:
+            if separation(positions[t], i, j, periods, unit) >= cutoff:
                 continue
             product = 0.0
             for a in range(dimension):
@@ -210,7 +210,7 @@ def mean_spline_weights(positions, pairs, offsets, species, kinds, periods, lowe
     for t in range(positions.shape[0]):
         for p in range(offsets[t], offsets[t + 1]):
             i, j = pairs[p, 0], pairs[p, 1]
-            distance = max(_separation(positions[t], i, j, periods, unit), lower)
+            distance = max(separation(positions[t], i, j, periods, unit), lower)
             head = active_basis(distance, lower, width, n_knots, value, slope, curvature)
             if head < 0:
                 continue

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from colloid_cg.dynamics.metriplectic.cell import Cell
-from colloid_cg.dynamics.metriplectic.energy import ConstantHeatCapacity, entropy_at
+from colloid_cg.dynamics.metriplectic.energy import ConstantHeatCapacity, entropy_at, thermal_at
 from colloid_cg.dynamics.metriplectic.published.model import published_model
 from colloid_cg.dynamics.metriplectic.published.reader import read_published
 from colloid_cg.dynamics.metriplectic.state import phase_state
@@ -45,6 +45,21 @@ def test_newton_on_a_published_energy(published_folder: Any) -> None:
         # S itself is badly determined where U is flat; the energy is not.
         torch.testing.assert_close(energy.at(entropy, volume, None).energy, target, rtol=1e-13, atol=1e-13)
         torch.testing.assert_close(thermal.energy, target, rtol=1e-13, atol=1e-13)
+
+
+def test_the_thermal_state_at_an_energy_without_its_entropy(published_folder: Any) -> None:
+    gas = ConstantHeatCapacity(
+        heat_capacity=CAPACITY, temperature=torch.tensor([1.5, 0.4]).double(), volume=torch.tensor([0.7, 0.4]).double(),
+        amount=torch.tensor([1.3, 0.2]).double(), boltzmann=0.4,
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(2)
+    volume = 0.5 + torch.rand(6, generator=generator, dtype=torch.float64)
+    right = torch.randn(6, generator=generator, dtype=torch.float64)
+    for energy, species in ((gas, SPECIES), (published_model(read_published(published_folder())).energy, None)):
+        expected = energy.at(right, volume, species)
+        found = thermal_at(energy, expected.energy, volume, species, start=torch.zeros(6).double())
+        for name in ("energy", "temperature", "curvature", "pressure"):
+            torch.testing.assert_close(getattr(found, name), getattr(expected, name), rtol=1e-8, atol=1e-12)
 
 
 @pytest.mark.parametrize("target", [0.0, -1.0, float("nan")])
@@ -89,6 +104,11 @@ def with_value(values: torch.Tensor, value: float) -> torch.Tensor:
         ("positions", lambda x: with_value(x, torch.nan), "NaN or infinite positions of particle 0"),
         ("velocities", lambda x: with_value(x, torch.inf), "NaN or infinite velocities of particle 0"),
         ("entropy", lambda x: with_value(x, torch.nan), "NaN or infinite entropy of particle 1"),
+        ("positions", lambda x: x.float(), "precisions positions torch.float32, velocities torch.float64"),
+        ("velocities", lambda x: x.float(), "precisions positions torch.float64, velocities torch.float32"),
+        ("entropy", lambda x: x.float(), "entropy torch.float32"),
+        ("species", lambda x: x.double(), "species of type torch.float64"),
+        ("species", lambda x: x.bool(), "species of type torch.bool"),
         ("species", lambda x: x + 2, "species 2 to"),
         ("species", lambda x: x - 1, "species -1 to"),
         ("positions", lambda x: with_value(x, 1e3), "particle 0 beyond an open face"),

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from colloid_cg.dynamics.metriplectic.cell import Cell
-from colloid_cg.dynamics.metriplectic.pairs import NeighbourList, pairs_from
+from colloid_cg.dynamics.metriplectic.pairs import neighbour_list, pairs_from
 from colloid_cg.dynamics.pairs import image_pairs
 from colloid_cg.errors import InputError
 from colloid_cg.records import Box
@@ -91,38 +91,39 @@ def test_a_neighbour_list_misses_nothing_and_is_seldom_made(shear_rate: float) -
     positions = rng.uniform(0.0, 5.0, (24, 2))
     velocities = rng.normal(0.0, 0.6, (24, 2))
     velocities[:, 0] += shear_rate * (positions[:, 1] - 2.5)
-    neighbours = NeighbourList(cell, cutoff=cutoff, skin=0.35)
+    neighbours = neighbour_list(cell, torch.as_tensor(positions), cutoff=cutoff, skin=0.35)
     crossings = 0
     for step in range(steps):
         time = step * dt
         velocities += 0.05 * rng.normal(size=velocities.shape)
         positions = positions + dt * velocities
-        pairs = neighbours.of(torch.as_tensor(positions), time)
+        neighbours = neighbours.at(torch.as_tensor(positions), time)
+        pairs = neighbours.pairs
         if step % 10 == 0:
             rows = torch.cat([torch.stack([pairs.first, pairs.second]), pairs.image.long()]).T
             right = brute_force(positions, cutoff, box, time=time)
             assert right <= set(map(tuple, rows.tolist())), f"a pair is missed at step {step}"
             crossings += sum(row[3] != 0 for row in right)
     assert crossings > 20
-    assert 2 < neighbours.rebuilds < steps / 5
+    assert 2 < neighbours.searches < steps / 5
 
 
 def test_a_neighbour_list_at_rest_is_made_once_and_again_for_sliding_faces() -> None:
     positions = torch.rand(10, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 4.0
     still, sheared = (
-        NeighbourList(
+        neighbour_list(
             Cell(box=Box(lower=(0.0, 0.0), upper=(4.0, 4.0), periodic=(True, True), shear_rate=rate)),
+            positions,
             cutoff=0.8,
             skin=0.2,
         )
         for rate in (0.0, 0.5)
     )
     for step in range(20):
-        still.of(positions, 0.02 * step)
-        sheared.of(positions, 0.02 * step)
-    assert still.rebuilds == 1
+        still, sheared = still.at(positions, 0.02 * step), sheared.at(positions, 0.02 * step)
+    assert still.searches == 1
     # The face slides at 2 and passes the skin of .2 after each .1: at .12, .24, .36.
-    assert 3 <= sheared.rebuilds <= 5
+    assert 3 <= sheared.searches <= 5
 
 
 @pytest.fixture
@@ -165,4 +166,5 @@ def test_a_cutoff_of_more_than_half_the_cell_is_refused() -> None:
     with pytest.raises(InputError, match="at most half of every periodic edge"):
         cell.check(1.5000001)
     Cell(box=box_of(3, periodic=False)).check(1e9)
-    assert NeighbourList(cell, cutoff=1.45, skin=0.3).skin == pytest.approx(0.05)
+    positions = torch.zeros(1, 2, dtype=torch.float64)
+    assert neighbour_list(cell, positions, cutoff=1.45, skin=0.3).skin == pytest.approx(0.05)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from benchmarks.dynamics_equilibrium import equilibrium
-from colloid_cg.dynamics.metriplectic.cell import Cell
+from benchmarks.dynamics_systems import published_system
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
-from colloid_cg.dynamics.metriplectic.published.model import published_model
-from colloid_cg.dynamics.metriplectic.published.reader import read_published
 from colloid_cg.dynamics.metriplectic.reversible import pair_forces
 from colloid_cg.dynamics.metriplectic.state import (
     PhaseState,
@@ -29,7 +24,6 @@ from colloid_cg.dynamics.metriplectic.steps.euler_maruyama import drift, euler_m
 from colloid_cg.dynamics.metriplectic.steps.pair_metropolis import matchings, pair_metropolis_step
 from colloid_cg.dynamics.metriplectic.steps.reinjection import reinjection_step
 from colloid_cg.errors import DataError, InputError
-from colloid_cg.records import Box
 from tests.dynamics.metriplectic.worlds import REAL, Bowl, Needle, crowd, rich_model, row
 
 
@@ -130,7 +124,7 @@ def test_verlet_is_reversible_and_of_second_order() -> None:
 
 
 def test_noise_that_would_leave_no_energy_is_drawn_again_and_counted() -> None:
-    model = rich_model(heat_capacity=0.9)
+    model = rich_model(heat_capacity=1.5)
     start = state = crowd(model, seed=6)
     rng = stream(6)
     for _ in range(60):
@@ -144,6 +138,26 @@ def test_a_step_far_too_long_is_refused_with_its_dt() -> None:
     model = rich_model(heat_capacity=0.9)
     with pytest.raises(DataError, match="dt = 5"):
         reinjection_step(model, crowd(model, seed=7), 5.0, stream())
+
+
+def test_a_step_of_three_stages_is_refused() -> None:
+    model = rich_model()
+    with pytest.raises(InputError, match="3 stages"):
+        reinjection_step(model, crowd(model), 0.01, stream(), stages=3)
+
+
+def test_a_state_may_be_continued_twice() -> None:
+    model = rich_model()
+    kept = crowd(model)
+    ends = []
+    for _ in range(2):
+        state, rng = kept, stream(12)
+        for _ in range(40):
+            state = reinjection_step(model, state, 0.01, rng)
+        assert state.neighbours.searches > 1
+        ends.append(state)
+    assert ends[0].velocities.numpy().tobytes() == ends[1].velocities.numpy().tobytes()
+    assert kept.neighbours.searches == 1
 
 
 def test_euler_maruyama_does_not_conserve_energy() -> None:
@@ -161,6 +175,8 @@ def test_mean_of_a_reinjection_step_is_the_drift_of_the_equations(
 ) -> None:
     """The mean over noise xi and -xi of (x' - x)/dt is M gradS + k_B div M: what is linear in the noise cancels.
 
+    Of one stage; the second one differs from the first in order dt.
+
     Without friction the terms of heat exchange stand alone; beside friction they are too small to be seen.
     """
     model = rich_model(heat_capacity=4.0)
@@ -177,7 +193,7 @@ def test_mean_of_a_reinjection_step_is_the_drift_of_the_equations(
         for sign in (1.0, -1.0):
             signed = replace(normals, impulse=sign * normals.impulse, heat=sign * normals.heat)
             monkeypatch.setattr(reinjection, "draw", lambda *_, signed=signed: signed)
-            state = reinjection.dissipative_substep(model, start, dt, rng)
+            state = reinjection.dissipative_substep(model, start, dt, rng, stages=1)
             both.append(torch.cat([(state.velocities - start.velocities).flatten(), state.entropy - start.entropy]))
             monkeypatch.undo()
         changes.append((both[0] + both[1]) / (2.0 * dt))
@@ -268,17 +284,8 @@ def test_single_precision_runs_and_stays_close() -> None:
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["star_polymer_11", "taylor_green"])
 def test_published_weights_give_the_published_numbers_and_conserve_energy(name: str) -> None:
-    folder = Path(os.environ["COLLOID_CG_DATA"]) / "published_models" / name
-    known = np.load(folder / "reference.npz")
-    model = published_model(read_published(folder))
-    edge = float(known["box"])
-    state = phase_state(
-        model,
-        torch.as_tensor(known["r"]),
-        torch.as_tensor(known["v"]),
-        entropy=torch.as_tensor(known["S"][:, 0]),
-        cell=Cell(box=Box(lower=(0.0,) * 3, upper=(edge,) * 3, periodic=(True,) * 3)),
-    )
+    system, known = published_system(name)
+    model, state = system.model, system.state
     dv, ds = drift(model, state)
     assert state.volume is not None
     assert state.thermal.pressure is not None

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import torch
 
+from colloid_cg.dynamics.metriplectic import loops
 from colloid_cg.dynamics.metriplectic.energy import entropy_at
+from colloid_cg.dynamics.metriplectic.loops import motion
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.reversible import energy_inflow, pair_forces
 from colloid_cg.dynamics.metriplectic.state import PhaseState, moved_to
@@ -28,32 +30,39 @@ def verlet_substep(model: MetriplecticModel, state: PhaseState, dt: float) -> Ph
         If the internal energy of a particle falls below the lowest possible one: dt is too long.
     """
     inverse_mass = model.inverse_mass(state.species)
-    force, (psi, outer) = pair_forces(state, state.thermal), _external(model, state)
-    half = state.velocities + 0.5 * dt * inverse_mass * (force + outer)
+    force = pair_forces(state, state.thermal)
+    half = state.velocities + 0.5 * dt * inverse_mass * _with_external(model, state, force)
     shift = _with_drive(model, state, dt * half, dt)
     moved = moved_to(model, state, state.positions + shift, state.time + dt)
-    new_force, (new_psi, new_outer) = pair_forces(moved, moved.thermal), _external(model, moved)
-    velocities = half + 0.5 * dt * inverse_mass * (new_force + new_outer)
+    new_force = pair_forces(moved, moved.thermal)
+    velocities = half + 0.5 * dt * inverse_mass * _with_external(model, moved, new_force)
     if model.drive is not None:
         velocities = torch.where(inverse_mass > 0, velocities, shift / dt)
     moved = replace(moved, velocities=velocities)
-    opening = state.relative(shift, duration=dt)
-    openings = (opening, opening if moved.pairs is state.pairs else moved.relative(shift, duration=dt))
-    inflow = energy_inflow(state, moved, (state.thermal, moved.thermal), openings)
-    push = 0.5 * ((force + new_force) * shift).sum(dim=1)
-    faster = (velocities - state.velocities) * (velocities + state.velocities)
-    kinetic = 0.5 * model.inertia(state.species) * faster.sum(dim=1)
+    inflow = energy_inflow(state, moved, shift)
+    push = 0.5 * row_products(force + new_force, shift)
+    faster = row_products(velocities - state.velocities, velocities + state.velocities)
+    kinetic = 0.5 * model.inertia(state.species) * faster
     pushed = push if model.drive is None else torch.where(inverse_mass[:, 0] > 0, push, 0.0)
-    change = inflow + pushed - kinetic - (new_psi - psi)
-    return _closed(model, state, moved, change, work=_work(model, state, moved, push, inflow))
+    change = inflow + pushed - kinetic
+    if model.external is not None:
+        kinds = model.kinds(state.species)
+        psi, new_psi = (model.external.at(each.positions, kinds)[0] for each in (state, moved))
+        change = change - (new_psi - psi)
+    work = _work(model, state, moved, push, inflow)
+    if model.body is not None:
+        received = 0.5 * row_products(_body_force(model, state) + _body_force(model, moved), shift)
+        change, work = change + received, work + received.sum()
+    return _closed(model, state, moved, change, work=work)
 
 
 def _closed(
-    model: MetriplecticModel, before: PhaseState, moved: PhaseState, change: torch.Tensor, *, work: torch.Tensor
+    model: MetriplecticModel, before: PhaseState, moved: PhaseState, change: torch.Tensor, *, work: torch.Tensor | float
 ) -> PhaseState:
     """Return the state with U_i changed, the entropy that belongs to it, and the account of what was absorbed."""
     kinds = model.kinds(moved.species)
-    target = moved.reference + before.internal + change
+    internal = before.internal + change
+    target = moved.reference + internal
     if bool((target <= model.energy.lowest(moved.volume, kinds)).any()):
         raise DataError(
             f"an internal energy below the lowest possible one after a step of dt = {moved.time - before.time:.4g}",
@@ -63,14 +72,14 @@ def _closed(
     entropy, thermal = entropy_at(model.energy, target, moved.volume, kinds, start=moved.entropy)
     absorbed = (target - moved.thermal.energy).sum()
     account = before.account.plus(absorbed=absorbed, work=work)
-    return replace(moved, internal=before.internal + change, entropy=entropy, thermal=thermal, account=account)
+    return replace(moved, internal=internal, entropy=entropy, thermal=thermal, account=account)
 
 
 def _work(
     model: MetriplecticModel, state: PhaseState, moved: PhaseState, push: torch.Tensor, inflow: torch.Tensor
-) -> torch.Tensor:
+) -> torch.Tensor | float:
     """Return the work of sliding faces (all flows, which else cancel) and of drives, -F_i.dr_i."""
-    work = torch.zeros_like(state.account.work)
+    work: torch.Tensor | float = 0.0
     if state.cell.box.shear_rate:
         stored = [s.radial.potential.sum() if s.radial.potential is not None else 0.0 for s in (state, moved)]
         work = work + push.sum() + inflow.sum() + (stored[1] - stored[0])
@@ -79,10 +88,25 @@ def _work(
     return work
 
 
-def _external(model: MetriplecticModel, state: PhaseState) -> tuple[torch.Tensor, torch.Tensor]:
-    if model.external is None:
-        return torch.zeros_like(state.internal), torch.zeros_like(state.positions)
-    return model.external.at(state.positions, model.kinds(state.species))
+def row_products(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Return x_i.y_i, shape (n,), for shapes (n, d)."""
+    if loops.usable(first, second):
+        return motion.row_products(first, second)
+    return (first * second).sum(dim=1)
+
+
+def _with_external(model: MetriplecticModel, state: PhaseState, force: torch.Tensor) -> torch.Tensor:
+    """Return the force of the pairs, of the external potential and of the body force together, shape (n, d)."""
+    if model.external is not None:
+        force = force + model.external.at(state.positions, model.kinds(state.species))[1]
+    return force if model.body is None else force + _body_force(model, state)
+
+
+def _body_force(model: MetriplecticModel, state: PhaseState) -> torch.Tensor:
+    """Return the forces without a potential, shape (n, d); none act on prescribed particles."""
+    if model.body is None:
+        return torch.zeros_like(state.positions)
+    return torch.where(model.inverse_mass(state.species) > 0, model.body.at(state.positions, state.time), 0.0)
 
 
 def _with_drive(model: MetriplecticModel, state: PhaseState, shift: torch.Tensor, dt: float) -> torch.Tensor:

@@ -7,12 +7,11 @@ from dataclasses import replace
 import torch
 
 from colloid_cg.dynamics.metriplectic.dissipative import (
-    entropy_drift_i,
-    friction_factors,
+    entropy_drift,
     heat_noise,
     impulse_noise,
+    mean_impulse,
     pair_thermal,
-    tensor_times,
 )
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.reversible import pair_forces
@@ -25,14 +24,13 @@ def drift(model: MetriplecticModel, state: PhaseState) -> tuple[torch.Tensor, to
     pairs, ends = state.pairs, pair_thermal(state.pairs, state.thermal, boltzmann=model.boltzmann)
     coefficients = model.law.at(state.radial, state.thermal.temperature, pairs, model.kinds(state.species))
     w = state.relative(state.velocities)
-    par, perp = friction_factors(coefficients, pairs, state.thermal, boltzmann=model.boltzmann)
-    friction = pairs.net(-0.5 * tensor_times(par, perp, state.direction, w))
+    friction = pairs.net(mean_impulse(state, coefficients, state.velocities, state.thermal, boltzmann=model.boltzmann))
     force = pair_forces(state, state.thermal)
     if model.external is not None:
         force = force + model.external.at(state.positions, model.kinds(state.species))[1]
     inverse_mass = model.inverse_mass(state.species)
     along = torch.linalg.vecdot(state.direction, w, dim=0)
-    first, second = entropy_drift_i(
+    first, second = entropy_drift(
         coefficients,
         ends,
         relative_square=(along**2, torch.linalg.vecdot(w, w, dim=0) - along**2),

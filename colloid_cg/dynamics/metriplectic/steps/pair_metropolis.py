@@ -10,11 +10,11 @@ import torch
 from numba import njit
 
 from colloid_cg.dynamics.metriplectic.dissipative import (
-    friction_factors,
     impulse_noise,
     mean_heat,
+    mean_impulse,
     pair_thermal,
-    tensor_times,
+    returned_heat,
 )
 from colloid_cg.dynamics.metriplectic.energy import Thermal, entropy_at
 from colloid_cg.dynamics.metriplectic.friction import Channel, PairCoefficients
@@ -50,8 +50,9 @@ def exchanges(model: MetriplecticModel, state: PhaseState, dt: float, rng: torch
     """Return the state after friction and heat exchange of every pair during ``dt``, at fixed positions."""
     for rows in matchings(state.pairs):
         chosen = _only(state, rows)
-        chosen = _impulses(model, chosen, dt, rng)
-        chosen = _heat(model, chosen, dt, rng)
+        radial = chosen.radial
+        chosen = _impulses(model, replace(chosen, radial=replace(radial, heat=None)), dt, rng)
+        chosen = _heat(model, replace(chosen, radial=replace(radial, par=None, perp=None)), dt, rng)
         state = replace(
             state, velocities=chosen.velocities, internal=chosen.internal, entropy=chosen.entropy,
             thermal=chosen.thermal,
@@ -96,7 +97,10 @@ def _only(state: PhaseState, rows: torch.Tensor) -> PhaseState:
     names = ("potential", "potential_slope", "kernel", "kernel_slope", "par", "perp", "heat", "scaled")
     values = {name: getattr(state.radial, name) for name in names}
     radial = RadialValues(**{name: None if v is None else v[rows] for name, v in values.items()})
-    return replace(state, pairs=pairs, direction=state.direction[:, rows], distance=state.distance[rows], radial=radial)
+    return replace(
+        state, neighbours=replace(state.neighbours, pairs=pairs), direction=state.direction[:, rows],
+        distance=state.distance[rows], radial=radial,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,16 +112,13 @@ class _Proposal:
     heat: torch.Tensor | None
 
 
-def _proposal(model: MetriplecticModel, state: PhaseState, relative: torch.Tensor, thermal: Thermal) -> _Proposal:
-    kinds, k_b = model.kinds(state.species), model.boltzmann
-    coefficients = model.law.at(state.radial, thermal.temperature, state.pairs, kinds)
-    par, perp = friction_factors(coefficients, state.pairs, thermal, boltzmann=k_b)
-    heat = None
+def _proposal(model: MetriplecticModel, state: PhaseState, velocities: torch.Tensor, thermal: Thermal) -> _Proposal:
+    k_b, heat = model.boltzmann, None
+    coefficients = model.law.at(state.radial, thermal.temperature, state.pairs, model.kinds(state.species))
     if coefficients.heat is not None:
         heat = mean_heat(coefficients.heat, pair_thermal(state.pairs, thermal, boltzmann=k_b))
-    return _Proposal(
-        coefficients=coefficients, impulse=-0.5 * tensor_times(par, perp, state.direction, relative), heat=heat
-    )
+    impulse = mean_impulse(state, coefficients, velocities, thermal, boltzmann=k_b)
+    return _Proposal(coefficients=coefficients, impulse=impulse, heat=heat)
 
 
 def _log_measure(model: MetriplecticModel, state: PhaseState, entropy: torch.Tensor, thermal: Thermal) -> torch.Tensor:
@@ -127,15 +128,14 @@ def _log_measure(model: MetriplecticModel, state: PhaseState, entropy: torch.Ten
 
 def _impulses(model: MetriplecticModel, state: PhaseState, dt: float, rng: torch.Generator) -> PhaseState:
     k_b, d = model.boltzmann, len(state.direction)
-    w = state.relative(state.velocities)
-    ahead = _proposal(model, state, w, state.thermal)
+    ahead = _proposal(model, state, state.velocities, state.thermal)
     normals = _normals(state, rng, d)
     step = ahead.impulse * dt + impulse_noise(ahead.coefficients, state.direction, normals, boltzmann=k_b, dt=dt)
     kick = model.inverse_mass(state.species) * state.pairs.net(step)
     velocities = state.velocities + kick
-    change = -0.25 * state.pairs.both(torch.linalg.vecdot(step, w + state.relative(velocities), dim=0))
+    change = returned_heat(state, step, velocities)
     entropy, thermal, possible = _after(model, state, change)
-    back = _proposal(model, state, state.relative(velocities), thermal)
+    back = _proposal(model, state, velocities, thermal)
     log_ratio = _log_measure(model, state, entropy, thermal) - _log_measure(model, state, state.entropy, state.thermal)
     log_ratio = log_ratio + _log_density(-step - back.impulse * dt, back.coefficients, state, k_b * dt)
     log_ratio = log_ratio - _log_density(step - ahead.impulse * dt, ahead.coefficients, state, k_b * dt)
@@ -143,14 +143,14 @@ def _impulses(model: MetriplecticModel, state: PhaseState, dt: float, rng: torch
 
 
 def _heat(model: MetriplecticModel, state: PhaseState, dt: float, rng: torch.Generator) -> PhaseState:
-    w, k_b = state.relative(state.velocities), model.boltzmann
-    ahead = _proposal(model, state, w, state.thermal)
+    k_b = model.boltzmann
+    ahead = _proposal(model, state, state.velocities, state.thermal)
     if ahead.heat is None or ahead.coefficients.heat is None:
         return state
     step = ahead.heat * dt + (2 * k_b * dt * ahead.coefficients.heat.value).sqrt() * _normals(state, rng, 1)[0]
     change = state.pairs.net(step)
     entropy, thermal, possible = _after(model, state, change)
-    back = _proposal(model, state, w, thermal)
+    back = _proposal(model, state, state.velocities, thermal)
     if back.heat is None or back.coefficients.heat is None:
         return state
     log_ratio = _log_measure(model, state, entropy, thermal) - _log_measure(model, state, state.entropy, state.thermal)

@@ -1,0 +1,176 @@
+"""Free numbers of a metriplectic model, without bounds, and the model they stand for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from colloid_cg.dynamics.metriplectic.friction import PowerLaw
+from colloid_cg.dynamics.metriplectic.model import BodyForce, MetriplecticModel
+from colloid_cg.dynamics.metriplectic.pairs import separations
+from colloid_cg.dynamics.metriplectic.radial import SplineRadial
+from colloid_cg.dynamics.metriplectic.spline_energy import SplineEnergy
+from colloid_cg.dynamics.model import species_pair_index
+from colloid_cg.learn.thermal.observed import Observed
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scales:
+    """What stays fixed during a fit.
+
+    Parameters
+    ----------
+    masses : tensor, shape (n_species,)
+    cutoff : float
+    entropy_range, volume_range : tensors, shape (n_species, 2)
+    mean_kernel : tensor, shape (n_species_pairs, n_knots)
+        Mean over particles and frames of the density that each kernel coefficient makes: fixes mean d = 1.
+    temperature : float
+        T0, of the initial guess.
+    body : BodyForce or None
+    """
+
+    masses: torch.Tensor
+    cutoff: float
+    entropy_range: torch.Tensor
+    volume_range: torch.Tensor
+    mean_kernel: torch.Tensor
+    temperature: float
+    body: BodyForce | None
+
+
+class ThermalParameters(torch.nn.Module):
+    """An ideal gas with learnable C, T0 and number of molecules, times what the data want beyond it.
+
+    d2U/dS2 on the grid is that of the ideal gas times exp(curvature), dU/dS at the lower end that of the ideal gas
+    times exp(slope), U there that of the ideal gas plus C T0 base: all corrections zero is the ideal gas, and the
+    roughness penalty knows no other preference. Radial functions are exponentials of their coefficients, so that they
+    are positive; the kernel is scaled to mean d = 1, U shifted to U(0, 1) = 0. k_B = 1: no scale is left free.
+    """
+
+    kernel: torch.nn.Parameter
+    par: torch.nn.Parameter
+    perp: torch.nn.Parameter
+    heat: torch.nn.Parameter
+
+    def __init__(
+        self, scales: Scales, *, n_entropy: int, n_volume: int, n_knots: int, heat_capacity: float, heat: float,
+        friction: float, pair_potential: bool,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.scales = scales
+        like, m = scales.masses, len(scales.masses)
+        n_pairs = m * (m + 1) // 2
+
+        def free(*shape: int, value: float = 0.0) -> torch.nn.Parameter:
+            return torch.nn.Parameter(like.new_full(shape, value))
+
+        self.log_capacity = torch.nn.Parameter(like.new_full((m,), heat_capacity).log())
+        self.log_temperature = torch.nn.Parameter(like.new_full((m,), scales.temperature).log())
+        self.amount = free(m, value=2.0)
+        self.base, self.slope = free(m, n_volume + 3), free(m, n_volume + 3)
+        self.curvature = free(m, n_entropy + 1, n_volume + 3)
+        shape = (1.0 - torch.arange(n_knots, dtype=like.dtype, device=like.device) / n_knots).square().clamp(min=0.02)
+        for name, size in (("kernel", 1.0), ("par", friction), ("perp", friction), ("heat", heat)):
+            start = (size * shape.expand(n_pairs, n_knots)).log()
+            setattr(self, name, torch.nn.Parameter(start.clone(), requires_grad=name != "heat"))
+        self.force: torch.nn.Parameter | None = free(n_pairs, n_knots) if pair_potential else None
+
+    def energy(self) -> SplineEnergy:
+        """Return U(S, V) with U(0, 1) = 0 for every species."""
+        coefficients = self._energy_coefficients()
+        ranges = {"entropy_range": self.scales.entropy_range, "volume_range": self.scales.volume_range}
+        found = SplineEnergy(coefficients=coefficients, **ranges)
+        zero, one = torch.zeros_like(self.amount), torch.ones_like(self.amount)
+        offset = found.at(zero, one, torch.arange(len(zero), device=zero.device)).energy
+        return SplineEnergy(coefficients=coefficients - offset[:, None, None], **ranges)
+
+    def _energy_coefficients(self) -> torch.Tensor:
+        capacity, temperature = self.log_capacity.exp()[:, None, None], self.log_temperature.exp()[:, None, None]
+        s = _grid(self.scales.entropy_range, self.curvature.shape[1] + 2)[:, :, None]
+        x = _grid(self.scales.volume_range.log(), self.base.shape[1])[:, None, :]
+        ideal = capacity * temperature * torch.exp((s - self.amount[:, None, None] * x) / capacity)
+        slopes = ideal.diff(dim=1)
+        bends = slopes.diff(dim=1) * self.curvature.exp()
+        first = slopes[:, :1] * self.slope[:, None].exp()
+        rising = torch.cat([first, first + bends.cumsum(dim=1)], dim=1)
+        base = ideal[:, :1] + capacity * temperature * self.base[:, None]
+        return torch.cat([base, base + rising.cumsum(dim=1)], dim=1)
+
+    def model(self) -> MetriplecticModel:
+        """Return the model, differentiable with respect to the parameters."""
+        kernel = self.kernel.exp()
+        kernel = kernel / (kernel * self.scales.mean_kernel).sum()
+        return MetriplecticModel(
+            masses=self.scales.masses,
+            energy=self.energy(),
+            radial=SplineRadial(
+                lower=0.0, cutoff=self.scales.cutoff, force=self.force, kernel=kernel, par=self.par.exp(),
+                perp=self.perp.exp(), heat=self.heat.exp(),
+            ),
+            law=PowerLaw(temperature=self.scales.temperature),
+            body=self.scales.body,
+        )  # fmt: skip
+
+    def roughness(self) -> torch.Tensor:
+        """Return the sum of squared second differences of all coefficients, and a tenth of the squared corrections."""
+        total = self.amount.new_zeros(())
+        for values in (self.base, self.slope, self.curvature):
+            total = total + 0.1 * values.square().sum()
+            for axis in range(1, values.ndim):
+                if values.shape[axis] > 2:
+                    total = total + values.diff(n=2, dim=axis).square().sum()
+        for values in (self.kernel, self.par, self.perp):
+            total = total + 0.1 * values.diff(n=2, dim=1).square().sum()
+        if self.force is not None:
+            total = total + 0.1 * (self.force.diff(n=2, dim=1) / self.scales.temperature).square().sum()
+        return total
+
+    def roughness_curvature(self, free: list[torch.nn.Parameter]) -> torch.Tensor:
+        """Return the second derivatives of :meth:`roughness`, a quadratic form; shape (p, p)."""
+        slopes = gradient(self.roughness(), free, create_graph=True)
+        return torch.stack([gradient(slope, free, retain_graph=True) for slope in slopes])
+
+
+def gradient(
+    value: torch.Tensor, free: list[torch.nn.Parameter], *, create_graph: bool = False, retain_graph: bool = False
+) -> torch.Tensor:
+    """Return the derivatives with respect to all free parameters in a row, zero where there are none."""
+    found: tuple[torch.Tensor | None, ...] = (None,) * len(free)
+    if value.requires_grad:
+        found = torch.autograd.grad(
+            value, free, allow_unused=True, create_graph=create_graph, retain_graph=retain_graph or create_graph
+        )
+    return torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for p, g in zip(free, found, strict=True)])
+
+
+def _grid(ranges: torch.Tensor, count: int) -> torch.Tensor:
+    """Return the places of ``count`` B-spline coefficients on ``count`` - 3 intervals, shape (n_species, count)."""
+    width = (ranges[:, 1] - ranges[:, 0]) / (count - 3)
+    numbers = torch.arange(count, dtype=ranges.dtype, device=ranges.device) - 1.0
+    return ranges[:, :1] + width[:, None] * numbers
+
+
+def mean_kernel(observed: Observed, frames: list[int], *, cutoff: float, n_knots: int) -> torch.Tensor:
+    """Return the mean density that each kernel coefficient makes, shape (n_species_pairs, n_knots)."""
+    m = len(observed.masses)
+    index = torch.as_tensor(species_pair_index(m), device=observed.species.device)
+    n_pairs = m * (m + 1) // 2
+    share = torch.bincount(observed.species, minlength=m) / observed.n_particles
+    total = observed.masses.new_zeros(n_pairs, n_knots)
+    for kind in range(n_pairs):
+        for knot in range(n_knots):
+            unit = torch.zeros_like(total)
+            unit[kind, knot] = 1.0
+            radial = SplineRadial(lower=0.0, cutoff=cutoff, kernel=unit)
+            own = radial.kernel_at_zero
+            total[kind, knot] = 0.0 if own is None else (own * share).sum()
+            for frame in frames:
+                neighbours = observed.neighbours[frame]
+                pairs = neighbours.pairs
+                _, distance = separations(observed.positions[frame], pairs, neighbours.cell, 0.0)
+                kinds = index[observed.species[pairs.first], observed.species[pairs.second]]
+                found = radial.evaluate(distance, kinds).kernel
+                total[kind, knot] += 0.0 if found is None else 2.0 * found.sum() / observed.n_particles / len(frames)
+    return total

@@ -1,0 +1,160 @@
+"""Learning with hidden energies: gauge, derivatives, going on after a stop, several processes, recovery."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from colloid_cg.errors import ConfigError, DataError
+from colloid_cg.learn.checkpoint import Arrays
+from colloid_cg.learn.thermal import ThermalDynamics, ThermalFitConfig, energies_of, fit_thermal
+from colloid_cg.learn.thermal.fit import starting_point
+from colloid_cg.learn.thermal.hidden import hidden_energies
+from colloid_cg.learn.thermal.observed import observed
+from colloid_cg.learn.thermal.training import score, training_step
+from tests.learn.thermal.worlds import BODY, recording
+
+SMALL = ThermalFitConfig(cutoff=1.0, rounds=3, steps=3, batch_frames=2, settling_frames=5, n_knots=6)
+
+
+class Shelf(dict[str, Arrays]):
+    """Checkpoints in memory."""
+
+    def load(self, name: str) -> Arrays | None:
+        return self.get(name)
+
+    def save(self, name: str, arrays: Arrays) -> None:
+        self[name] = {key: np.array(value) for key, value in arrays.items()}
+
+
+def small_fit(shelf: Shelf, *, stop_after: int = 99) -> ThermalDynamics:
+    series = recording(40, settling=40).series(0, 40)
+
+    def stop(done: int, total: int) -> None:
+        if done == stop_after:
+            raise KeyboardInterrupt
+
+    return fit_thermal(
+        series.between(0, 28), series.between(28, 40), SMALL, body=BODY, seed=3, checkpoint=shelf, progress=stop
+    )  # fmt: skip
+
+
+@cache
+def finished() -> tuple[ThermalDynamics, Shelf]:
+    shelf = Shelf()
+    return small_fit(shelf), shelf
+
+
+def test_a_stopped_fit_goes_on_to_the_same_bytes() -> None:
+    whole, _ = finished()
+    shelf = Shelf()
+    with pytest.raises(KeyboardInterrupt):
+        small_fit(shelf, stop_after=2)
+    again = small_fit(shelf)
+    assert again.scores == whole.scores
+    for name, value in whole.parameters.items():
+        assert torch.equal(again.parameters[name], value), name
+    assert torch.equal(again.hidden.energy, whole.hidden.energy)
+
+
+def test_checkpoints_of_another_schema_or_size_are_refused() -> None:
+    _, shelf = finished()
+    other = Shelf(round=shelf["round"] | {"schema": np.array(99)})
+    with pytest.raises(DataError, match="schema 99"):
+        small_fit(other)
+    name = "parameters.par"
+    with pytest.raises(DataError, match="another shape"):
+        small_fit(Shelf(round=shelf["round"] | {name: shelf["round"][name][:, :2]}))
+
+
+def test_gauge_is_fixed_and_the_gradient_is_that_of_the_score() -> None:
+    seen = observed(recording(40, settling=40).series(0, 40), 1.0)
+    parameters, _ = starting_point(seen, SMALL, BODY, n_train=28)
+    generator = torch.Generator().manual_seed(1)
+    for parameter in parameters.parameters():
+        noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+        parameter.data += 0.05 * noise
+    with torch.no_grad():
+        model = parameters.model()
+    volumes = torch.cat([seen.state(model, [frame]).volume for frame in range(0, 28, 2)])
+    assert float((1.0 / volumes).mean()) == pytest.approx(1.0, abs=0.01)
+    reference = model.energy.at(torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64), None)
+    assert float(reference.energy) == pytest.approx(0.0, abs=1e-10)
+    hidden = hidden_energies(model, seen, correct=False)
+    hidden = replace(hidden, variance=0.0 * hidden.variance)  # what it adds to 1/T is taken as given
+    for name in ("curvature", "slope", "base", "log_capacity", "amount", "kernel", "par", "perp"):
+        parameter = getattr(parameters, name)
+        direction = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+        parameters.zero_grad()
+        score(parameters, seen, hidden, [12, 24])[0].backward()
+        slope = float((parameter.grad * direction).sum())
+        values = []
+        for sign in (1.0, -1.0):
+            parameter.data += sign * 1e-5 * direction
+            values.append(float(score(parameters, seen, hidden, [12, 24])[0].detach()))
+            parameter.data -= sign * 1e-5 * direction
+        assert slope == pytest.approx((values[0] - values[1]) / 2e-5, rel=2e-4, abs=1e-6), name
+
+
+def test_kernel_scale_and_energy_offset_cannot_be_seen() -> None:
+    """What the conventions fix has no influence on the score."""
+    seen = observed(recording(40, settling=40).series(0, 40), 1.0)
+    parameters, _ = starting_point(seen, SMALL, BODY, n_train=28)
+    with torch.no_grad():
+        hidden = hidden_energies(parameters.model(), seen, correct=False)
+        before = float(score(parameters, seen, hidden, [12, 24])[0])
+        parameters.kernel.data += 0.7
+        parameters.base.data += 0.9
+        after = float(score(parameters, seen, hidden, [12, 24])[0])
+    assert after == pytest.approx(before, abs=1e-9)
+
+
+def test_processes_average_their_gradients(tmp_path: Path) -> None:
+    """Two processes with a frame each take the step of one process with both frames."""
+    torch.multiprocessing.spawn(_one_process, args=(str(tmp_path),), nprocs=2, join=True)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    seen = observed(recording(12, settling=0).series(0, 12), 1.0)
+    parameters, hidden, optimiser = _prepared()
+    training_step(parameters, optimiser, seen, hidden, [7, 9], SMALL)
+    for name, value in parameters.state_dict().items():
+        assert torch.equal(first[name], second[name]), name
+        torch.testing.assert_close(first[name], value, rtol=1e-6, atol=1e-9)
+
+
+def _prepared():  # type: ignore[no-untyped-def]
+    seen = observed(recording(12, settling=0).series(0, 12), 1.0)
+    parameters, _ = starting_point(seen, SMALL, BODY, n_train=11)
+    with torch.no_grad():
+        hidden = hidden_energies(parameters.model(), seen, correct=False)
+    optimiser = torch.optim.SGD([p for p in parameters.parameters() if p.requires_grad], lr=0.01)
+    return parameters, hidden, optimiser
+
+
+def _one_process(rank: int, folder: str) -> None:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    parameters, hidden, optimiser = _prepared()
+    training_step(
+        parameters, optimiser, observed(recording(12, settling=0).series(0, 12), 1.0), hidden, [(7, 9)[rank]], SMALL
+    )
+    torch.save(parameters.state_dict(), Path(folder) / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_blocks_and_settings_that_do_not_fit_are_refused() -> None:
+    series = recording(40, settling=40).series(0, 40)
+    with pytest.raises(DataError, match="follow each other"):
+        fit_thermal(series.between(0, 20), series.between(25, 40), SMALL)
+    with pytest.raises(DataError, match="to settle"):
+        fit_thermal(series.between(0, 6), series.between(6, 12), SMALL)
+    with pytest.raises(ConfigError):
+        ThermalFitConfig.parse({"cutoff": -1.0})
+    apart = replace(series, positions=np.zeros_like(series.positions) + np.arange(len(series.species))[:, None] * 0.04)
+    with pytest.raises(DataError, match="neighbours per particle"):
+        fit_thermal(apart.between(0, 20), apart.between(20, 40), SMALL.model_copy(update={"cutoff": 0.01}))
+    found, _ = finished()
+    assert energies_of(found, series.between(0, 10)).n_frames == 10
