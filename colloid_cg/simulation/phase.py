@@ -98,12 +98,7 @@ def phase_rollout(
         If a particle is of a species the model does not know, or the dynamics leaves all bounds.
     """
     config = config or SimulateConfig()
-    if int(start.species.max()) >= model.n_species:
-        raise DataError(
-            f"species {int(start.species.max())} in the block to start from",
-            expected=f"the {model.n_species} species of the model",
-            action="fit a block that holds every species",
-        )
+    _require_known_species(model, start)
     state, scale = starting_state(model, start, thermal_energy)
     steps = phase_schedule(model, state, frame_interval=start.frame_interval, substeps=config.substeps)
     frames = config.frames or start.n_frames
@@ -127,12 +122,8 @@ def phase_rollout(
         box=start.box,
         frame_interval=start.frame_interval * every,
         ledger=ledger,
-        metadata={
-            "substeps": steps.substeps,
-            "every": every,
-            "time_step": steps.dt,
-            "steps": (stored - 1) * every * steps.substeps,
-            "time_step_rule": steps.rule,
+        metadata=_record(steps, every, (stored - 1) * every)
+        | {
             "velocity_scale": scale,
             "thermal_energy": thermal_energy,
             "masses": [float(mass) for mass in model.masses],
@@ -141,6 +132,26 @@ def phase_rollout(
             "warnings": _warnings(start, every, config),
         },
     )
+
+
+def _require_known_species(model: MetriplecticModel, start: PhaseSeries) -> None:
+    if int(start.species.max()) >= model.n_species:
+        raise DataError(
+            f"species {int(start.species.max())} in the block to start from",
+            expected=f"the {model.n_species} species of the model",
+            action="fit a block that holds every species",
+        )
+
+
+def _record(steps: PhaseSchedule, every: int, frames: int) -> dict[str, object]:
+    """Return the time steps of a rollout for its metadata."""
+    return {
+        "substeps": steps.substeps,
+        "every": every,
+        "time_step": steps.dt,
+        "steps": frames * steps.substeps,
+        "time_step_rule": steps.rule,
+    }
 
 
 def starting_state(model: MetriplecticModel, start: PhaseSeries, thermal_energy: float) -> tuple[PhaseState, float]:
