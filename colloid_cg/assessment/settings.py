@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -41,6 +41,9 @@ class AssessConfig(Settings):
         velocities are compared with beside the test block.
     reference_fraction : float
         Longest lag in comparisons with these, as a share of the rollout.
+    baselines : tuple of "langevin", "dpd", "graph_network"
+        Simpler dynamics that are fitted to the same data and judged by the same figures, where there are velocities.
+        The network takes minutes to train.
     """
 
     table: ClassVar[str] = "assess"
@@ -59,6 +62,7 @@ class AssessConfig(Settings):
     vacf_floor: float = Field(default=0.05, gt=0)
     reference: str | tuple[str, ...] | None = None
     reference_fraction: float = Field(default=0.4, gt=0, le=0.9)
+    baselines: tuple[Literal["langevin", "dpd", "graph_network"], ...] = ("langevin", "dpd")
 
     @property
     def references(self) -> tuple[str, ...]:

@@ -20,8 +20,10 @@ from colloid_cg.pipeline.fields import field_digests, field_tables
 from colloid_cg.pipeline.stage import Job, Stage, forget_part, out_of_date
 from colloid_cg.progress import Progress
 from colloid_cg.provenance import sha256_of_tree
-from colloid_cg.records import EventTable, ModelBundle
+from colloid_cg.records import EventTable, ModelBundle, Rollout
 from colloid_cg.simulation import SimulateConfig, simulate
+from colloid_cg.simulation.baselines import baseline_rollout
+from colloid_cg.states import phase_series
 from colloid_cg.store import (
     RunFolder,
     read_arrays,
@@ -155,14 +157,37 @@ def _assess(job: Job) -> dict[str, Any]:
         progress(0, 1)
         config = job.study.section(AssessConfig)
         references = tuple(read_reference(Path(name)) for name in config.references)
-        assessment = assess(used.test, rollout, model, config, references=references)
+        others, failed = _baselines(job, used, model, rollout, config)
+        assessment = assess(used.test, rollout, model, config, references=references, others=others)
         if rollout.velocities is None:
             assessment["models"] = _models(job, used, model, progress)
+        else:
+            assessment["warnings"] += failed
         progress(1, 1)
     write_json(path / "assessment.json", assessment)
     errors = {name: assessment[name].get("rrmse") for name in ("rdf", "msd", "vacf") if assessment.get(name)}
     told = assessment["warnings"] if rollout.velocities is not None else None
     return _warned(errors | (used.shortened or {}), told)
+
+
+def _baselines(
+    job: Job, used: Blocks, model: ModelBundle, rollout: Rollout, config: AssessConfig
+) -> tuple[dict[str, Rollout], list[str]]:
+    """Return rollouts of simpler dynamics for a run in phase space, and what became of those that broke down."""
+    found: dict[str, Rollout] = {}
+    failed: list[str] = []
+    if rollout.velocities is None:
+        return found, failed
+    train, select, test = (phase_series(block) for block in (used.train, used.select, used.test))
+    for name in config.baselines:
+        try:
+            found[name] = baseline_rollout(
+                name, train, select, test, rollout, rng=job.rng(f"baseline {name}"),
+                thermal_energy=float(model.config["thermal_energy"]),
+            )  # fmt: skip
+        except DataError as error:
+            failed.append(f"baseline {name} not compared: {error}")
+    return found, failed
 
 
 def _reference_digests(job: Job) -> dict[str, str] | None:

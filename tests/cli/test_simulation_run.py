@@ -94,6 +94,10 @@ def test_every_verb_from_import_to_report(tmp_path: Path, dimension: int) -> Non
     assessment = read_json(run / "assessment.json")
     assert {"rdf", "msd", "vacf", "kinetic", "ledger", "references", "candidates"} <= set(assessment)
     assert assessment["ledger"]["first_law_residual_over_kinetic"] < 1e-11
+    candidates = assessment["candidates"]
+    assert list(candidates) == ["model", "langevin", "dpd"]
+    # Particles that do not meet have no structure.
+    assert candidates["langevin"]["rdf_rrmse"] > 2.0 * candidates["model"]["rdf_rrmse"]
     assert assessment["references"][0]["vacf"]["rrmse"] > 0.0
     page = (run / "report.html").read_text()
     shown = text_of(page)
@@ -104,6 +108,7 @@ def test_every_verb_from_import_to_report(tmp_path: Path, dimension: int) -> Non
         assert (picture < 250).mean() > 0.01  # not blank
     assert "Is energy conserved (first law)?" in shown
     assert "reduced units" in shown
+    assert "langevin" in shown
     again = CliRunner().invoke(app, ["assess", str(run), "--json"])
     assert json.loads(again.stdout)["stages"]["assess"]["cached"] is True
     np.savez(tmp_path / "far.npz", t=np.linspace(0, 1, 21), vacf=np.ones(21))
