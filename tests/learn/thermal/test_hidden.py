@@ -56,9 +56,12 @@ def test_mean_and_covariance_of_the_impulse_are_those_of_a_simulation() -> None:
         covariances.append(covariance.numpy())
         squares.append(float(negative_log_likelihood(rest, covariance)[1].mean()))
     rest, covariance = np.array(rests), np.mean(covariances, axis=0)
-    drift = h * state.pairs.net(
-        mean_impulse(state, coefficients_of(model, state), state.velocities, state.thermal, boltzmann=1.0)
-    ).numpy()
+    drift = (
+        h
+        * state.pairs.net(
+            mean_impulse(state, coefficients_of(model, state), state.velocities, state.thermal, boltzmann=1.0)
+        ).numpy()
+    )
     # Of first order alone the mean would be off by half of friction rate times interval, here 8 %.
     assert abs((rest.mean(axis=0) * drift).sum() / (drift**2).sum()) < 0.04
     scale = np.sqrt(np.einsum("nii->n", covariance) / 2.0)
