@@ -17,10 +17,10 @@ from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.reversible import energy_per_density
 from colloid_cg.dynamics.metriplectic.state import PhaseState, kinetic_energy
 from colloid_cg.learn.thermal.observed import Observed
-from colloid_cg.learn.thermal.transition import Transition, above_lowest, coefficients_of, own_blocks, transition
+from colloid_cg.learn.thermal.transition import Transition, coefficients_of, own_blocks, plausible, transition
 
 _MOST_ROUNDS = 40
-_ACCURACY = 1e-3
+_ACCURACY, _INTEGRATION = 1e-3, 1e-4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,9 +73,8 @@ def hidden_energies(
         update = _update(model, change, variance, correct=correct)
         rows.append((energy, variance, change.before.entropy, change.before.thermal.temperature, update.spread))
         total += float(_received(model, change))
-        energy = change.after.thermal.energy + update.heat
+        energy = plausible(model, change.after.thermal.energy + update.heat, change.after)
         energy = energy + (total - energy.sum()) / len(energy)
-        energy = above_lowest(model, energy, change.after)
         variance, entropy = update.variance, change.before.entropy
     final = transition(model, observed, [stop - 2], rows[-1][0], entropy)
     rows.append((energy, variance, entropy, final.after.thermal.temperature, torch.zeros_like(rows[-1][-1])))
@@ -162,10 +161,12 @@ def _multipliers(state: PhaseState, rest: torch.Tensor, noise: tuple[torch.Tenso
     """Return x (n, d) with sum_j Sigma_ij (x_i - x_j) = rest_i, by conjugate gradients.
 
     Sigma_ij (x_i - x_j) is the most probable noise of each pair that adds up to ``rest``, and x_i - x_j the slope of
-    its log-likelihood in the mean impulse of the pair.
+    its log-likelihood in the mean impulse of the pair. A small share of the identity stands for what integration errs
+    by: the impulses on particles that meet nobody do not add up to zero.
     """
     diagonal = torch.diagonal(own_blocks(state, *noise), dim1=1, dim2=2)
-    scale = 1.0 / (diagonal + 1e-9 * diagonal.mean())
+    small = _INTEGRATION * diagonal.mean()
+    scale = 1.0 / (diagonal + small)
     solution, left = torch.zeros_like(rest), rest - rest.mean(dim=0)
     direction = scaled = scale * left
     size, enough = (left * scaled).sum(), _ACCURACY * float(left.norm())
@@ -173,6 +174,7 @@ def _multipliers(state: PhaseState, rest: torch.Tensor, noise: tuple[torch.Tenso
         if float(left.norm()) <= enough:
             break
         image = state.pairs.net(tensor_times(*noise, state.direction, state.pairs.difference(direction)))
+        image = image + small * direction
         length = size / (direction * image).sum()
         solution, left = solution + length * direction, left - length * image
         scaled = scale * left

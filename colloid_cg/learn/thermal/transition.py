@@ -15,7 +15,7 @@ from colloid_cg.dynamics.metriplectic.state import PhaseState
 from colloid_cg.errors import InputError
 from colloid_cg.learn.thermal.observed import Observed
 
-_LEAST_SHARE = 0.1
+_LEAST_SHARE, _MOST_SHARE = 0.1, 5.0
 _FLOOR = 2e-3
 """Variance added to the impulse of every particle, as a share of the mean."""
 
@@ -60,7 +60,7 @@ def transition(
     before = observed.state(model, frames)
     after = observed.state(model, [frame + 1 for frame in frames])
     kinds = model.kinds(before.species)
-    energy = above_lowest(model, energy, before, n_frames=len(frames))
+    energy = plausible(model, energy, before, n_frames=len(frames))
     entropy, thermal = at_energy(model.energy, energy, before.volume, kinds, start=start)
     before = replace(before, entropy=entropy, thermal=thermal)
     after = replace(after, entropy=entropy, thermal=model.energy.at(entropy, after.volume, kinds))
@@ -78,17 +78,16 @@ def transition(
 
 
 @torch.no_grad()
-def above_lowest(
-    model: MetriplecticModel, energy: torch.Tensor, state: PhaseState, *, n_frames: int = 1
-) -> torch.Tensor:
-    """Return the energies (n_frames n,), none nearer to the lowest possible one than a tenth of the mean of its frame.
+def plausible(model: MetriplecticModel, energy: torch.Tensor, state: PhaseState, *, n_frames: int = 1) -> torch.Tensor:
+    """Return the energies (n_frames n,) between a tenth of the median of their frame and five times it.
 
-    Energies that were estimated with one model may be impossible in the next.
+    Counted from the lowest possible energy. Energies estimated with one model may be impossible in the next, and a
+    model that is far off may heat a single particle without end.
     """
     lowest = model.energy.lowest(state.volume, model.kinds(state.species))
     above = (energy - lowest).reshape(n_frames, -1)
-    least = _LEAST_SHARE * above.mean(dim=1, keepdim=True).clamp(min=0.0)
-    return lowest + torch.maximum(above, least).flatten()
+    usual = above.median(dim=1, keepdim=True).values.clamp(min=0.0)
+    return lowest + torch.minimum(torch.maximum(above, _LEAST_SHARE * usual), _MOST_SHARE * usual).flatten()
 
 
 def at_energy(
@@ -118,7 +117,7 @@ def innovation(
 
     Mean to second order in the interval h: drift averaged over the first state and the predicted one. Covariance
     h [Sigma + Sigma'] - (h^2/2)(Lambda Sigma + Sigma Lambda^T), Sigma = k_B sum_j gamma_ij at both ends and Lambda the
-    friction per mass, whose off-diagonal blocks Lambda_ij Sigma_ji count as well.
+    friction per mass, whose off-diagonal blocks Lambda_ij Sigma_ji count as well; the second term by its trace.
 
     Parameters
     ----------
@@ -144,7 +143,14 @@ def innovation(
     ends = before.pairs.added(inverse_mass[:, 0].expand(len(rest)))
     shared = own_blocks(before, ends * along, ends * across)
     shared = shared - inverse_mass[..., None] * own_blocks(before, along, across)
-    return rest, covariance - 0.5 * h * (slowed + slowed.mT) - h * shared
+    # As a factor, so that the covariance stays positive where friction is too fast for the interval.
+    whole = _trace(covariance)
+    less = h * (_trace(slowed) + _trace(shared)) / (whole + _FLOOR * whole.mean().detach())
+    return rest, covariance * torch.exp(-less)[:, None, None]
+
+
+def _trace(matrices: torch.Tensor) -> torch.Tensor:
+    return torch.diagonal(matrices, dim1=1, dim2=2).sum(dim=1)
 
 
 def coefficients_of(model: MetriplecticModel, state: PhaseState) -> PairCoefficients:
