@@ -29,6 +29,8 @@ class Observed:
         One per frame, without a skin.
     interval : float
         Time between frames.
+    impulse_variance : float
+        Mean square of m (v' - v) from frame to frame, per component.
     """
 
     positions: torch.Tensor
@@ -37,6 +39,7 @@ class Observed:
     masses: torch.Tensor
     neighbours: tuple[NeighbourList, ...]
     interval: float
+    impulse_variance: float
 
     @property
     def n_frames(self) -> int:
@@ -103,6 +106,7 @@ def observed(
         return torch.tensor(values, dtype=dtype, device=device)
 
     positions = tensor(series.positions)
+    impulses = series.masses[None, :, None] * np.diff(series.velocities, axis=0)
     return Observed(
         positions=positions,
         velocities=tensor(series.velocities),
@@ -110,6 +114,7 @@ def observed(
         masses=tensor(_masses_of_species(series)),
         neighbours=tuple(neighbour_list(cell, frame, cutoff=cutoff, skin=0.0) for frame in positions),
         interval=series.frame_interval,
+        impulse_variance=float(np.mean(impulses**2)),
     )
 
 

@@ -16,8 +16,8 @@ from colloid_cg.errors import InputError
 from colloid_cg.learn.thermal.observed import Observed
 
 _LEAST_SHARE, _MOST_SHARE = 0.1, 5.0
-_FLOOR = 2e-3
-"""Variance added to the impulse of every particle, as a share of the mean."""
+_FLOOR = 2e-4
+"""Variance added to every impulse, as a share of the mean square of all impulses."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,6 +32,9 @@ class Transition:
     work : tensor, shape ()
         Work of the body force.
     interval : float
+    floor : float
+        Variance per component added to every impulse: particles that meet nearly nobody have nearly no noise, and what
+        integration errs by must not count as improbable.
     """
 
     before: PhaseState
@@ -39,6 +42,7 @@ class Transition:
     impulse: torch.Tensor
     work: torch.Tensor
     interval: float
+    floor: float
 
 
 def transition(
@@ -73,8 +77,9 @@ def transition(
         force, work = force + body, (body * (after.positions - before.positions)).sum()
     gained = model.inertia(before.species)[:, None] * (after.velocities - before.velocities)
     return Transition(
-        before=before, after=after, impulse=gained - observed.interval * force, work=work, interval=observed.interval
-    )
+        before=before, after=after, impulse=gained - observed.interval * force, work=work, interval=observed.interval,
+        floor=_FLOOR * observed.impulse_variance,
+    )  # fmt: skip
 
 
 @torch.no_grad()
@@ -144,9 +149,10 @@ def innovation(
     shared = own_blocks(before, ends * along, ends * across)
     shared = shared - inverse_mass[..., None] * own_blocks(before, along, across)
     # As a factor, so that the covariance stays positive where friction is too fast for the interval.
-    whole = _trace(covariance)
-    less = h * (_trace(slowed) + _trace(shared)) / (whole + _FLOOR * whole.mean().detach())
-    return rest, covariance * torch.exp(-less)[:, None, None]
+    d = rest.shape[1]
+    less = h * (_trace(slowed) + _trace(shared)) / (_trace(covariance) + d * change.floor)
+    own = change.floor * torch.eye(d, dtype=rest.dtype, device=rest.device)
+    return rest, covariance * torch.exp(-less)[:, None, None] + own
 
 
 def _trace(matrices: torch.Tensor) -> torch.Tensor:
@@ -200,9 +206,6 @@ def negative_log_likelihood(rest: torch.Tensor, covariance: torch.Tensor) -> tup
     https://www3.stat.sinica.edu.tw/statistica/J21N1/J21N11/J21N11.html).
     """
     d = rest.shape[1]
-    # Particles that meet nearly nobody have nearly no noise: what integration errs by must not count as improbable.
-    floor = _FLOOR * torch.diagonal(covariance, dim1=1, dim2=2).mean().detach()
-    covariance = covariance + floor * torch.eye(d, dtype=rest.dtype, device=rest.device)
     adjugate, determinant = _inverted(covariance)
     square = torch.einsum("ni,nij,nj->n", rest, adjugate, rest) / determinant
     return 0.5 * (determinant.log() + square), square / d
