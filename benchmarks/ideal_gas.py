@@ -200,6 +200,7 @@ def main() -> None:
         checkpoint=Folder(arguments.o), progress=lambda done, total: print(f"round {done} of {total}", flush=True),
     )  # fmt: skip
     record.add("training", (time.process_time() - started) / 60.0, unit="min of one core")
+    record.add("r Sigma^-1 r / d of the innovations, selection block", found.innovation_square, note="1 if all is said")
     equation_of_state(record, found, truth)
     radial_functions(record, found)
     entropies(record, found, truth, found.hidden)

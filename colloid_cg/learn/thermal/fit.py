@@ -15,7 +15,7 @@ from colloid_cg.learn.thermal.guesses import Guess, first_guess
 from colloid_cg.learn.thermal.hidden import HiddenEnergies, hidden_energies
 from colloid_cg.learn.thermal.observed import Observed, observed
 from colloid_cg.learn.thermal.parameters import Scales, ThermalParameters, mean_kernel
-from colloid_cg.learn.thermal.training import train
+from colloid_cg.learn.thermal.training import selection_scores, train
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import PhaseSeries
 
@@ -34,6 +34,9 @@ class ThermalDynamics:
         Of training and selection block.
     scores : tuple of float
         -ln L per particle and frame of the selection block after each round.
+    innovation_square : float
+        r Sigma^-1 r / d on the selection block, one where the model says all there is to say: above it by a few per
+        cent, friction is overestimated by as much, and frames should follow each other faster.
     guess : Guess
         Where the fit began.
     """
@@ -42,6 +45,7 @@ class ThermalDynamics:
     parameters: dict[str, torch.Tensor]
     hidden: HiddenEnergies
     scores: tuple[float, ...]
+    innovation_square: float
     guess: Guess
 
 
@@ -84,10 +88,12 @@ def fit_thermal(
     done, hidden = train(
         parameters, seen, config, n_train=n_train, seed=seed, checkpoint=checkpoint, progress=progress
     )  # fmt: skip
+    square = selection_scores(parameters, seen, hidden, n_train)[1]
     with torch.no_grad():
         model = parameters.model()
     return ThermalDynamics(
-        model=model, parameters=done.best, hidden=hidden, scores=tuple(done.scores), guess=guess
+        model=model, parameters=done.best, hidden=hidden, scores=tuple(done.scores), innovation_square=square,
+        guess=guess,
     )  # fmt: skip
 
 

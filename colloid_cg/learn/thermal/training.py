@@ -69,7 +69,7 @@ def train(
         if done.round > _FILTER_FROM:
             _adjust_heat(parameters, observed, n_train=n_train, round_=done.round)
         hidden = _estimate(parameters, observed, done.round)
-        done.scores.append(_selection_score(parameters, observed, hidden, n_train))
+        done.scores.append(selection_scores(parameters, observed, hidden, n_train)[0])
         if done.round <= _FILTER_FROM or done.scores[-1] <= min(done.scores[_FILTER_FROM - 1 :]):
             done.best = {name: value.detach().clone() for name, value in parameters.state_dict().items()}
         checkpoint.save("round", _kept(parameters, optimiser, done))
@@ -156,10 +156,13 @@ def _batch(rng: np.random.Generator, config: ThermalFitConfig, n_train: int, siz
 
 
 @torch.no_grad()
-def _selection_score(parameters: ThermalParameters, observed: Observed, hidden: HiddenEnergies, n_train: int) -> float:
-    """Return the mean score of every transition of the selection block."""
+def selection_scores(
+    parameters: ThermalParameters, observed: Observed, hidden: HiddenEnergies, n_train: int
+) -> tuple[float, float]:
+    """Return -ln L per particle and r Sigma^-1 r / d, means over every transition of the selection block."""
     frames = range(n_train, observed.n_frames - 1)
-    return float(np.mean([float(score(parameters, observed, hidden, [frame])[0]) for frame in frames]))
+    found = np.mean([[float(part) for part in score(parameters, observed, hidden, [f])] for f in frames], axis=0)
+    return float(found[0]), float(found[1])
 
 
 @torch.no_grad()

@@ -57,6 +57,8 @@ def test_a_stopped_fit_goes_on_to_the_same_bytes() -> None:
         small_fit(shelf, stop_after=2)
     again = small_fit(shelf)
     assert again.scores == whole.scores
+    assert again.innovation_square == whole.innovation_square
+    assert 0.2 < whole.innovation_square < 5.0
     for name, value in whole.parameters.items():
         assert torch.equal(again.parameters[name], value), name
     assert torch.equal(again.hidden.energy, whole.hidden.energy)
