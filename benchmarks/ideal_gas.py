@@ -1,7 +1,7 @@
 """What can be learned of an ideal gas from positions and velocities alone, against the gas itself.
 
 A gas of known U(S, V), frictions and heat exchange is stirred by Taylor-Green vortices; its entropies are kept aside.
-Writes benchmarks/results/ideal_gas.json. About 25 minutes of one quiet core; rounds that are done are kept in the
+Writes benchmarks/results/ideal_gas.json. About 15 minutes of one quiet core; rounds that are done are kept in the
 folder given by -o and not repeated.
 """
 
