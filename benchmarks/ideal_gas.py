@@ -186,7 +186,12 @@ def compared(record: Record, case: str, learned: Run, runs: tuple[Run, Run], fra
 def main() -> None:
     """Run everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-o", type=Path, default=Path("ideal_gas"), help="folder for what is kept between calls")
+    parser.add_argument(
+        "-o",
+        type=Path,
+        default=Path(__file__).parent / "checkpoint" / "ideal_gas",
+        help="folder for what is kept between calls",
+    )
     parser.add_argument("--rounds", type=int, default=12)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
