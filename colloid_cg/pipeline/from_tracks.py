@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from colloid_cg.assessment import AssessConfig, assess
@@ -25,14 +23,13 @@ from colloid_cg.simulation import SimulateConfig, simulate
 from colloid_cg.simulation.baselines import baseline_rollout
 from colloid_cg.states import phase_series
 from colloid_cg.store import (
+    Kept,
     RunFolder,
-    read_arrays,
     read_frames,
     read_model,
     read_reference,
     read_rollout,
     table_writer,
-    write_arrays,
     write_events,
     write_json,
     write_model,
@@ -73,21 +70,6 @@ def _structure(job: Job) -> dict[str, Any]:
             writer.append(fields)
     assemble_fields(job, fresh=FIELD_PARTS[0])
     return {"metadata": model.metadata, "columns": names, **(used.shortened or {})}
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Finished candidates of a fit in a folder of RUN/cache, one file each."""
-
-    folder: Path
-
-    def load(self, name: str) -> dict[str, np.ndarray] | None:
-        """Return the arrays kept under a name, or None."""
-        return read_arrays(self.folder / f"{name}.npz")
-
-    def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
-        """Keep arrays under a name, written whole or not at all."""
-        write_arrays(self.folder / f"{name}.npz", arrays)
 
 
 def _fit(job: Job) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from colloid_cg.store.arrays import read_model, read_rollout, read_weights, write_model, write_rollout, write_weights
 from colloid_cg.store.atomic import atomic_path, read_json, write_json
-from colloid_cg.store.checkpoint import read_arrays, write_arrays
+from colloid_cg.store.checkpoint import Kept, read_arrays, write_arrays
 from colloid_cg.store.parquet import (
     read_columns,
     read_events,
@@ -25,6 +25,7 @@ from colloid_cg.store.trajectories import (
 
 __all__ = [
     "SCHEMA_VERSION",
+    "Kept",
     "RunFolder",
     "TrajectoryFile",
     "atomic_path",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,3 +24,18 @@ def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
             return {name: content[name] for name in content.files}
     except (OSError, ValueError, zipfile.BadZipFile):
         return None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Named sets of arrays in a folder, one file each: where a fit that was stopped goes on from."""
+
+    folder: Path
+
+    def load(self, name: str) -> dict[str, np.ndarray] | None:
+        """Return the arrays kept under a name, or None."""
+        return read_arrays(self.folder / f"{name}.npz")
+
+    def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """Keep arrays under a name, written whole or not at all."""
+        write_arrays(self.folder / f"{name}.npz", arrays)
