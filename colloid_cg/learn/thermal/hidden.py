@@ -132,7 +132,8 @@ def _update(model: MetriplecticModel, change: Transition, variance: torch.Tensor
     par, perp = (torch.zeros_like(state.distance) if c is None else c.value for c in (found.par, found.perp))
     noise = 2.0 * k_b * h * par, 2.0 * k_b * h * perp
     mean = -0.5 * h * tensor_times(*factors, state.direction, relative)
-    multiplier = _multipliers(state, change.impulse - pairs.net(mean), noise)
+    diagonal = torch.diagonal(own_blocks(state, *noise), dim1=1, dim2=2)
+    multiplier = _multipliers(state, change.impulse - pairs.net(mean), noise, diagonal)
     pull = pairs.difference(multiplier)
     impulse = mean + tensor_times(*noise, state.direction, pull)
     middle = 0.5 * (relative + state.relative(change.after.velocities))
@@ -152,19 +153,20 @@ def _update(model: MetriplecticModel, change: Transition, variance: torch.Tensor
         shift = shift + variance * response.push * pairs.both((response.pushing * pull).sum(dim=0))
         shift = torch.minimum(torch.maximum(shift, -variance.sqrt()), variance.sqrt())
         heat = heat + shift - shift.mean()
-        variance = variance / (1.0 + variance * _information(state, response, noise))
+        variance = variance / (1.0 + variance * _information(state, response, diagonal.mean(dim=1)))
     spread = _spread(state, response, variance)
     return _Update(heat=heat, variance=variance * torch.exp(-decay) + growth, spread=spread)
 
 
-def _multipliers(state: PhaseState, rest: torch.Tensor, noise: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+def _multipliers(
+    state: PhaseState, rest: torch.Tensor, noise: tuple[torch.Tensor, torch.Tensor], diagonal: torch.Tensor
+) -> torch.Tensor:
     """Return x (n, d) with sum_j Sigma_ij (x_i - x_j) = rest_i, by conjugate gradients.
 
     Sigma_ij (x_i - x_j) is the most probable noise of each pair that adds up to ``rest``, and x_i - x_j the slope of
     its log-likelihood in the mean impulse of the pair. A small share of the identity stands for what integration errs
     by: the impulses on particles that meet nobody do not add up to zero.
     """
-    diagonal = torch.diagonal(own_blocks(state, *noise), dim1=1, dim2=2)
     small = _INTEGRATION * diagonal.mean()
     scale = 1.0 / (diagonal + small)
     solution, left = torch.zeros_like(rest), rest - rest.mean(dim=0)
@@ -191,6 +193,11 @@ class _Response:
     push: torch.Tensor
     rubbing: torch.Tensor
     pushing: torch.Tensor
+
+    def on_itself(self, state: PhaseState) -> torch.Tensor:
+        """Return the change of a particle's own impulse with its energy, shape (n, d)."""
+        pairs = state.pairs
+        return self.rub[:, None] * pairs.net(self.rubbing) + self.push[:, None] * pairs.net(self.pushing)
 
     def to(self, state: PhaseState) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the change of every pair's impulse with U_i, and with U_j, each (d, p)."""
@@ -224,23 +231,23 @@ def _response(
     )
 
 
-def _information(state: PhaseState, response: _Response, noise: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-    """Return the Fisher information of all impulses about each U_i, (n,); particles taken as independent."""
+def _information(state: PhaseState, response: _Response, noise: torch.Tensor) -> torch.Tensor:
+    """Return the Fisher information of all impulses about each U_i, (n,); particles taken as independent.
+
+    ``noise`` (n,) is the variance of each impulse per component.
+    """
     pairs = state.pairs
-    diagonal = torch.diagonal(own_blocks(state, *noise), dim1=1, dim2=2).mean(dim=1)
-    weight = 1.0 / (diagonal + 1e-9 * diagonal.mean())
-    own = response.rub[:, None] * pairs.net(response.rubbing) + response.push[:, None] * pairs.net(response.pushing)
+    weight = 1.0 / (noise + 1e-9 * noise.mean())
     first, second = ((part**2).sum(dim=0) for part in response.to(state))
     weight_i, weight_j = pairs.ends(weight)
     others = torch.zeros_like(weight)
     others = others.index_add(0, pairs.first, first * weight_j).index_add(0, pairs.second, second * weight_i)
-    return (own**2).sum(dim=1) * weight + others
+    return response.on_itself(state).square().sum(dim=1) * weight + others
 
 
 def _spread(state: PhaseState, response: _Response, variance: torch.Tensor) -> torch.Tensor:
     """Return the covariance of each particle's impulse that the variance of all energies causes, shape (n, d, d)."""
-    pairs = state.pairs
-    own = response.rub[:, None] * pairs.net(response.rubbing) + response.push[:, None] * pairs.net(response.pushing)
+    pairs, own = state.pairs, response.on_itself(state)
     found = variance[:, None, None] * own[:, :, None] * own[:, None, :]
     first, second = response.to(state)
     variance_i, variance_j = pairs.ends(variance)
