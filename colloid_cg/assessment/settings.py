@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
 from colloid_cg.settings import Settings
+from colloid_cg.simulation.config import Baseline
 
 
 class AssessConfig(Settings):
@@ -62,7 +63,7 @@ class AssessConfig(Settings):
     vacf_floor: float = Field(default=0.05, gt=0)
     reference: str | tuple[str, ...] | None = None
     reference_fraction: float = Field(default=0.4, gt=0, le=0.9)
-    baselines: tuple[Literal["langevin", "dpd", "graph_network"], ...] = ("langevin", "dpd")
+    baselines: tuple[Baseline, ...] = ("langevin", "dpd")
 
     @property
     def references(self) -> tuple[str, ...]:

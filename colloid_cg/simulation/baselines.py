@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.learn.baselines import dpd, graph_network, langevin
 from colloid_cg.records import PhaseSeries, Rollout
-from colloid_cg.simulation.config import SimulateConfig
+from colloid_cg.simulation.config import Baseline, SimulateConfig
 from colloid_cg.simulation.phase import Step, phase_rollout, two_stage
-
-Baseline = Literal["langevin", "dpd", "graph_network"]
 
 _MOST_REPLICAS = 3
 

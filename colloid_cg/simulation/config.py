@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from colloid_cg.settings import Settings
+
+Baseline = Literal["langevin", "dpd", "graph_network"]
+"""Simpler dynamics that a model of positions and velocities is compared with."""
 
 
 class SimulateConfig(Settings):
