@@ -12,10 +12,11 @@ import torch
 
 from colloid_cg.errors import ConfigError, DataError
 from colloid_cg.learn.checkpoint import Arrays
-from colloid_cg.learn.thermal import ThermalDynamics, ThermalFitConfig, energies_of, fit_thermal
+from colloid_cg.learn.thermal import HiddenEnergies, ThermalDynamics, ThermalFitConfig, energies_of, fit_thermal
 from colloid_cg.learn.thermal.fit import starting_point
 from colloid_cg.learn.thermal.hidden import hidden_energies
 from colloid_cg.learn.thermal.observed import observed
+from colloid_cg.learn.thermal.parameters import ThermalParameters
 from colloid_cg.learn.thermal.training import score, training_step
 from tests.learn.thermal.worlds import BODY, recording
 
@@ -128,7 +129,7 @@ def test_processes_average_their_gradients(tmp_path: Path) -> None:
         torch.testing.assert_close(first[name], value, rtol=1e-6, atol=1e-9)
 
 
-def _prepared():  # type: ignore[no-untyped-def]
+def _prepared() -> tuple[ThermalParameters, HiddenEnergies, torch.optim.Optimizer]:
     seen = observed(recording(12, settling=0).series(0, 12), 1.0)
     parameters, _ = starting_point(seen, SMALL, BODY, n_train=11)
     with torch.no_grad():
