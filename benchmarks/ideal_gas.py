@@ -2,7 +2,7 @@
 
 A gas of known U(S, V), frictions and heat exchange is stirred by Taylor-Green vortices; its entropies are kept aside.
 Writes benchmarks/results/ideal_gas.json. About 15 minutes of one quiet core; rounds that are done are kept in the
-folder given by -o and not repeated.
+folder given by -o and not repeated by the same version of the package.
 """
 
 from __future__ import annotations
@@ -20,31 +20,17 @@ from benchmarks.record import Record
 from colloid_cg.dynamics.metriplectic.energy import entropy_at
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.state import PhaseState
-from colloid_cg.learn.checkpoint import Arrays
 from colloid_cg.learn.thermal import HiddenEnergies, ThermalDynamics, ThermalFitConfig, energies_of, fit_thermal
-from colloid_cg.store.checkpoint import read_arrays, write_arrays
+from colloid_cg.provenance import code_version
+from colloid_cg.store import Kept
 
 EDGE, TRAIN, SELECT, TEST = 20.0, 400, 80, 300
 BODY = Stirring(1.1, EDGE, waves=2)
 SHEAR_RATE, SHEAR_FRAMES = 0.25, 400
 CELLS, FEWEST = 4, 50
 BINS = 10
-
-
-class Folder:
-    """Checkpoints in a folder."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.mkdir(parents=True, exist_ok=True)
-
-    def load(self, name: str) -> Arrays | None:
-        """Return what was kept under a name."""
-        return read_arrays(self.path / f"{name}.npz")
-
-    def save(self, name: str, arrays: Arrays) -> None:
-        """Keep arrays under a name."""
-        write_arrays(self.path / f"{name}.npz", arrays)
+TELLING = 0.1
+"""Deviation of the gas from itself above which a field is no test of a model."""
 
 
 def equation_of_state(record: Record, found: ThermalDynamics, truth: Run) -> None:
@@ -95,7 +81,10 @@ def volume_scale(model: MetriplecticModel) -> float:
 
 def volumes_of(truth: Run) -> np.ndarray:
     """Return V of the gas in some frames."""
-    states = (continued(gas(), placed(truth, frame), torch.tensor(truth.energies[frame])) for frame in (0, 200, 399))
+    states = (
+        continued(gas(), placed(truth, frame), torch.tensor(truth.energies[frame]))
+        for frame in (0, TRAIN // 2, TRAIN - 1)
+    )
     return np.concatenate([state.volume.numpy() for state in states if state.volume is not None])
 
 
@@ -175,9 +164,12 @@ def compared(record: Record, case: str, learned: Run, runs: tuple[Run, Run], fra
         scale = np.sqrt(np.mean((first[name] - (1.0 if name == "density" else 0.0)) ** 2)) if name != "g(r)" else 1.0
         own = float(np.sqrt(np.mean((second[name] - first[name]) ** 2)) / scale)
         value = float(np.sqrt(np.mean((model[name] - first[name]) ** 2)) / scale)
+        told = own <= TELLING
         record.add(
-            f"{case}: {name}, RMS deviation of the learned model from the gas", value, target=max(0.05, 2.0 * own),
-            better="lower", peer="the gas against itself with other noise", peer_value=own,
+            f"{case}: {name}, RMS deviation of the learned model from the gas", value,
+            target=max(0.05, 2.0 * own) if told else None, better="lower",
+            peer="the gas against itself with other noise", peer_value=own,
+            note="" if told else "no target: the gas differs as much from itself, so this cannot fail",
         )  # fmt: skip
     rise = [float(each.temperatures[-1].mean() / each.temperatures[0].mean()) for each in (learned, runs[0])]
     record.add(f"{case}: rise of the temperature, learned over true", (rise[0] - 1.0) / (rise[1] - 1.0))
@@ -195,14 +187,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=12)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    record, started = Record("ideal_gas"), time.process_time()
+    record = Record("ideal_gas")
     truth_model = gas(BODY)
     truth = run(truth_model, random_start(truth_model, EDGE, 1), TRAIN + SELECT + TEST, 1, settling=200)
     config = ThermalFitConfig(cutoff=1.0, rounds=arguments.rounds)
     started = time.process_time()
     found = fit_thermal(
         truth.series(0, TRAIN), truth.series(TRAIN, TRAIN + SELECT), config, body=BODY, seed=1,
-        checkpoint=Folder(arguments.o), progress=lambda done, total: print(f"round {done} of {total}", flush=True),
+        checkpoint=Kept(arguments.o / code_version()[:16]),
+        progress=lambda done, total: print(f"round {done} of {total}", flush=True),
     )  # fmt: skip
     record.add("training", (time.process_time() - started) / 60.0, unit="min of one core")
     record.add("r Sigma^-1 r / d of the innovations, selection block", found.innovation_square, note="1 if all is said")
@@ -220,10 +213,10 @@ def main() -> None:
     other = run(truth_model, continued(truth_model, start, torch.tensor(truth.energies[first])), TEST, 6)
     again = run(truth_model, continued(truth_model, start, torch.tensor(truth.energies[first])), TEST, 7)
     compared(record, "Taylor-Green", learned, (other, again), slice(100, TEST), 0.0)
-    still = without_body(found.model)
+    still = replace(found.model, body=None)
     cold = random_start(gas(), EDGE, 9, shear_rate=SHEAR_RATE)
     runs = [run(gas(), cold, SHEAR_FRAMES, seed, settling=100) for seed in (10, 11)]
-    began = continued(still, cold, torch.full_like(cold.entropy, HEAT_CAPACITY - float(truth.energies[0].mean())))
+    began = continued(still, cold, cold.reference - float(truth.energies[0].mean()))
     learned = run(still, began, SHEAR_FRAMES, 12, settling=100)
     compared(record, "Lees-Edwards shear", learned, (runs[0], runs[1]), slice(100, SHEAR_FRAMES), SHEAR_RATE)
     record.write()
@@ -233,11 +226,6 @@ def heat_capacity(model: MetriplecticModel) -> float:
     """Return C/k_B at S = 0 and V = 1."""
     zero, one = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
     return float(model.energy.at(zero, one, None).heat_capacity)
-
-
-def without_body(model: MetriplecticModel) -> MetriplecticModel:
-    """Return the model at rest."""
-    return replace(model, body=None)
 
 
 if __name__ == "__main__":
