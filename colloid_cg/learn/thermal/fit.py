@@ -10,7 +10,7 @@ import torch
 
 from colloid_cg.dynamics.metriplectic.model import BodyForce, MetriplecticModel
 from colloid_cg.errors import DataError
-from colloid_cg.learn.checkpoint import NOWHERE, Checkpoint
+from colloid_cg.learn.checkpoint import NOWHERE, Checkpoint, digest
 from colloid_cg.learn.sandwich import quantile
 from colloid_cg.learn.thermal.config import ThermalFitConfig
 from colloid_cg.learn.thermal.guesses import Guess, first_guess
@@ -121,15 +121,16 @@ def fit_thermal(
     seen = observed(whole, config.cutoff)
     n_train = train_series.n_frames
     parameters, guess = starting_point(seen, config, body, n_train=n_train, seed=seed)
+    stamp = _stamp(whole, config, body, n_train=n_train, seed=seed)
     total = config.rounds + config.time_blocks
     done, hidden = train(
         parameters, seen, config, n_train=n_train, seed=seed, checkpoint=checkpoint,
-        progress=lambda finished, _: progress(finished, total),
+        progress=lambda finished, _: progress(finished, total), stamp=stamp,
     )  # fmt: skip
     square = selection_scores(parameters, seen, hidden, n_train)[1]
     others = refits(
         parameters, seen, config, n_train=n_train, checkpoint=checkpoint,
-        progress=lambda finished, _: progress(config.rounds + finished, total),
+        progress=lambda finished, _: progress(config.rounds + finished, total), stamp=stamp,
     )  # fmt: skip
     model, *replicates = models(parameters, [done.best, *others])
     return ThermalDynamics(
@@ -179,6 +180,17 @@ def starting_point(
         generator=torch_generator(generator(seed, "thermal networks")),
     )  # fmt: skip
     return parameters, guess
+
+
+def _stamp(
+    series: PhaseSeries, config: ThermalFitConfig, body: BodyForce | None, *, n_train: int, seed: int
+) -> np.ndarray:
+    """Return what a checkpoint must have been made with; more rounds or other errors may be asked for later."""
+    longer = ("rounds", "patience", "time_blocks", "refit_rounds")
+    settings = {name: value for name, value in config.as_dict().items() if name not in longer}
+    force = "" if body is None else body.at(torch.tensor(series.positions[0]), 0.0).numpy()
+    text = str((sorted(settings.items()), series.box, series.frame_interval, n_train, seed))
+    return digest(text, series.positions, series.velocities, series.species, series.masses, force)
 
 
 def _joined(first: PhaseSeries, second: PhaseSeries) -> PhaseSeries:

@@ -52,16 +52,16 @@ def score(
 
 def train(
     parameters: ThermalParameters, observed: Observed, config: ThermalFitConfig, *, n_train: int, seed: int,
-    checkpoint: Checkpoint, progress: Progress,
+    checkpoint: Checkpoint, progress: Progress, stamp: np.ndarray,
 ) -> tuple[Progressed, HiddenEnergies]:  # fmt: skip
     """Improve ``parameters`` in place; return the scores and the hidden energies of the best round.
 
     Frames 0 to ``n_train`` - 1 are learned from, the rest decides which round is best. The same seed, data and settings
-    give the same numbers, also after a stop. Under torch.distributed every process takes its own frames and gradients
-    are averaged.
+    give the same numbers, also after a stop; ``stamp`` tells whether a checkpoint is of these data. Under
+    torch.distributed every process takes its own frames and gradients are averaged.
     """
     optimiser = torch.optim.Adam([p for p in parameters.parameters() if p.requires_grad], lr=config.learning_rate)
-    done = _resumed(parameters, optimiser, checkpoint)
+    done = _resumed(parameters, optimiser, checkpoint, stamp)
     hidden = _estimate(parameters, observed, done.round)
     while done.round < config.rounds and not _exhausted(done.scores, config.patience):
         _improve(parameters, optimiser, observed, hidden, config, n_train=n_train, round_=done.round, seed=seed)
@@ -73,7 +73,7 @@ def train(
         done.scores.append(selection_scores(parameters, observed, hidden, n_train)[0])
         if done.round <= _FILTER_FROM or done.scores[-1] <= min(done.scores[_FILTER_FROM - 1 :]):
             done.best = {name: value.detach().clone() for name, value in parameters.state_dict().items()}
-        checkpoint.save("round", _kept(parameters, optimiser, done))
+        checkpoint.save("round", _kept(parameters, optimiser, done) | {"stamp": stamp})
         progress(done.round, config.rounds)
     parameters.load_state_dict(done.best)
     return done, _estimate(parameters, observed, max(config.rounds, _FILTER_FROM))
@@ -243,13 +243,15 @@ def _kept(parameters: ThermalParameters, optimiser: torch.optim.Optimizer, done:
     return arrays
 
 
-def _resumed(parameters: ThermalParameters, optimiser: torch.optim.Optimizer, checkpoint: Checkpoint) -> Progressed:
+def _resumed(
+    parameters: ThermalParameters, optimiser: torch.optim.Optimizer, checkpoint: Checkpoint, stamp: np.ndarray
+) -> Progressed:
     """Return where a stopped fit was, with its parameters and optimiser put back; the start if there is none.
 
     Raises
     ------
     DataError
-        If the checkpoint is of another schema or of a model of another size.
+        If the checkpoint is of another schema, other data, settings or seed, or of a model of another size.
     """
     kept = checkpoint.load("round")
     if kept is None:
@@ -259,6 +261,12 @@ def _resumed(parameters: ThermalParameters, optimiser: torch.optim.Optimizer, ch
             f"a checkpoint of schema {int(kept.get('schema', -1))}",
             expected=f"schema {SCHEMA}",
             action="delete the checkpoint and fit from the start, or use the version that wrote it",
+        )
+    if not np.array_equal(kept.get("stamp", []), stamp):
+        raise DataError(
+            "a checkpoint of other data, settings or seed",
+            expected="one of this fit",
+            action="give every fit a folder of its own, or delete the checkpoint",
         )
     own = parameters.state_dict()
     found = {name: kept.get(f"parameters.{name}") for name in own}

@@ -86,6 +86,29 @@ def test_checkpoints_of_another_schema_or_size_are_refused() -> None:
         small_fit(Shelf(round=shelf["round"] | {name: shelf["round"][name][:, :2]}))
 
 
+def test_checkpoints_of_other_data_settings_or_seeds_are_refused_and_old_refits_made_anew() -> None:
+    series = recording(40, settling=40).series(0, 40)
+    config = SMALL.model_copy(update={"rounds": 1, "time_blocks": 3})
+    blocks, shelf = (series.between(0, 28), series.between(28, 40)), Shelf()
+    first = fit_thermal(*blocks, config, body=BODY, seed=3, checkpoint=shelf)
+    moved = replace(series, velocities=1.01 * series.velocities)
+    weaker = replace(BODY, strength=1.0)
+    for blocks_, config_, body, seed in (
+        ((moved.between(0, 28), moved.between(28, 40)), config, BODY, 3),
+        (blocks, config.model_copy(update={"roughness": 0.1}), BODY, 3),
+        (blocks, config, weaker, 3),
+        (blocks, config, BODY, 4),
+    ):
+        with pytest.raises(DataError, match="other data, settings or seed"):
+            fit_thermal(*blocks_, config_, body=body, seed=seed, checkpoint=shelf)
+    longer = config.model_copy(update={"rounds": 3})
+    again = fit_thermal(*blocks, longer, body=BODY, seed=3, checkpoint=shelf)
+    fresh = fit_thermal(*blocks, longer, body=BODY, seed=3)
+    for kept, new, old in zip(again.replicates, fresh.replicates, first.replicates, strict=True):
+        assert torch.equal(kept.radial.par, new.radial.par)
+        assert not torch.equal(kept.radial.par, old.radial.par)
+
+
 def test_gauge_is_fixed_and_the_gradient_is_that_of_the_score() -> None:
     seen = observed(recording(40, settling=40).series(0, 40), 1.0)
     parameters, _ = starting_point(seen, SMALL, BODY, n_train=28)
