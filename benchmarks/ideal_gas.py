@@ -182,8 +182,23 @@ def compared(
             peer="the gas against itself with other noise", peer_value=own,
             note="" if told else "no target: the gas differs as much from itself, so this cannot fail",
         )  # fmt: skip
+    if not shear_rate:
+        strengths = [np.array([vortex_strength(each, frames) for each in runs]) for runs in (learned, *truth)]
+        known = np.concatenate(strengths[1:])
+        own = float(known.std(ddof=1) / known.mean() * np.sqrt(1.0 / len(learned) + 1.0 / len(known)))
+        record.add(
+            f"{case}: strength of the vortices, deviation of the learned model from the gas",
+            abs(float(strengths[0].mean() / known.mean()) - 1.0), target=max(0.05, 2.0 * own), better="lower",
+            peer="standard error from the scatter of the gas's runs", peer_value=own,
+        )  # fmt: skip
     rises = [np.mean([rise(each) for each in runs]) for runs in (learned, truth[0] + truth[1])]
     record.add(f"{case}: rise of the temperature, learned over true", float(rises[0] / rises[1]))
+
+
+def vortex_strength(run: Run, frames: slice) -> float:
+    """Return the velocity along the stirring force, in units of its shape: the mean flow in one number."""
+    shape = BODY.at(torch.tensor(run.positions[frames].reshape(-1, 2)), 0.0).numpy() / BODY.strength
+    return float((run.velocities[frames].reshape(-1, 2) * shape).sum() / (shape**2).sum())
 
 
 def rise(run: Run) -> float:
