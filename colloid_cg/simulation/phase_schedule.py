@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from colloid_cg.dynamics.metriplectic.dissipative import friction_factors
+from colloid_cg.dynamics.metriplectic.dissipative import friction_rates
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.radial import SplineRadial
 from colloid_cg.dynamics.metriplectic.state import PhaseState
@@ -47,19 +47,6 @@ def phase_schedule(
         substeps = max(1, int(np.ceil(needed * (1.0 - 1e-12))))
     dt = frame_interval / substeps
     return PhaseSchedule(dt=dt, substeps=substeps, friction_step=rate * dt, stiff_step=stiffest * dt)
-
-
-def friction_rates(model: MetriplecticModel, state: PhaseState) -> torch.Tensor:
-    """Return trace(Gamma_ii)/(d m_i), neighbours and bath together, at the temperatures of the state; shape (n,)."""
-    kinds = model.kinds(state.species)
-    coefficients = model.law.at(state.radial, state.thermal.temperature, state.pairs, kinds)
-    par, perp = friction_factors(coefficients, state.pairs, state.thermal, boltzmann=model.boltzmann)
-    d = state.positions.shape[1]
-    inverse_mass = model.inverse_mass(state.species)[:, 0]
-    rates = state.pairs.both(0.5 * (par + (d - 1) * perp)) / d * inverse_mass
-    if model.bath is not None:
-        rates = rates + model.bath.friction[state.species] / model.bath.temperature * inverse_mass
-    return rates
 
 
 def stiffest_frequency(model: MetriplecticModel, state: PhaseState) -> float:

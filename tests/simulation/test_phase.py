@@ -10,13 +10,15 @@ import pytest
 import torch
 
 from colloid_cg.dynamics.metriplectic.bath import Bath
+from colloid_cg.dynamics.metriplectic.dissipative import friction_rates
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.state import PhaseState, moved_to
 from colloid_cg.errors import DataError
 from colloid_cg.records import Ledger, PhaseSeries
 from colloid_cg.simulation import SimulateConfig, phase_rollout
-from colloid_cg.simulation.phase import starting_state, thinning
-from colloid_cg.simulation.phase_schedule import friction_rates, phase_schedule, stiffest_frequency
+from colloid_cg.simulation.phase import thinning
+from colloid_cg.simulation.phase_schedule import phase_schedule, stiffest_frequency
+from colloid_cg.simulation.phase_start import starting_state
 from colloid_cg.store import read_rollout, write_rollout
 from tests.simulation.phase_worlds import MASS, THERMAL_ENERGY, lattice, soft_fluid
 

@@ -80,9 +80,11 @@ def fit_thermal(
         sheared, or a checkpoint does not fit.
     InputError
         If the cutoff exceeds half of a periodic edge.
+    ConfigError
+        If there is no cutoff.
     """
     whole = _joined(train_series, select)
-    seen = observed(whole, config.cutoff)
+    seen = observed(whole, config.reach)
     n_train = train_series.n_frames
     parameters, guess = starting_point(seen, config, body, n_train=n_train)
     done, hidden = train(
@@ -106,12 +108,12 @@ def starting_point(
     neighbours = 2.0 * float(np.mean([len(seen.neighbours[frame].pairs) for frame in frames])) / seen.n_particles
     if neighbours < 0.5:
         raise DataError(
-            f"{neighbours:.2g} neighbours per particle within thermal.cutoff = {config.cutoff:g}",
+            f"{neighbours:.2g} neighbours per particle within thermal.cutoff = {config.reach:g}",
             expected="particles that meet",
             action="use a longer cutoff",
         )
     guess = first_guess(seen, body, config.heat_capacity)
-    kernel = mean_kernel(seen, frames, cutoff=config.cutoff, n_knots=config.n_knots)
+    kernel = mean_kernel(seen, frames, cutoff=config.reach, n_knots=config.n_knots)
     like = seen.masses
     d = seen.positions.shape[2]
     # The mean of (1 - s)^2 over the disc or ball within the cutoff is 2 / [(d + 1)(d + 2)].
@@ -119,7 +121,7 @@ def starting_point(
     rub = guess.friction_rate * float(like.mean()) * guess.temperature / acting
     scales = Scales(
         masses=like,
-        cutoff=config.cutoff,
+        cutoff=config.reach,
         entropy_range=like.new_tensor([guess.entropy_range] * m),
         volume_range=like.new_tensor([guess.volume_range] * m),
         mean_kernel=kernel,

@@ -1,0 +1,49 @@
+"""Checks of the fit of hidden entropies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from colloid_cg.records import ModelBundle
+from colloid_cg.reporting.checks.check import BAD, GOOD, LOOK, Check, judged
+from colloid_cg.reporting.numbers import percent, plain
+
+INNOVATION_GOOD, INNOVATION_LOOK = 0.05, 0.2
+RESOLVED_GOOD, RESOLVED_LOOK = 0.1, 0.2
+
+
+def hidden_entropy_checks(model: ModelBundle) -> list[Check]:
+    """Return the checks of the fit: the width of its innovations, frames that follow fast enough, convergence."""
+    found = model.diagnostics
+    square, rate, settled = found["innovation_square"], found["friction_per_frame"], bool(found["converged"])
+    return [
+        _check(
+            "Do impulses scatter as the model says?",
+            f"squared deviation over variance {plain(square, 4)} on the selection block",
+            f"1 within {percent(INNOVATION_GOOD)}: above it friction is overestimated",
+            judged(abs(square - 1.0), good=INNOVATION_GOOD, look=INNOVATION_LOOK),
+        ),
+        _check(
+            "Is the motion resolved?", f"friction rate x frame interval {plain(rate, 2)}",
+            f"at most {plain(RESOLVED_GOOD, 1)}", judged(rate, good=RESOLVED_GOOD, look=RESOLVED_LOOK),
+        ),
+        _check(
+            "Did the fit converge?",
+            f"{len(found['scores'])} rounds; the selection block {'stopped getting' if settled else 'still got'} better",
+            "it stopped", GOOD if settled else LOOK,
+        ),
+    ]  # fmt: skip
+
+
+def learned_there(kinetic: dict[str, Any]) -> Check:
+    """Was U learned at the temperature of the test block?"""
+    (low, high), seen = kinetic["learned"], kinetic["thermal_energy"]
+    return Check(
+        question="Was U(S, V) learned at the temperature of the test block?",
+        found=f"its motion has k_B T = {plain(seen)}, 90 % of the particles had {plain(low)} to {plain(high)}",
+        expected="within", verdict=GOOD if low <= seen <= high else BAD, section="comparison",
+    )  # fmt: skip
+
+
+def _check(question: str, found: str, expected: str, verdict: str) -> Check:
+    return Check(question=question, found=found, expected=expected, verdict=verdict, section="dynamics")
