@@ -13,7 +13,6 @@ WORDS = {
     "temperature": "k_B T",
     "heat_capacity": "heat capacity",
     "heat_exchange": "rate of heat exchange",
-    "innovation_square": "scatter of impulses over that of the model",
     "memory_time": "memory of the random force",
     "localisation_variance": "localisation variance s2",
     "trap_stiffness": "trap stiffness",

@@ -29,8 +29,8 @@ def hidden_entropy_checks(model: ModelBundle) -> list[Check]:
         ),
         _check(
             "Did the fit converge?",
-            f"{len(found['scores'])} rounds; the selection block {'stopped getting' if settled else 'still got'} better",
-            "it stopped", GOOD if settled else LOOK,
+            f"{len(found['scores'])} rounds, the selection block got better {'before' if settled else 'to'} the last",
+            "before the last", GOOD if settled else LOOK,
         ),
     ]  # fmt: skip
 

@@ -23,7 +23,8 @@ def figure_temperatures(found: dict[str, Any], units: Units) -> Figure:
     axes.plot(time, floats(found["inside"]), color=BLUE, label="of the particles: mean, 5–95 %")
     axes.plot(time, floats(found["motion"]), color=INK, linewidth=1.0, label="of the motion")
     axes.set(xlabel=f"time{units.of_time}", ylabel=f"k_B T{units.of('energy', '')}", title="Temperatures")
-    axes.legend()
+    axes.margins(y=0.25)
+    axes.legend(loc="upper right")
     return figure
 
 
