@@ -30,6 +30,7 @@ from colloid_cg.simulation.phase import two_stage
 from colloid_cg.simulation.phase_start import hidden_start
 from colloid_cg.store import read_model, write_model
 from tests.learn.imported import as_imported
+from tests.learn.thermal.test_training import Shelf
 from tests.learn.thermal.worlds import quiet_recording
 
 SMALL = ThermalFitConfig(
@@ -201,6 +202,19 @@ def test_a_range_that_is_not_given_is_found() -> None:
     assert interaction_reach(quiet.between(0, 45), quiet.between(45, 60), MomentumFitConfig(cutoff=0.8)) == 0.8
     with pytest.raises(ConfigError, match=r"thermal\.cutoff"):
         fit_thermal(quiet.between(0, 45), quiet.between(45, 60), ThermalFitConfig())
+
+
+def test_fit_takes_the_settings_the_seed_and_the_checkpoint() -> None:
+    train, select = cg.split_by_time(as_imported(series()), (0.5, 0.2, 0.3))[:2]
+    shelf = Shelf()
+    momentum = MomentumFitConfig(model="hidden_entropy", cutoff=1.0)
+    config = ThermalFitConfig(**SMALL.as_dict() | {"cutoff": None})
+    found = cg.fit(train, select, rng=2, momentum=momentum, thermal=config, checkpoint=shelf)
+    assert found.diagnostics["scores"] == pytest.approx(bundle().diagnostics["scores"], rel=1e-9)
+    np.testing.assert_allclose(found.weights["energy"], bundle().weights["energy"], rtol=1e-6)
+    assert int(shelf["round"]["round"]) == 3
+    other = cg.fit(train, select, rng=3, momentum=momentum, thermal=config)
+    assert other.diagnostics["scores"] != pytest.approx(bundle().diagnostics["scores"], rel=1e-5)
 
 
 def test_only_splines_and_only_this_kind_of_model() -> None:
