@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from colloid_cg.errors import DataError
+from colloid_cg.errors import ConfigError, DataError
 from colloid_cg.learn.bundle import Task, bundle_of, model_from_bundle
 from colloid_cg.learn.checkpoint import NOWHERE, Checkpoint, remembered
 from colloid_cg.learn.config import FitConfig
@@ -68,6 +68,8 @@ def fit(
     ------
     DataError
         If there are too few linked frames, or nothing moves beyond the noise.
+    ConfigError
+        If hidden entropies are wanted of anything but positions and velocities.
     """
     config = config or FitConfig()
     seed = int(rng.integers(2**31)) if isinstance(rng, np.random.Generator) else int(rng)
@@ -77,6 +79,7 @@ def fit(
         return fit_hidden_entropy(
             train, select, thermal, momentum, seed=seed, checkpoint=checkpoint, progress=progress
         )  # fmt: skip
+    _no_hidden_entropy(momentum)
     plan = field_plan(config, fields, train, select)
     if plan is not None:
         train, select = plan.train, plan.select
@@ -176,6 +179,15 @@ def _regime(found: Regime, config: FitConfig) -> Regime:
         return found
     reason = f'{found.evidence["reason"]}; fit.regime = "{config.regime}" was given all the same'
     return Regime(name=config.regime, evidence=found.evidence | {"reason": reason})
+
+
+def _no_hidden_entropy(momentum: MomentumFitConfig | None) -> None:
+    if momentum is not None and momentum.model == "hidden_entropy":
+        raise ConfigError(
+            'momentum.model = "hidden_entropy" where positions alone are fitted',
+            expected="a simulation that was imported with its velocities, and no fit.regime",
+            action="import one, or leave the setting out",
+        )
 
 
 def _no_fields(plan: FieldPlan | None) -> None:

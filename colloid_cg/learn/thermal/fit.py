@@ -142,7 +142,7 @@ def _joined(first: PhaseSeries, second: PhaseSeries) -> PhaseSeries:
             f"a selection block from frame {second.first_frame} after training frames up to "
             f"{first.first_frame + first.n_frames - 1}",
             expected="blocks of one recording that follow each other",
-            action="cut both from the same recording",
+            action="cut both from the same recording, without a gap: raise memory_rows where blocks were shortened",
         )
     return replace(
         first,

@@ -227,3 +227,5 @@ def test_only_splines_and_only_this_kind_of_model() -> None:
     tracks = as_imported(series(), velocities=False)
     with pytest.raises(DataError, match="without velocities"):
         cg.fit(tracks, tracks, momentum=MomentumFitConfig(model="hidden_entropy"), thermal=SMALL)
+    with pytest.raises(ConfigError, match="where positions alone are fitted"):
+        cg.fit(tracks, tracks, cg.FitConfig(regime="overdamped"), momentum=MomentumFitConfig(model="hidden_entropy"))
