@@ -71,6 +71,14 @@ def test_checks_of_the_fit(diagnostics: dict[str, Any], question: str, verdict: 
     assert verdicts(ReportContent(tracks=tracks(), model=model(**diagnostics)))[question] == verdict
 
 
+@pytest.mark.parametrize(("half", "verdict"), [(2.0, "good"), (8.0, "look"), (15.0, "bad"), (None, "look")])
+def test_a_heat_capacity_is_as_certain_as_its_interval(half: float | None, verdict: str) -> None:
+    ends = {} if half is None else {"low90": 21.0 - half, "high90": 21.0 + half}
+    capacity = {"heat_capacity": [metric(21.0, unit="k_B", **ends)]}
+    content = ReportContent(tracks=tracks(), model=replace(model(), metrics=model().metrics | capacity))
+    assert verdicts(content)["Is the heat capacity certain?"] == verdict
+
+
 @pytest.mark.parametrize(
     ("changes", "question", "verdict", "warning"),
     [

@@ -235,7 +235,8 @@ def _warnings(dynamics: ThermalDynamics, seen: Visited, train: PhaseSeries, conf
     if dynamics.innovation_square > WIDE:
         sentences.append(
             f"Impulses of the selection block scatter {dynamics.innovation_square:.3g} times as much as the model "
-            "says: frictions are overestimated by about as much; record frames that follow each other faster."
+            "says: frictions are overestimated by about as much; let the fit converge, then record frames that follow "
+            "each other faster."
         )
     if seen.friction_rate * train.frame_interval > RESOLVED:
         sentences.append(

@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from colloid_cg.records import ModelBundle
-from colloid_cg.reporting.checks.check import BAD, GOOD, LOOK, Check, judged
-from colloid_cg.reporting.numbers import percent, plain
+from colloid_cg.reporting.checks.check import BAD, GOOD, LOOK, Check, entries, judged
+from colloid_cg.reporting.numbers import percent, plain, with_interval
 
 INNOVATION_GOOD, INNOVATION_LOOK = 0.05, 0.2
+CERTAIN_GOOD, CERTAIN_LOOK = 0.2, 0.5
 RESOLVED_GOOD, RESOLVED_LOOK = 0.1, 0.2
 
 
 def hidden_entropy_checks(model: ModelBundle) -> list[Check]:
-    """Return the checks of the fit: the width of its innovations, frames that follow fast enough, convergence."""
+    """Return the checks of the fit: its certainty, the width of its innovations, fast enough frames, convergence."""
     found = model.diagnostics
     square, rate, settled = found["innovation_square"], found["friction_per_frame"], bool(found["converged"])
     return [
+        *(_certain(entry) for entry in entries(model, "heat_capacity")),
         _check(
             "Do impulses scatter as the model says?",
             f"squared deviation over variance {plain(square, 4)} on the selection block",
@@ -33,6 +35,19 @@ def hidden_entropy_checks(model: ModelBundle) -> list[Check]:
             "before the last", GOOD if settled else LOOK,
         ),
     ]  # fmt: skip
+
+
+def _certain(entry: dict[str, Any]) -> Check:
+    """Is the heat capacity known? Short recordings leave it open while all else is well."""
+    low, high, value = entry["low90"], entry["high90"], entry["value"]
+    of = "" if entry["species"] is None else f" of species {entry['species']}"
+    known = low is not None and high is not None
+    return _check(
+        f"Is the heat capacity{of} certain?",
+        with_interval(value, low, high, entry["unit"]) + ("" if known else ", without an interval"),
+        f"90 % interval within {percent(CERTAIN_GOOD)} of it",
+        judged(0.5 * (high - low) / value, good=CERTAIN_GOOD, look=CERTAIN_LOOK) if known else LOOK,
+    )
 
 
 def learned_there(kinetic: dict[str, Any]) -> Check:
