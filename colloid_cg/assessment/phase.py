@@ -12,7 +12,7 @@ from colloid_cg.assessment.agreement import jsonable, rrmse, verdict
 from colloid_cg.assessment.compare import Series, comparable_lags, compare, mean_of
 from colloid_cg.assessment.extrapolation import extrapolation
 from colloid_cg.assessment.inversion import inversion_check
-from colloid_cg.assessment.phase_laws import phase_ledger, temperature_of
+from colloid_cg.assessment.phase_laws import phase_ledger, scatter_of_one_run, temperature_of
 from colloid_cg.assessment.phase_warnings import phase_warnings
 from colloid_cg.assessment.settings import AssessConfig
 from colloid_cg.errors import DataError, InputError
@@ -97,7 +97,10 @@ def assess_phase(
     }
     if bundle.config["kind"] == HIDDEN_ENTROPY:
         known = bundle.diagnostics["temperatures"]
-        result["kinetic"]["learned"] = [min(known["low"]), max(known["high"])]
+        result["kinetic"] |= {
+            "learned": [min(known["low"]), max(known["high"])],
+            "temperature_error": scatter_of_one_run(rollout) * result["kinetic"]["temperature"],
+        }
     result["warnings"] = phase_warnings(result)
     clean = jsonable(result)
     return clean if isinstance(clean, dict) else {}

@@ -78,6 +78,19 @@ def temperature_of(rollout: Rollout) -> tuple[float, float]:
     return float(later.mean()), float(error)
 
 
+def scatter_of_one_run(rollout: Rollout) -> float:
+    """Return the standard error of the kinetic temperature of a single run against the mean of all, relative to it.
+
+    A test block is one run: from the same start its kinetic energy scatters as much as those of the replicas. A single
+    replica does not tell by how much: the canonical scatter of one instant, sqrt(2/(d N)), is the most there is.
+    """
+    means = _given(rollout, "kinetic").mean(axis=1)
+    _, _, particles, dimension = rollout.positions.shape
+    if len(means) < 2:
+        return float(np.sqrt(2.0 / (dimension * particles)))
+    return float(means.std(ddof=1) / means.mean() * np.sqrt(1.0 + 1.0 / len(means)))
+
+
 def _momentum_drift(rollout: Rollout, masses: np.ndarray) -> float:
     """Return the largest change of sum m v over sum m |v| at the start."""
     if rollout.ledger.momentum is None or rollout.velocities is None:

@@ -17,6 +17,7 @@ from colloid_cg.dynamics.metriplectic.state import phase_state, total_energy
 from colloid_cg.errors import DataError, InputError
 from colloid_cg.learn.kinds import HIDDEN_ENTROPY
 from colloid_cg.learn.momentum.bundle import masses_of_species, rate_unit, slope_warnings, velocity_slope
+from colloid_cg.learn.momentum.contacts import find_contacts
 from colloid_cg.learn.thermal.config import ThermalFitConfig
 from colloid_cg.learn.thermal.fit import ThermalDynamics
 from colloid_cg.learn.thermal.visited import Visited, visited
@@ -93,7 +94,11 @@ def bundle_of(
             "friction_per_frame": seen.friction_rate * train.frame_interval,
             "temperatures": _temperatures(dynamics, train, select),
             "heat_exchange": _heat_curves(model),
-            "force_samples": {"r_min": float(seen.state.distance.min()), "r_max": model.cutoff, "n_pairs": None},
+            "force_samples": {
+                "r_min": find_contacts(train, model.cutoff).lower,
+                "r_max": model.cutoff,
+                "n_pairs": None,
+            },
             "kinetic_temperature": {"value": heat, "standard_error": error},
             "velocity_slope": velocity_slope(train),
             "converged": converged(dynamics.scores, config),
