@@ -38,7 +38,7 @@ NOT_MODELLED = [
     "memory: velocities are resolved from frame to frame",
     "many-body forces other than the pressure of U(S, V), non-conservative forces",
     "spin: friction across the line between two particles does not conserve angular momentum",
-    "uncertainty of the equation of state, frictions and heat exchange: they come without intervals",
+    "uncertainty of the equation of state and of heat exchange: they come without intervals",
 ]
 
 
@@ -85,15 +85,15 @@ def bundle_of(
             "hidden_species": train.species.astype(float),
         },
         metrics=_metrics(dynamics, seen, heat, time_unit),
-        pair_force=_force_table(model, heat),
-        pair_friction=_friction_table(model),
+        pair_force=_force_table(dynamics, heat),
+        pair_friction=_friction_table(dynamics),
         equation_of_state=seen.equation_of_state(),
         diagnostics={
             "scores": [float(score) for score in dynamics.scores],
             "innovation_square": dynamics.innovation_square,
-            "friction_per_frame": seen.friction_rate * train.frame_interval,
+            "friction_per_frame": float(seen.friction_rate(model)) * train.frame_interval,
             "temperatures": _temperatures(dynamics, train, select),
-            "heat_exchange": _heat_curves(model),
+            "heat_exchange": _heat_curves(dynamics),
             "force_samples": {
                 "r_min": find_contacts(train, model.cutoff).lower,
                 "r_max": model.cutoff,
@@ -190,16 +190,17 @@ def _energy_of_last_frame(dynamics: ThermalDynamics, select: PhaseSeries) -> flo
 
 
 def _metrics(dynamics: ThermalDynamics, seen: Visited, heat: float, time_unit: str) -> dict[str, list[dict[str, Any]]]:
-    model = dynamics.model
+    model, blocks = dynamics.model, "; blocks of time left out in turn" if dynamics.replicates else ""
     system = "" if time_unit == "s" else f" ({time_unit} units)"
     zero = torch.zeros(model.n_species, dtype=torch.float64)
     there = model.energy.at(zero, zero + 1.0, torch.arange(model.n_species))
+    capacities = _entries(dynamics.heat_capacity())
     return {
         "regime": [metric("underdamped", note="U(S, V), frictions and heat exchange from positions and velocities; "
                           "internal energies were estimated, not seen")],
         "friction": [metric(
-            seen.friction_rate, unit=rate_unit(time_unit),
-            note="of a particle against all its neighbours, over its mass, mean over axes and particles",
+            **_entries(dynamics.interval(lambda other: seen.friction_rate(other)[None]))[0], unit=rate_unit(time_unit),
+            note=f"of a particle against all its neighbours, over its mass, mean over axes and particles{blocks}",
         )],
         "heat_exchange": [metric(
             seen.heat_rate, unit=rate_unit(time_unit),
@@ -211,8 +212,8 @@ def _metrics(dynamics: ThermalDynamics, seen: Visited, heat: float, time_unit: s
         )],
         "heat_capacity": [
             metric(
-                float(there.heat_capacity[kind]), unit="k_B", species=kind if model.n_species > 1 else None,
-                note=f"of a particle, at k_B T = {float(there.temperature[kind]):.4g} and its mean density",
+                **capacities[kind], unit="k_B", species=kind if model.n_species > 1 else None,
+                note=f"of a particle, at k_B T = {float(there.temperature[kind]):.4g} and its mean density{blocks}",
             )
             for kind in range(model.n_species)
         ],
@@ -222,6 +223,16 @@ def _metrics(dynamics: ThermalDynamics, seen: Visited, heat: float, time_unit: s
             "model says all there is to say",
         )],
     }  # fmt: skip
+
+
+def _entries(found: tuple[torch.Tensor, torch.Tensor | None]) -> list[dict[str, Any]]:
+    """Return value and 90 % interval of each number for its metric."""
+    value, half = found
+    if half is None:
+        return [{"value": float(v)} for v in value]
+    return [
+        {"value": float(v), "low90": float(v - h), "high90": float(v + h)} for v, h in zip(value, half, strict=True)
+    ]
 
 
 def _warnings(dynamics: ThermalDynamics, seen: Visited, train: PhaseSeries, config: ThermalFitConfig) -> list[str]:
@@ -243,9 +254,10 @@ def _warnings(dynamics: ThermalDynamics, seen: Visited, train: PhaseSeries, conf
             "says: frictions are overestimated by about as much; let the fit converge, then record frames that follow "
             "each other faster."
         )
-    if seen.friction_rate * train.frame_interval > RESOLVED:
+    rate = float(seen.friction_rate(dynamics.model)) * train.frame_interval
+    if rate > RESOLVED:
         sentences.append(
-            f"Friction rate x frame interval is {seen.friction_rate * train.frame_interval:.2g} where motion is "
+            f"Friction rate x frame interval is {rate:.2g} where motion is "
             f"resolved up to about {RESOLVED:g}: record frames that follow each other faster."
         )
     return sentences
@@ -264,43 +276,54 @@ def _temperatures(dynamics: ThermalDynamics, train: PhaseSeries, select: PhaseSe
     return {name: values.tolist() for name, values in curves.items()}
 
 
-def _pairs(model: MetriplecticModel) -> list[tuple[int, int, torch.Tensor, Any]]:
-    """Return species a and b, distances, and radial functions of every species pair."""
+def _curves(dynamics: ThermalDynamics, name: str) -> list[tuple[int, int, np.ndarray, np.ndarray, np.ndarray]]:
+    """Return species a and b, distances, a radial function and half its 90 % interval of every species pair.
+
+    NaN where there is no interval, zero where the model has no such function.
+    """
+    model = dynamics.model
+    kinds = [(int(a), int(b)) for a, b in zip(*np.triu_indices(model.n_species), strict=True)]
     r = torch.linspace(0.0, model.cutoff, _POINTS, dtype=torch.float64)
-    found = []
-    for pair, (a, b) in enumerate(zip(*np.triu_indices(model.n_species), strict=True)):
-        found.append((int(a), int(b), r, model.radial.evaluate(r, torch.full((_POINTS,), pair))))
-    return found
+
+    def of(one: MetriplecticModel) -> torch.Tensor:
+        found = [getattr(one.radial.evaluate(r, torch.full((_POINTS,), pair)), name) for pair in range(len(kinds))]
+        return torch.stack([torch.zeros_like(r) if values is None else values for values in found])
+
+    value, half = dynamics.interval(of)
+    half = torch.full_like(value, torch.nan) if half is None else half
+    return [(a, b, r.numpy(), value[pair].numpy(), half[pair].numpy()) for pair, (a, b) in enumerate(kinds)]
 
 
-def _force_table(model: MetriplecticModel, thermal_energy: float) -> pd.DataFrame:
+def _force_table(dynamics: ThermalDynamics, thermal_energy: float) -> pd.DataFrame:
     """Return the force of the pair potential in k_B T per length, no rows where the model has none."""
-    parts = [
-        pd.DataFrame({
-            "r": r, "force": -found.potential_slope / thermal_energy, "low90": np.nan, "high90": np.nan,
-            "species_a": a, "species_b": b,
-        })
-        for a, b, r, found in _pairs(model) if found.potential_slope is not None
-    ]  # fmt: skip
-    empty = pd.DataFrame({name: np.zeros(0) for name in PAIR_FORCE_COLUMNS})
-    return pd.concat(parts, ignore_index=True)[list(PAIR_FORCE_COLUMNS)] if parts else empty
+    if not isinstance(dynamics.model.radial, SplineRadial) or dynamics.model.radial.force is None:
+        return pd.DataFrame({name: np.zeros(0) for name in PAIR_FORCE_COLUMNS})
+    parts = []
+    for a, b, r, slope, half in _curves(dynamics, "potential_slope"):
+        force, width = -slope / thermal_energy, half / thermal_energy
+        columns: tuple[Any, ...] = (r, force, force - width, force + width, a, b)
+        parts.append(pd.DataFrame(dict(zip(PAIR_FORCE_COLUMNS, columns, strict=True))))
+    return pd.concat(parts, ignore_index=True)
 
 
-def _friction_table(model: MetriplecticModel) -> pd.DataFrame:
-    """Return friction along and across the line of two particles at T0, in mass per time, without intervals."""
-    temperature, parts = _power_law(model).temperature, []
-    for a, b, r, found in _pairs(model):
-        columns: dict[str, Any] = dict.fromkeys(PAIR_FRICTION_COLUMNS, np.nan) | {"r": r.numpy()}
-        for name, values in (("along", found.par), ("across", found.perp)):
-            columns[name] = np.zeros(_POINTS) if values is None else values.numpy() / temperature
-        parts.append(pd.DataFrame(columns | {"species_a": a, "species_b": b}))
+def _friction_table(dynamics: ThermalDynamics) -> pd.DataFrame:
+    """Return friction along and across the line of two particles at T0 with 90 % bands, in mass per time."""
+    temperature, parts = _power_law(dynamics.model).temperature, []
+    for along, across in zip(_curves(dynamics, "par"), _curves(dynamics, "perp"), strict=True):
+        columns: dict[str, Any] = {"r": along[2], "species_a": along[0], "species_b": along[1]}
+        for name, (*_, value, half) in (("along", along), ("across", across)):
+            columns |= {
+                name: value / temperature,
+                f"{name}_low90": (value - half) / temperature,
+                f"{name}_high90": (value + half) / temperature,
+            }
+        parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True)[list(PAIR_FRICTION_COLUMNS)]
 
 
-def _heat_curves(model: MetriplecticModel) -> list[dict[str, Any]]:
+def _heat_curves(dynamics: ThermalDynamics) -> list[dict[str, Any]]:
     """Return C2(r) at T0 of every species pair: heat flow over the difference of 1/T."""
     return [
-        {"species_a": a, "species_b": b, "r": r.tolist(), "value": found.heat.tolist()}
-        for a, b, r, found in _pairs(model)
-        if found.heat is not None
+        {"species_a": a, "species_b": b, "r": r.tolist(), "value": value.tolist()}
+        for a, b, r, value, _ in _curves(dynamics, "heat")
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,15 +10,19 @@ import torch
 
 from colloid_cg.dynamics.metriplectic.model import BodyForce, MetriplecticModel
 from colloid_cg.errors import DataError
-from colloid_cg.learn.checkpoint import NOWHERE, Checkpoint
+from colloid_cg.learn.checkpoint import NOWHERE, Checkpoint, digest
+from colloid_cg.learn.sandwich import quantile
 from colloid_cg.learn.thermal.config import ThermalFitConfig
 from colloid_cg.learn.thermal.guesses import Guess, first_guess
 from colloid_cg.learn.thermal.hidden import HiddenEnergies, hidden_energies
 from colloid_cg.learn.thermal.observed import Observed, observed
 from colloid_cg.learn.thermal.parameters import Scales, ThermalParameters, mean_kernel
+from colloid_cg.learn.thermal.replicates import jackknife_error, refits
 from colloid_cg.learn.thermal.training import selection_scores, train
+from colloid_cg.nets import torch_generator
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import PhaseSeries
+from colloid_cg.seeding import generator
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,6 +44,8 @@ class ThermalDynamics:
         cent, friction is overestimated by as much, and frames should follow each other faster.
     guess : Guess
         Where the fit began.
+    replicates : tuple of MetriplecticModel
+        Fits without one block of time each.
     """
 
     model: MetriplecticModel
@@ -47,6 +54,35 @@ class ThermalDynamics:
     scores: tuple[float, ...]
     innovation_square: float
     guess: Guess
+    replicates: tuple[MetriplecticModel, ...] = ()
+
+    @property
+    def gain(self) -> float:
+        """Factor of the corrections of the energies by the impulses."""
+        return float(self.parameters["gain"].exp())
+
+    def interval(
+        self, function: Callable[[MetriplecticModel], torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return what a function of the model gives, and half its 90 % interval; None without replicates.
+
+        Student's t with one degree of freedom less than there are blocks.
+        """
+        value = function(self.model)
+        if not self.replicates:
+            return value, None
+        values = torch.stack([function(model) for model in self.replicates])
+        return value, quantile(len(values)) * jackknife_error(values)
+
+    def heat_capacity(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return C/k_B of every species at (T0, V0), and half its 90 % interval; shapes (n_species,)."""
+        return self.interval(heat_capacity)
+
+
+def heat_capacity(model: MetriplecticModel) -> torch.Tensor:
+    """Return C/k_B of every species at S = 0 and V = 1, shape (n_species,)."""
+    zero = torch.zeros_like(model.masses)
+    return model.energy.at(zero, zero + 1.0, torch.arange(len(zero), device=zero.device)).heat_capacity
 
 
 def fit_thermal(
@@ -71,7 +107,7 @@ def fit_thermal(
     checkpoint : Checkpoint, optional
         Where each round is kept; a stopped fit goes on from there.
     progress : callable
-        Called with (done, total) rounds.
+        Called with (done, total) rounds and refits.
 
     Raises
     ------
@@ -86,21 +122,37 @@ def fit_thermal(
     whole = _joined(train_series, select)
     seen = observed(whole, config.reach)
     n_train = train_series.n_frames
-    parameters, guess = starting_point(seen, config, body, n_train=n_train)
+    parameters, guess = starting_point(seen, config, body, n_train=n_train, seed=seed)
+    stamp = _stamp(whole, config, body, n_train=n_train, seed=seed)
+    total = config.rounds + config.time_blocks
     done, hidden = train(
-        parameters, seen, config, n_train=n_train, seed=seed, checkpoint=checkpoint, progress=progress
+        parameters, seen, config, n_train=n_train, seed=seed, checkpoint=checkpoint,
+        progress=lambda finished, _: progress(finished, total), stamp=stamp,
     )  # fmt: skip
     square = selection_scores(parameters, seen, hidden, n_train)[1]
-    with torch.no_grad():
-        model = parameters.model()
+    others = refits(
+        parameters, seen, config, n_train=n_train, checkpoint=checkpoint,
+        progress=lambda finished, _: progress(config.rounds + finished, total), stamp=stamp,
+    )  # fmt: skip
+    model, *replicates = models(parameters, [done.best, *others])
     return ThermalDynamics(
         model=model, parameters=done.best, hidden=hidden, scores=tuple(done.scores), innovation_square=square,
-        guess=guess,
+        guess=guess, replicates=tuple(replicates),
     )  # fmt: skip
+
+
+@torch.no_grad()
+def models(parameters: ThermalParameters, states: list[dict[str, torch.Tensor]]) -> list[MetriplecticModel]:
+    """Return the models that several sets of numbers stand for; ``parameters`` hold the first set in the end."""
+    found = []
+    for state in [*states[1:], states[0]]:
+        parameters.load_state_dict(state)
+        found.append(parameters.model())
+    return [found[-1], *found[:-1]]
 
 
 def starting_point(
-    seen: Observed, config: ThermalFitConfig, body: BodyForce | None, *, n_train: int
+    seen: Observed, config: ThermalFitConfig, body: BodyForce | None, *, n_train: int, seed: int = 0
 ) -> tuple[ThermalParameters, Guess]:
     """Return the parameters a fit begins with."""
     m = len(seen.masses)
@@ -112,13 +164,9 @@ def starting_point(
             expected="particles that meet",
             action="use a longer cutoff",
         )
-    guess = first_guess(seen, body, config.heat_capacity)
+    guess = first_guess(seen, body, config.heat_capacity, cutoff=config.reach)
     kernel = mean_kernel(seen, frames, cutoff=config.reach, n_knots=config.n_knots)
     like = seen.masses
-    d = seen.positions.shape[2]
-    # The mean of (1 - s)^2 over the disc or ball within the cutoff is 2 / [(d + 1)(d + 2)].
-    acting = neighbours * 2.0 / ((d + 1) * (d + 2))
-    rub = guess.friction_rate * float(like.mean()) * guess.temperature / acting
     scales = Scales(
         masses=like,
         cutoff=config.reach,
@@ -129,11 +177,22 @@ def starting_point(
         body=body,
     )
     parameters = ThermalParameters(
-        scales, n_entropy=config.n_entropy, n_volume=config.n_volume, n_knots=config.n_knots,
-        heat_capacity=guess.heat_capacity, friction=rub,
-        heat=rub * guess.temperature * guess.heat_capacity / float(like.mean()), pair_potential=config.pair_potential,
+        scales, config, heat_capacity=guess.heat_capacity, friction=guess.friction,
+        heat=guess.friction * guess.temperature * guess.heat_capacity / float(like.mean()),
+        generator=torch_generator(generator(seed, "thermal networks")),
     )  # fmt: skip
     return parameters, guess
+
+
+def _stamp(
+    series: PhaseSeries, config: ThermalFitConfig, body: BodyForce | None, *, n_train: int, seed: int
+) -> np.ndarray:
+    """Return what a checkpoint must have been made with; more rounds or other errors may be asked for later."""
+    longer = ("rounds", "patience", "time_blocks", "refit_rounds")
+    settings = {name: value for name, value in config.as_dict().items() if name not in longer}
+    force = "" if body is None else body.at(torch.tensor(series.positions[0]), 0.0).numpy()
+    text = str((sorted(settings.items()), series.box, series.frame_interval, n_train, seed))
+    return digest(text, series.positions, series.velocities, series.species, series.masses, force)
 
 
 def _joined(first: PhaseSeries, second: PhaseSeries) -> PhaseSeries:
@@ -153,4 +212,5 @@ def _joined(first: PhaseSeries, second: PhaseSeries) -> PhaseSeries:
 
 def energies_of(dynamics: ThermalDynamics, series: PhaseSeries, *, mean_energy: float = 0.0) -> HiddenEnergies:
     """Return the internal energies behind another recording; ``mean_energy`` is the mean U_i of its first frame."""
-    return hidden_energies(dynamics.model, observed(series, dynamics.model.cutoff), mean_energy=mean_energy)
+    seen = observed(series, dynamics.model.cutoff)
+    return hidden_energies(dynamics.model, seen, mean_energy=mean_energy, gain=dynamics.gain)

@@ -9,71 +9,107 @@ import torch
 
 from colloid_cg.dynamics.metriplectic.model import BodyForce
 from colloid_cg.dynamics.metriplectic.pairs import separations
+from colloid_cg.errors import DataError
 from colloid_cg.learn.thermal.observed import Observed
 
 HEAT_CAPACITY = 20.0
 """C/k_B to start from where temperature and energy do not change enough to tell."""
 _DEVIATIONS = 7.0
 _VOLUMES = (0.35, 3.0)
-"""Range of V; the mean of 1/V is one."""
+_SEGMENTS, _LOOKS = 8, 50
+"""Of a recording, and frames of each at most."""
+_SIGNIFICANT = 3.0
 
 
 @dataclass(frozen=True)
 class Guess:
-    """T0, C/k_B, friction per particle and mass, and the largest mean internal energy since the start."""
+    """Where a fit begins.
+
+    Parameters
+    ----------
+    temperature : float
+        T0, k_B T at the mean energy of the first frame.
+    heat_capacity : float
+        C/k_B.
+    friction : float
+        Of both channels at small distances; it falls off as (1 - r/cutoff)^2.
+    entropy_range, volume_range : two floats
+        Of the spline U(S, V); the mean of 1/V is one.
+    """
 
     temperature: float
     heat_capacity: float
-    friction_rate: float
+    friction: float
     entropy_range: tuple[float, float]
     volume_range: tuple[float, float] = _VOLUMES
 
 
-def first_guess(observed: Observed, body: BodyForce | None, heat_capacity: float | None) -> Guess:
-    """Return what a look at the data says.
+def first_guess(observed: Observed, body: BodyForce | None, heat_capacity: float | None, *, cutoff: float) -> Guess:
+    """Return what linear regressions say of temperature, heat capacity and friction.
 
-    The temperature of the motion is half the squared relative velocity per axis and reduced mass of pairs, continued
-    to zero distance, so that flow does not count. Away from equilibrium it is above that of the particles: a start, no
-    result.
+    In each of some segments of time, impulses are regressed on D_i = sum_j (1 - r/cutoff)^2 (v_i - v_j): forces do not
+    change sign with time, drop out, and -h g/T is left. Second differences of the velocities hold 2 h g per neighbour,
+    so that the ratio is k_B T (fluctuation-dissipation). T against the mean energy of a segment is a line of slope 1/C.
+
+    Raises
+    ------
+    DataError
+        If no friction is seen.
     """
-    frames = np.unique(np.linspace(0, observed.n_frames - 2, 40).round().astype(int))
-    heat = np.array([_motion_temperature(observed, int(frame)) for frame in frames])
-    energy = internal_energy_gain(observed, body)[frames]
-    found = heat_capacity
-    if found is None:
-        rise = heat[len(heat) // 2 :].mean() / heat[: len(heat) // 2].mean()
-        slope = float(np.polyfit(heat, energy, 1)[0])
-        found = float(np.clip(slope, 3.0, 500.0)) if rise > 1.1 and slope > 0 else HEAT_CAPACITY
-    start, hottest = float(heat[:5].mean()), float(heat.max())
-    width = _DEVIATIONS * np.sqrt(found)
+    segments = [part for part in np.array_split(np.arange(observed.n_frames - 2), _SEGMENTS) if len(part)]
+    noise, drag = np.array([_segment(observed, body, frames, cutoff) for frames in segments]).T
+    if drag.mean() <= 0.0:
+        raise DataError(
+            "impulses that do not oppose relative velocities: no friction is seen",
+            expected="frames that resolve how velocities decay",
+            action="use a longer recording, or a cutoff within which particles rub",
+        )
+    heat = noise / np.maximum(drag, 0.2 * drag.mean())
+    gain = internal_energy_gain(observed, body)
+    energy = np.array([gain[frames].mean() for frames in segments])
+    capacity = heat_capacity or _heat_capacity(energy, heat)
+    start = max(float(heat.mean() - energy.mean() / capacity), 0.2 * float(heat.mean()))
+    width = _DEVIATIONS * np.sqrt(capacity)
+    hottest = max(start + float(gain.max()) / capacity, start)
     return Guess(
         temperature=start,
-        heat_capacity=found,
-        friction_rate=_friction_rate(observed, start),
-        entropy_range=(-width, width + found * max(0.0, float(np.log(hottest / start)))),
+        heat_capacity=capacity,
+        friction=float(noise.mean()),
+        entropy_range=(-width, width + capacity * float(np.log(hottest / start))),
     )
 
 
-def _motion_temperature(observed: Observed, frame: int) -> float:
-    """Return m_red w^2/d against r^2 at r = 0."""
-    neighbours = observed.neighbours[frame]
-    pairs, velocities = neighbours.pairs, observed.velocities[frame]
-    _, distance = separations(observed.positions[frame], pairs, neighbours.cell, 0.0)
-    mass = observed.masses[observed.species]
-    reduced = 1.0 / (1.0 / mass[pairs.first] + 1.0 / mass[pairs.second])
-    square = reduced * neighbours.cell.relative(pairs.difference(velocities), pairs.image).square().sum(dim=0)
-    line = np.polyfit(distance.square().cpu().numpy(), square.cpu().numpy(), 1)
-    least = 0.2 * float(square.mean())
-    return max(float(line[1]), least) / velocities.shape[1]
+def _segment(observed: Observed, body: BodyForce | None, frames: np.ndarray, cutoff: float) -> tuple[float, float]:
+    """Return g from the noise and g/T from the friction in these frames."""
+    h, mass = observed.interval, observed.masses[observed.species][:, None]
+    impulse_work = square = contact = noise = 0.0
+    chosen = frames[np.unique(np.linspace(0, len(frames) - 1, _LOOKS).round().astype(int))]
+    for frame in chosen:
+        neighbours = observed.neighbours[frame]
+        pairs, velocities = neighbours.pairs, observed.velocities[frame : frame + 3]
+        _, distance = separations(observed.positions[frame], pairs, neighbours.cell, 0.0)
+        weight = (1.0 - distance / cutoff).clamp(min=0.0).square()
+        pull = pairs.net(weight * neighbours.cell.relative(pairs.difference(velocities[0]), pairs.image))
+        impulses = mass * velocities.diff(dim=0)
+        if body is not None:
+            impulses = impulses - h * torch.stack([body.at(observed.positions[k], 0.0) for k in (frame, frame + 1)])
+        impulse_work += float((impulses[0] * pull).sum())
+        square += float(pull.square().sum())
+        contact += float(pairs.both(weight).mean())
+        noise += float((impulses[1] - impulses[0]).square().mean()) / 2.0
+    if square == 0.0:  # nobody meets, or nobody moves
+        return 0.0, 0.0
+    return noise / (2.0 * h * contact), -impulse_work / (h * square)
 
 
-def _friction_rate(observed: Observed, temperature: float) -> float:
-    """Return the friction per mass that would make the mean squared change of velocity, an upper bound."""
-    change = observed.velocities.diff(dim=0)
-    second = (change.diff(dim=0)).square().sum(dim=2).mean(dim=0) / 2.0  # smooth forces drop out of second differences
-    mass = observed.masses[observed.species]
-    rate = (mass * second).mean() / observed.velocities.shape[2] / (2.0 * temperature * observed.interval)
-    return float(rate)
+def _heat_capacity(energy: np.ndarray, temperature: np.ndarray) -> float:
+    """Return dU/dT of a line through T(U), HEAT_CAPACITY where T does not rise significantly."""
+    if len(energy) < 4 or np.ptp(energy) == 0.0:
+        return HEAT_CAPACITY
+    (slope, _), covariance = np.polyfit(energy, temperature, 1, cov=True)
+    if slope <= _SIGNIFICANT * np.sqrt(covariance[0, 0]):
+        return HEAT_CAPACITY
+    return float(np.clip(1.0 / slope, 3.0, 500.0))
 
 
 def internal_energy_gain(observed: Observed, body: BodyForce | None) -> np.ndarray:

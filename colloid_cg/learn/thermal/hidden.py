@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from colloid_cg.dynamics.metriplectic.dissipative import friction_factors, mean_heat, pair_thermal, tensor_times
+from colloid_cg.dynamics.metriplectic.friction import Channel
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.reversible import energy_per_density
 from colloid_cg.dynamics.metriplectic.state import PhaseState, kinetic_energy
@@ -49,7 +50,7 @@ def hidden_energies(
     observed: Observed,
     *,
     mean_energy: float = 0.0,
-    correct: bool = True,
+    gain: float = 1.0,
     first: int = 0,
     last: int | None = None,
 ) -> HiddenEnergies:
@@ -59,8 +60,9 @@ def hidden_energies(
     ----------
     mean_energy : float
         Mean of U_i in the first frame; the zero of U is a convention, so that zero serves.
-    correct : bool
-        Whether impulses correct the energies (not while the model is still far off).
+    gain : float
+        Factor of the corrections by the impulses; zero: none. Neighbours share the evidence of their impulses, of which
+        one variance per particle knows nothing: the best factor is below one.
     first, last : int, optional
         Frames to use, ``last`` not among them.
     """
@@ -70,7 +72,7 @@ def hidden_energies(
     rows: list[tuple[torch.Tensor, ...]] = []
     for frame in range(first, stop - 1):
         change = transition(model, observed, [frame], energy, entropy)
-        update = _update(model, change, variance, correct=correct)
+        update = _update(model, change, variance, gain=gain)
         rows.append((energy, variance, change.before.entropy, change.before.thermal.temperature, update.spread))
         total += float(_received(model, change))
         energy = plausible(model, change.after.thermal.energy + update.heat, change.after)
@@ -123,13 +125,14 @@ class _Update:
     spread: torch.Tensor
 
 
-def _update(model: MetriplecticModel, change: Transition, variance: torch.Tensor, *, correct: bool) -> _Update:
+def _update(model: MetriplecticModel, change: Transition, variance: torch.Tensor, *, gain: float) -> _Update:
     """Return heat into each particle (n,), its variance after the step, and the spread of impulses it stands for."""
     state, h, k_b = change.before, change.interval, model.boltzmann
     found, pairs, thermal = coefficients_of(model, state), state.pairs, state.thermal
     factors = friction_factors(found, pairs, thermal, boltzmann=k_b)
     relative = state.relative(state.velocities)
-    par, perp = (torch.zeros_like(state.distance) if c is None else c.value for c in (found.par, found.perp))
+    channels = [Channel(value=torch.zeros_like(state.distance)) if c is None else c for c in (found.par, found.perp)]
+    par, perp = (channel.value for channel in channels)
     noise = 2.0 * k_b * h * par, 2.0 * k_b * h * perp
     mean = -0.5 * h * tensor_times(*factors, state.direction, relative)
     diagonal = torch.diagonal(own_blocks(state, *noise), dim1=1, dim2=2)
@@ -147,11 +150,11 @@ def _update(model: MetriplecticModel, change: Transition, variance: torch.Tensor
         exchanged = pairs.both(found.heat.value)
         growth = growth + 2.0 * k_b * h * exchanged
         decay = 2.0 * h * exchanged / (thermal.temperature.square() * thermal.heat_capacity)
-    response = _response(model, state, (par, perp), relative, h)
-    if correct:
+    response = _response(model, state, (_felt(channels[0], state), _felt(channels[1], state)), relative, h)
+    if gain > 0.0:
         shift = variance * (response.rub * pairs.both((response.rubbing * pull).sum(dim=0)))
         shift = shift + variance * response.push * pairs.both((response.pushing * pull).sum(dim=0))
-        shift = torch.minimum(torch.maximum(shift, -variance.sqrt()), variance.sqrt())
+        shift = gain * torch.minimum(torch.maximum(shift, -variance.sqrt()), variance.sqrt())
         heat = heat + shift - shift.mean()
         variance = variance / (1.0 + variance * _information(state, response, diagonal.mean(dim=1)))
     spread = _spread(state, response, variance)
@@ -204,6 +207,14 @@ class _Response:
         rub, push = state.pairs.ends(self.rub), state.pairs.ends(self.push)
         first, second = (a * self.rubbing + b * self.pushing for a, b in zip(rub, push, strict=True))
         return first, second
+
+
+def _felt(channel: Channel, state: PhaseState) -> torch.Tensor:
+    """Return g - T_i dg/dT_i - T_j dg/dT_j, the g with which d(2 g/T) = -g (dT_i + dT_j)/T^2 holds, shape (p,)."""
+    if channel.first is None or channel.second is None:
+        return channel.value
+    first, second = state.pairs.ends(state.thermal.temperature)
+    return channel.value - first * channel.first - second * channel.second
 
 
 def _response(

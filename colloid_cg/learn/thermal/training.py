@@ -19,12 +19,12 @@ from colloid_cg.learn.thermal.transition import innovation, negative_log_likelih
 from colloid_cg.progress import Progress
 from colloid_cg.seeding import generator
 
-SCHEMA = 1
-_DAMPING, _TINY, _LONGEST = 1e-2, 1e-8, 0.5
+SCHEMA = 2
+_DAMPING, _TINY, _LONGEST = 1e-4, 1e-8, 0.5
 """Of a scoring step: share of the diagonal added to it, least curvature, largest change of a parameter."""
 _FILTER_FROM = 2
 """Rounds before the energies are corrected by the motion: a model far off would lead them astray."""
-_HEAT_FRAMES, _COARSE_ROUNDS = 80, 5
+_TRIED_FRAMES, _COARSE_ROUNDS = 120, 5
 
 
 @dataclass
@@ -52,27 +52,28 @@ def score(
 
 def train(
     parameters: ThermalParameters, observed: Observed, config: ThermalFitConfig, *, n_train: int, seed: int,
-    checkpoint: Checkpoint, progress: Progress,
+    checkpoint: Checkpoint, progress: Progress, stamp: np.ndarray,
 ) -> tuple[Progressed, HiddenEnergies]:  # fmt: skip
     """Improve ``parameters`` in place; return the scores and the hidden energies of the best round.
 
     Frames 0 to ``n_train`` - 1 are learned from, the rest decides which round is best. The same seed, data and settings
-    give the same numbers, also after a stop. Under torch.distributed every process takes its own frames and gradients
-    are averaged.
+    give the same numbers, also after a stop; ``stamp`` tells whether a checkpoint is of these data. Under
+    torch.distributed every process takes its own frames and gradients are averaged.
     """
     optimiser = torch.optim.Adam([p for p in parameters.parameters() if p.requires_grad], lr=config.learning_rate)
-    done = _resumed(parameters, optimiser, checkpoint)
+    done = _resumed(parameters, optimiser, checkpoint, stamp)
     hidden = _estimate(parameters, observed, done.round)
     while done.round < config.rounds and not _exhausted(done.scores, config.patience):
         _improve(parameters, optimiser, observed, hidden, config, n_train=n_train, round_=done.round, seed=seed)
         done.round += 1
         if done.round > _FILTER_FROM:
-            _adjust_heat(parameters, observed, n_train=n_train, round_=done.round)
+            for parameter in (parameters.heat, parameters.gain):
+                _adjust(parameter, parameters, observed, n_train=n_train, round_=done.round)
         hidden = _estimate(parameters, observed, done.round)
         done.scores.append(selection_scores(parameters, observed, hidden, n_train)[0])
         if done.round <= _FILTER_FROM or done.scores[-1] <= min(done.scores[_FILTER_FROM - 1 :]):
             done.best = {name: value.detach().clone() for name, value in parameters.state_dict().items()}
-        checkpoint.save("round", _kept(parameters, optimiser, done))
+        checkpoint.save("round", _kept(parameters, optimiser, done) | {"stamp": stamp})
         progress(done.round, config.rounds)
     parameters.load_state_dict(done.best)
     return done, _estimate(parameters, observed, max(config.rounds, _FILTER_FROM))
@@ -85,23 +86,23 @@ def _exhausted(scores: list[float], patience: int) -> bool:
 
 def _estimate(parameters: ThermalParameters, observed: Observed, round_: int) -> HiddenEnergies:
     with torch.no_grad():
-        return hidden_energies(parameters.model(), observed, correct=round_ >= _FILTER_FROM)
+        gain = float(parameters.gain.exp()) if round_ >= _FILTER_FROM else 0.0
+        return hidden_energies(parameters.model(), observed, gain=gain)
 
 
 def _improve(
     parameters: ThermalParameters, optimiser: torch.optim.Optimizer, observed: Observed, hidden: HiddenEnergies,
     config: ThermalFitConfig, *, n_train: int, round_: int, seed: int,
 ) -> None:  # fmt: skip
-    """Take many small steps while the model is far off, then a few by Fisher scoring."""
-    rng = generator(seed, "thermal fit", round_, _rank())
+    """Take many small steps while the model is far off, then one by Fisher scoring."""
+    usable = training_frames(config, n_train)
     if round_ < _FILTER_FROM:
+        rng = generator(seed, "thermal fit", round_, _rank())
         for _ in range(config.steps):
-            frames = _batch(rng, config, n_train, config.batch_frames)
+            frames = np.sort(rng.choice(usable, config.batch_frames, replace=False)).tolist()
             training_step(parameters, optimiser, observed, hidden, frames, config)
         return
-    for _ in range(config.scoring_steps):
-        frames = _batch(rng, config, n_train, min(config.scoring_frames, n_train - 1 - config.settling_frames))
-        scoring_step(parameters, observed, hidden, frames, config)
+    scoring_step(parameters, observed, hidden, spread(_share(usable), config.scoring_frames), config)
 
 
 def scoring_step(
@@ -144,15 +145,23 @@ def training_step(
     return float(value.detach())
 
 
-def _batch(rng: np.random.Generator, config: ThermalFitConfig, n_train: int, size: int) -> list[int]:
+def training_frames(config: ThermalFitConfig, n_train: int) -> np.ndarray:
+    """Return the frames of the training block that are followed by another one and settled."""
     frames = np.arange(config.settling_frames, n_train - 1)
-    if len(frames) < config.batch_frames or size < 1:
+    if len(frames) < config.batch_frames:
         raise DataError(
             f"{n_train} frames to train on, {config.settling_frames} of them to settle",
             expected=f"at least {config.settling_frames + config.batch_frames + 1}",
             action="use a longer training block or a smaller thermal.settling_frames",
         )
-    return sorted(int(frame) for frame in rng.choice(frames, size, replace=False))
+    return frames
+
+
+def spread(frames: np.ndarray, most: int | None) -> list[int]:
+    """Return at most so many frames, evenly spread."""
+    if most is None or len(frames) <= most:
+        return [int(frame) for frame in frames]
+    return [int(frame) for frame in frames[np.linspace(0, len(frames) - 1, most).round().astype(int)]]
 
 
 @torch.no_grad()
@@ -166,21 +175,35 @@ def selection_scores(
 
 
 @torch.no_grad()
-def _adjust_heat(parameters: ThermalParameters, observed: Observed, *, n_train: int, round_: int) -> None:
-    """Multiply the heat exchange by the factor under which the energies predict the training block best.
+def _adjust(
+    logarithm: torch.nn.Parameter, parameters: ThermalParameters, observed: Observed, *, n_train: int, round_: int
+) -> None:
+    """Multiply heat exchange or gain by the factor, of a parabola through three, that predicts the motion best.
 
-    It acts on the motion only through the energies, of which the likelihood at given energies knows nothing.
+    They act on the motion only through the energies, of which the likelihood at given energies knows nothing.
     """
-    first = max(0, n_train - _HEAT_FRAMES)
-    frames = range(first + _HEAT_FRAMES // 4, n_train - 1, 3)
-    gain = float(internal_energy_gain(observed, parameters.scales.body)[first])
-    start, scores = parameters.heat.data.clone(), {}
-    step = 2.0 if round_ <= _COARSE_ROUNDS else math.sqrt(2.0)
-    for factor in (1.0, 1.0 / step, step):
-        parameters.heat.data = start + math.log(factor)
-        found = hidden_energies(parameters.model(), observed, first=first, last=n_train, mean_energy=gain)
-        scores[factor] = np.mean([float(score(parameters, observed, found, [frame], first)[0]) for frame in frames])
-    parameters.heat.data = start + math.log(min(scores, key=lambda factor: scores[factor]))
+    first = max(0, n_train - _TRIED_FRAMES)
+    frames = range(first + (n_train - first) // 4, n_train - 1, 3)
+    mean = float(internal_energy_gain(observed, parameters.scales.body)[first])
+    start, scores = logarithm.data.clone(), []
+    step = math.log(2.0 if round_ <= _COARSE_ROUNDS else math.sqrt(2.0))
+    for shift in (-step, 0.0, step):
+        logarithm.data = start + shift
+        found = hidden_energies(
+            parameters.model(), observed, first=first, last=n_train, mean_energy=mean, gain=float(parameters.gain.exp())
+        )
+        values = [float(score(parameters, observed, found, [frame], first)[0]) for frame in frames]
+        scores.append(sum(values) / len(values))
+    logarithm.data = start + step * lowest_of_three(scores)
+
+
+def lowest_of_three(values: list[float]) -> float:
+    """Return where the parabola through values at -1, 0 and 1 is lowest within these bounds."""
+    left, middle, right = values
+    bend = left - 2.0 * middle + right
+    if bend <= 0.0:
+        return -1.0 if left < right else 1.0
+    return max(-1.0, min(1.0, 0.5 * (left - right) / bend))
 
 
 def _average_gradients(parameters: ThermalParameters) -> None:
@@ -195,6 +218,11 @@ def _averaged(values: torch.Tensor) -> torch.Tensor:
         return values
     torch.distributed.all_reduce(values)
     return values / torch.distributed.get_world_size()
+
+
+def _share(frames: np.ndarray) -> np.ndarray:
+    """Return the frames of this process."""
+    return frames[_rank() :: torch.distributed.get_world_size()] if _distributed() else frames
 
 
 def _distributed() -> bool:
@@ -215,13 +243,15 @@ def _kept(parameters: ThermalParameters, optimiser: torch.optim.Optimizer, done:
     return arrays
 
 
-def _resumed(parameters: ThermalParameters, optimiser: torch.optim.Optimizer, checkpoint: Checkpoint) -> Progressed:
+def _resumed(
+    parameters: ThermalParameters, optimiser: torch.optim.Optimizer, checkpoint: Checkpoint, stamp: np.ndarray
+) -> Progressed:
     """Return where a stopped fit was, with its parameters and optimiser put back; the start if there is none.
 
     Raises
     ------
     DataError
-        If the checkpoint is of another schema or of a model of another size.
+        If the checkpoint is of another schema, other data, settings or seed, or of a model of another size.
     """
     kept = checkpoint.load("round")
     if kept is None:
@@ -231,6 +261,12 @@ def _resumed(parameters: ThermalParameters, optimiser: torch.optim.Optimizer, ch
             f"a checkpoint of schema {int(kept.get('schema', -1))}",
             expected=f"schema {SCHEMA}",
             action="delete the checkpoint and fit from the start, or use the version that wrote it",
+        )
+    if not np.array_equal(kept.get("stamp", []), stamp):
+        raise DataError(
+            "a checkpoint of other data, settings or seed",
+            expected="one of this fit",
+            action="give every fit a folder of its own, or delete the checkpoint",
         )
     own = parameters.state_dict()
     found = {name: kept.get(f"parameters.{name}") for name in own}
@@ -244,7 +280,7 @@ def _resumed(parameters: ThermalParameters, optimiser: torch.optim.Optimizer, ch
 
     def tensors(prefix: str) -> dict[str, torch.Tensor]:
         return {
-            name.removeprefix(prefix): torch.as_tensor(value).to(parameters.amount)
+            name.removeprefix(prefix): torch.as_tensor(value).to(parameters.grueneisen)
             for name, value in kept.items()
             if name.startswith(prefix)
         }

@@ -30,10 +30,15 @@ class Visited:
     model: MetriplecticModel
     state: PhaseState
 
-    @property
-    def friction_rate(self) -> float:
-        """Mean friction of a particle against all its neighbours over its mass, 1/time."""
-        return float(friction_rates(self.model, self.state).mean())
+    def friction_rate(self, model: MetriplecticModel) -> torch.Tensor:
+        """Return the mean friction of a particle over its mass, 1/time, with the functions of another model; shape ().
+
+        At the distances and temperatures of these states.
+        """
+        pairs = self.state.pairs
+        kinds = model.pair_kinds(self.state.species, pairs.first, pairs.second)
+        radial = model.radial.evaluate(self.state.distance, kinds)
+        return friction_rates(model, replace(self.state, radial=radial)).mean()
 
     @property
     def heat_rate(self) -> float:

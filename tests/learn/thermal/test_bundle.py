@@ -34,7 +34,8 @@ from tests.learn.thermal.test_training import Shelf
 from tests.learn.thermal.worlds import quiet_recording
 
 SMALL = ThermalFitConfig(
-    cutoff=1.0, rounds=3, steps=3, batch_frames=2, settling_frames=5, n_knots=6, scoring_frames=12, pair_potential=True
+    cutoff=1.0, rounds=3, steps=3, batch_frames=2, settling_frames=5, n_knots=6, scoring_frames=12, pair_potential=True,
+    time_blocks=3, refit_rounds=1
 )  # fmt: skip
 
 
@@ -103,6 +104,28 @@ def test_numbers_and_tables_survive_the_disk(tmp_path: Path) -> None:
     np.testing.assert_allclose(force["force"] * bundle().config["thermal_energy"], -found.numpy(), atol=1e-12)
 
 
+def test_intervals_are_those_of_fits_without_a_block() -> None:
+    value, half = fitted().heat_capacity()
+    assert half is not None
+    entry = bundle().metrics["heat_capacity"][0]
+    assert (entry["low90"], entry["high90"]) == (float(value[0] - half[0]), float(value[0] + half[0]))
+    friction = bundle().metrics["friction"][0]
+    assert friction["low90"] < friction["value"] < friction["high90"]
+    table = bundle().pair_friction
+    assert table is not None
+    r = torch.tensor(table["r"].to_numpy())
+    middle, width = fitted().interval(lambda model: model.radial.evaluate(r, None).par)  # type: ignore[arg-type, return-value]
+    assert width is not None
+    scale = bundle().config["reference_thermal_energy"]
+    np.testing.assert_allclose(table["along"], middle.numpy() / scale, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(table["along_high90"], (middle + width).numpy() / scale, rtol=1e-9, atol=1e-12)
+    train, select, _ = blocks()
+    alone = bundle_of(replace(fitted(), replicates=()), train, select, SMALL)
+    assert alone.metrics["heat_capacity"][0]["low90"] is None
+    assert alone.pair_friction is not None
+    assert alone.pair_friction["along_low90"].isna().all()
+
+
 def test_what_a_known_gas_visits_obeys_its_equation_of_state() -> None:
     model, whole = gas(), quiet_recording(40).series(0, 40)
     hidden = hidden_energies(model, observed(whole, model.cutoff), mean_energy=HEAT_CAPACITY)
@@ -130,7 +153,7 @@ def test_what_a_known_gas_visits_obeys_its_equation_of_state() -> None:
     rub = (
         0.25 * (radial.par + radial.perp).numpy() * (1 / temperature[i] + 1 / temperature[j]) * (1 - 1 / HEAT_CAPACITY)
     )
-    assert twice.friction_rate == pytest.approx(2.0 * rub.sum() / n, rel=1e-6)
+    assert float(twice.friction_rate(model)) == pytest.approx(2.0 * rub.sum() / n, rel=1e-6)
 
 
 def test_rollouts_start_with_the_energy_of_the_recording_and_its_velocities() -> None:
@@ -213,8 +236,9 @@ def test_fit_takes_the_settings_the_seed_and_the_checkpoint() -> None:
     assert found.diagnostics["scores"] == pytest.approx(bundle().diagnostics["scores"], rel=1e-9)
     np.testing.assert_allclose(found.weights["energy"], bundle().weights["energy"], rtol=1e-6)
     assert int(shelf["round"]["round"]) == 3
-    other = cg.fit(train, select, rng=3, momentum=momentum, thermal=config)
-    assert other.diagnostics["scores"] != pytest.approx(bundle().diagnostics["scores"], rel=1e-5)
+    once = config.model_copy(update={"rounds": 1, "time_blocks": 0})
+    other = cg.fit(train, select, rng=3, momentum=momentum, thermal=once)
+    assert other.diagnostics["scores"][0] != pytest.approx(found.diagnostics["scores"][0], rel=1e-7)
 
 
 def test_only_splines_and_only_this_kind_of_model() -> None:

@@ -10,11 +10,12 @@ import torch
 
 from benchmarks.ideal_gas_system import Run, continued, gas, run
 from colloid_cg.dynamics.metriplectic.dissipative import mean_impulse
+from colloid_cg.dynamics.metriplectic.friction import PowerLaw
 from colloid_cg.dynamics.metriplectic.state import PhaseState
 from colloid_cg.dynamics.metriplectic.steps.reinjection import reinjection_step
 from colloid_cg.errors import DataError, InputError
 from colloid_cg.learn.thermal.guesses import internal_energy_gain
-from colloid_cg.learn.thermal.hidden import hidden_energies
+from colloid_cg.learn.thermal.hidden import _felt, _response, hidden_energies
 from colloid_cg.learn.thermal.observed import observed
 from colloid_cg.learn.thermal.transition import coefficients_of, innovation, negative_log_likelihood, transition
 from colloid_cg.records import Box, PhaseSeries
@@ -89,9 +90,30 @@ def test_hidden_energies_follow_the_true_ones_as_well_as_they_claim() -> None:
     gained = found.energy.mean(dim=1).numpy() - float(found.energy[0].mean())
     np.testing.assert_allclose(gained, internal_energy_gain(seen, BODY), atol=1e-9)
     blind = hidden_energies(
-        gas(BODY), observed(source.series(0, 160), 1.0), mean_energy=float(source.energies[0].mean()), correct=False
+        gas(BODY), observed(source.series(0, 160), 1.0), mean_energy=float(source.energies[0].mean()), gain=0.0
     )  # fmt: skip
     assert np.corrcoef(blind.energy[159], source.energies[159])[0, 1] < 0.4
+
+
+def test_the_best_gain_makes_estimates_neither_too_bold_nor_too_timid() -> None:
+    """Neighbours share evidence: at full gain truth changes by less than its estimate; prediction sees that too."""
+    source, model = recording(160), gas(BODY)
+    seen, mean = observed(source.series(0, 160), 1.0), float(source.energies[0].mean())
+    slopes, scores = [], []
+    for gain in (0.35, 0.7, 1.4):
+        found = hidden_energies(model, seen, mean_energy=mean, gain=gain)
+        pairs = np.concatenate([[found.energy[t].numpy(), source.energies[t]] for t in range(60, 160, 20)], axis=1)
+        slopes.append(np.polyfit(*pairs, 1)[0])
+        values = []
+        for frame in range(60, 159, 3):
+            change = transition(model, seen, [frame], found.energy[frame], found.entropy[frame])
+            rest, covariance = innovation(model, change, found.variance[frame])
+            values.append(float(negative_log_likelihood(rest, covariance + found.spread[frame])[0].mean()))
+        scores.append(np.mean(values))
+    assert slopes[0] > slopes[1] > slopes[2]
+    assert slopes[1] == pytest.approx(1.0, abs=0.15)
+    assert slopes[2] < 0.85
+    assert scores[1] < scores[2]
 
 
 def test_motion_alone_tells_a_hot_half_from_a_cold_one() -> None:
@@ -107,6 +129,34 @@ def test_motion_alone_tells_a_hot_half_from_a_cold_one() -> None:
     step = float(found.energy[-1][~left].mean() - found.energy[-1][left].mean())
     assert true_step > 4.0
     assert step == pytest.approx(true_step, rel=0.3)
+
+
+@pytest.mark.parametrize("exponent", [None, 0.7])
+def test_response_of_impulses_to_an_energy(exponent: float | None) -> None:
+    """The derivative that the filter corrects with, against a particle that is warmed a little."""
+    source, power = recording(3), None if exponent is None else torch.tensor([exponent], dtype=torch.float64)
+    model = gas()
+    # C large: what fluctuations add to the mean impulse, of order k_B/C, is not part of the derivative.
+    energy = replace(model.energy, heat_capacity=torch.tensor([1e5], dtype=torch.float64), volume=None, amount=None)
+    model = replace(model, energy=energy, law=PowerLaw(temperature=2.0, par=power, perp=power))
+    energies = torch.full_like(torch.tensor(source.energies[0]), 1e5)
+    state = continued(model, first_state(source), energies)
+    found = coefficients_of(model, state)
+    assert found.par is not None
+    assert found.perp is not None
+    h, relative = 0.02, state.relative(state.velocities)
+    response = _response(model, state, (_felt(found.par, state), _felt(found.perp, state)), relative, h)
+    first, second = response.to(state)
+    warmed, change = 7, 10.0
+    energies[warmed] += change
+    after = continued(model, first_state(source), energies)
+    impulses = [
+        h * mean_impulse(each, coefficients_of(model, each), each.velocities, each.thermal, boltzmann=1.0)
+        for each in (state, after)
+    ]
+    told = first * (state.pairs.first == warmed) + second * (state.pairs.second == warmed)
+    assert float(told.abs().max()) > 0.0
+    np.testing.assert_allclose(((impulses[1] - impulses[0]) / change).numpy(), told.numpy(), rtol=1e-3, atol=1e-15)
 
 
 def test_what_cannot_be_observed_is_refused() -> None:

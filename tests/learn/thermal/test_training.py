@@ -16,11 +16,14 @@ from colloid_cg.learn.thermal import HiddenEnergies, ThermalDynamics, ThermalFit
 from colloid_cg.learn.thermal.fit import starting_point
 from colloid_cg.learn.thermal.hidden import hidden_energies
 from colloid_cg.learn.thermal.observed import observed
-from colloid_cg.learn.thermal.parameters import ThermalParameters
-from colloid_cg.learn.thermal.training import score, training_step
+from colloid_cg.learn.thermal.parameters import ThermalParameters, gradient
+from colloid_cg.learn.thermal.replicates import jackknife_error
+from colloid_cg.learn.thermal.training import lowest_of_three, score, training_step
 from tests.learn.thermal.worlds import BODY, recording
 
-SMALL = ThermalFitConfig(cutoff=1.0, rounds=3, steps=3, batch_frames=2, settling_frames=5, n_knots=6)
+SMALL = ThermalFitConfig(
+    cutoff=1.0, rounds=3, steps=3, batch_frames=2, settling_frames=5, n_knots=6, time_blocks=0, refit_rounds=1
+)
 
 
 class Shelf(dict[str, Arrays]):
@@ -37,11 +40,13 @@ def small_fit(shelf: Shelf, *, stop_after: int = 99) -> ThermalDynamics:
     series = recording(40, settling=40).series(0, 40)
 
     def stop(done: int, total: int) -> None:
+        assert total == 6
         if done == stop_after:
             raise KeyboardInterrupt
 
+    config = SMALL.model_copy(update={"time_blocks": 3})
     return fit_thermal(
-        series.between(0, 28), series.between(28, 40), SMALL, body=BODY, seed=3, checkpoint=shelf, progress=stop
+        series.between(0, 28), series.between(28, 40), config, body=BODY, seed=3, checkpoint=shelf, progress=stop
     )  # fmt: skip
 
 
@@ -54,8 +59,9 @@ def finished() -> tuple[ThermalDynamics, Shelf]:
 def test_a_stopped_fit_goes_on_to_the_same_bytes() -> None:
     whole, _ = finished()
     shelf = Shelf()
-    with pytest.raises(KeyboardInterrupt):
-        small_fit(shelf, stop_after=2)
+    for stop in (2, 4):
+        with pytest.raises(KeyboardInterrupt):
+            small_fit(shelf, stop_after=stop)
     again = small_fit(shelf)
     assert again.scores == whole.scores
     assert again.innovation_square == whole.innovation_square
@@ -63,6 +69,11 @@ def test_a_stopped_fit_goes_on_to_the_same_bytes() -> None:
     for name, value in whole.parameters.items():
         assert torch.equal(again.parameters[name], value), name
     assert torch.equal(again.hidden.energy, whole.hidden.energy)
+    for first, second in zip(whole.heat_capacity(), again.heat_capacity(), strict=True):
+        assert first is not None
+        assert second is not None
+        assert torch.equal(first, second)
+        assert float(first) > 0.0
 
 
 def test_checkpoints_of_another_schema_or_size_are_refused() -> None:
@@ -73,6 +84,29 @@ def test_checkpoints_of_another_schema_or_size_are_refused() -> None:
     name = "parameters.par"
     with pytest.raises(DataError, match="another shape"):
         small_fit(Shelf(round=shelf["round"] | {name: shelf["round"][name][:, :2]}))
+
+
+def test_checkpoints_of_other_data_settings_or_seeds_are_refused_and_old_refits_made_anew() -> None:
+    series = recording(40, settling=40).series(0, 40)
+    config = SMALL.model_copy(update={"rounds": 1, "time_blocks": 3})
+    blocks, shelf = (series.between(0, 28), series.between(28, 40)), Shelf()
+    first = fit_thermal(*blocks, config, body=BODY, seed=3, checkpoint=shelf)
+    moved = replace(series, velocities=1.01 * series.velocities)
+    weaker = replace(BODY, strength=1.0)
+    for blocks_, config_, body, seed in (
+        ((moved.between(0, 28), moved.between(28, 40)), config, BODY, 3),
+        (blocks, config.model_copy(update={"roughness": 0.1}), BODY, 3),
+        (blocks, config, weaker, 3),
+        (blocks, config, BODY, 4),
+    ):
+        with pytest.raises(DataError, match="other data, settings or seed"):
+            fit_thermal(*blocks_, config_, body=body, seed=seed, checkpoint=shelf)
+    longer = config.model_copy(update={"rounds": 3})
+    again = fit_thermal(*blocks, longer, body=BODY, seed=3, checkpoint=shelf)
+    fresh = fit_thermal(*blocks, longer, body=BODY, seed=3)
+    for kept, new, old in zip(again.replicates, fresh.replicates, first.replicates, strict=True):
+        assert torch.equal(kept.radial.par, new.radial.par)
+        assert not torch.equal(kept.radial.par, old.radial.par)
 
 
 def test_gauge_is_fixed_and_the_gradient_is_that_of_the_score() -> None:
@@ -88,9 +122,9 @@ def test_gauge_is_fixed_and_the_gradient_is_that_of_the_score() -> None:
     assert float((1.0 / volumes).mean()) == pytest.approx(1.0, abs=0.01)
     reference = model.energy.at(torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64), None)
     assert float(reference.energy) == pytest.approx(0.0, abs=1e-10)
-    hidden = hidden_energies(model, seen, correct=False)
+    hidden = hidden_energies(model, seen, gain=0.0)
     hidden = replace(hidden, variance=0.0 * hidden.variance)  # what it adds to 1/T is taken as given
-    for name in ("curvature", "slope", "base", "log_capacity", "amount", "kernel", "par", "perp"):
+    for name in ("curvature", "slope", "base", "log_capacity", "grueneisen", "kernel", "par", "perp"):
         parameter = getattr(parameters, name)
         direction = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
         parameters.zero_grad()
@@ -104,12 +138,71 @@ def test_gauge_is_fixed_and_the_gradient_is_that_of_the_score() -> None:
         assert slope == pytest.approx((values[0] - values[1]) / 2e-5, rel=2e-4, abs=1e-6), name
 
 
+@pytest.mark.parametrize("options", [{"functions": "networks"}, {"temperature_exponents": True}])
+def test_gradients_of_networks_and_exponents(options: dict[str, object]) -> None:
+    seen = observed(recording(40, settling=40).series(0, 40), 1.0)
+    config = SMALL.model_copy(update=options | {"pair_potential": True})
+    parameters, _ = starting_point(seen, config, BODY, n_train=28)
+    free = [parameter for parameter in parameters.parameters() if parameter.requires_grad]
+    generator = torch.Generator().manual_seed(1)
+    direction = [torch.randn(p.shape, generator=generator, dtype=p.dtype) for p in free]
+    for parameter in free:
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+    hidden = hidden_energies(parameters.model(), seen, gain=0.0)
+    hidden = replace(hidden, variance=0.0 * hidden.variance)
+
+    def both() -> torch.Tensor:
+        return torch.stack([score(parameters, seen, hidden, [12, 24])[0], parameters.roughness()])
+
+    along = torch.cat([way.flatten() for way in direction])
+    slopes = [float(gradient(value, free, retain_graph=True) @ along) for value in both()]
+    values = []
+    for sign in (1.0, -1.0):
+        for parameter, way in zip(free, direction, strict=True):
+            parameter.data += sign * 1e-5 * way
+        values.append(both().detach().numpy())
+        for parameter, way in zip(free, direction, strict=True):
+            parameter.data -= sign * 1e-5 * way
+    np.testing.assert_allclose(slopes, (values[0] - values[1]) / 2e-5, rtol=2e-4)
+
+
+def test_networks_learn_and_go_on_after_a_stop() -> None:
+    """Two rounds better the selection block; the second of them made by another process gives the same bytes."""
+    series = recording(40, settling=40).series(0, 40)
+    config = SMALL.model_copy(update={"functions": "networks", "rounds": 2, "steps": 8})
+    shelf = Shelf()
+    blocks = series.between(0, 28), series.between(28, 40)
+    once = fit_thermal(*blocks, config.model_copy(update={"rounds": 1}), body=BODY, seed=3, checkpoint=shelf)
+    again = fit_thermal(*blocks, config, body=BODY, seed=3, checkpoint=shelf)
+    whole = fit_thermal(*blocks, config, body=BODY, seed=3)
+    assert whole.scores[:1] == once.scores
+    assert again.scores == whole.scores
+    assert whole.scores[1] < whole.scores[0]
+    assert float(whole.parameters["networks.par.0.weight"].std()) > 0.0
+    other = fit_thermal(*blocks, config.model_copy(update={"rounds": 1}), body=BODY, seed=4)
+    assert other.scores[0] != whole.scores[0]
+
+
+def test_jackknife_error_of_a_mean_is_that_of_the_mean() -> None:
+    values = torch.as_tensor(np.random.default_rng(2).normal(size=(7, 3)))
+    without = torch.stack([torch.cat([values[:k], values[k + 1 :]]).mean(dim=0) for k in range(7)])
+    torch.testing.assert_close(jackknife_error(without), values.std(dim=0) / 7**0.5)
+
+
+def test_the_lowest_point_of_a_parabola_is_found_within_bounds() -> None:
+    for place in (-0.7, 0.0, 0.4):
+        assert lowest_of_three([(x - place) ** 2 + 3.0 for x in (-1.0, 0.0, 1.0)]) == pytest.approx(place)
+    assert lowest_of_three([(x - 3.0) ** 2 for x in (-1.0, 0.0, 1.0)]) == 1.0
+    assert lowest_of_three([-1.0, 0.0, -1.5]) == 1.0
+    assert lowest_of_three([-2.0, 0.0, -1.5]) == -1.0
+
+
 def test_kernel_scale_and_energy_offset_cannot_be_seen() -> None:
     """What the conventions fix has no influence on the score."""
     seen = observed(recording(40, settling=40).series(0, 40), 1.0)
     parameters, _ = starting_point(seen, SMALL, BODY, n_train=28)
     with torch.no_grad():
-        hidden = hidden_energies(parameters.model(), seen, correct=False)
+        hidden = hidden_energies(parameters.model(), seen, gain=0.0)
         before = float(score(parameters, seen, hidden, [12, 24])[0])
         parameters.kernel.data += 0.7
         parameters.base.data += 0.9
@@ -133,7 +226,7 @@ def _prepared() -> tuple[ThermalParameters, HiddenEnergies, torch.optim.Optimize
     seen = observed(recording(12, settling=0).series(0, 12), 1.0)
     parameters, _ = starting_point(seen, SMALL, BODY, n_train=11)
     with torch.no_grad():
-        hidden = hidden_energies(parameters.model(), seen, correct=False)
+        hidden = hidden_energies(parameters.model(), seen, gain=0.0)
     optimiser = torch.optim.SGD([p for p in parameters.parameters() if p.requires_grad], lr=0.01)
     return parameters, hidden, optimiser
 
@@ -154,8 +247,9 @@ def test_blocks_and_settings_that_do_not_fit_are_refused() -> None:
         fit_thermal(series.between(0, 20), series.between(25, 40), SMALL)
     with pytest.raises(DataError, match="to settle"):
         fit_thermal(series.between(0, 6), series.between(6, 12), SMALL)
-    with pytest.raises(ConfigError):
-        ThermalFitConfig.parse({"cutoff": -1.0})
+    for wrong in ({"cutoff": -1.0}, {"cutoff": 1.0, "time_blocks": 2}, {"cutoff": 1.0, "functions": "wavelets"}):
+        with pytest.raises(ConfigError):
+            ThermalFitConfig.parse(wrong)
     apart = replace(series, positions=np.zeros_like(series.positions) + np.arange(len(series.species))[:, None] * 0.04)
     with pytest.raises(DataError, match="neighbours per particle"):
         fit_thermal(apart.between(0, 20), apart.between(20, 40), SMALL.model_copy(update={"cutoff": 0.01}))
