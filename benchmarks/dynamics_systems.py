@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.record import data_folder
 from colloid_cg.dynamics.metriplectic.cell import Cell
 from colloid_cg.dynamics.metriplectic.energy import ConstantHeatCapacity
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
@@ -36,10 +35,6 @@ class System:
 
 def cube(edge: float) -> Cell:
     return Cell(box=Box(lower=(0.0,) * 3, upper=(edge,) * 3, periodic=(True,) * 3))
-
-
-def data_folder() -> Path:
-    return Path(os.environ["COLLOID_CG_DATA"])
 
 
 def published_system(name: str) -> tuple[System, dict[str, np.ndarray]]:

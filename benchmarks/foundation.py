@@ -6,7 +6,6 @@ Needs COLLOID_CG_DATA. Writes benchmarks/results/foundation.json.
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -22,7 +21,7 @@ import pandas as pd
 import trackpy
 
 from benchmarks.calibration import true_localisation_variance
-from benchmarks.record import Record
+from benchmarks.record import Record, data_folder
 from colloid_cg.neighbors import within
 from colloid_cg.observables import d2min
 from colloid_cg.records import Box, ModelBundle
@@ -226,7 +225,7 @@ def bad_input(record: Record) -> None:
 
 
 def main() -> None:
-    data = Path(os.environ["COLLOID_CG_DATA"])
+    data = data_folder()
     record = Record("foundation")
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)

@@ -8,7 +8,6 @@ benchmarks/results/inference_real.json.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy as np
 from benchmarks.foundation import STOKES_EINSTEIN
 from benchmarks.optical_trap import fitted as fitted_trap
 from benchmarks.optical_trap import trapped
-from benchmarks.record import Record
+from benchmarks.record import Record, data_folder
 from colloid_cg.learn import FitConfig, fit
 from colloid_cg.records import ModelBundle, Trajectories
 from colloid_cg.tracking import TrackConfig, track
@@ -94,7 +93,7 @@ def optical_trap(record: Record, path: Path) -> None:
 
 
 def main() -> None:
-    data = Path(os.environ["COLLOID_CG_DATA"])
+    data = data_folder()
     stack = open_video(
         data / "bulk_water/bulk_water_green.tif",
         pixel_size=100 / 285.0,

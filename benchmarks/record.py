@@ -16,6 +16,14 @@ from colloid_cg.store import write_json
 RESULTS = Path(__file__).parent / "results"
 
 
+def data_folder() -> Path:
+    """Return the folder of the real data; ends the benchmark with a sentence where it is not named."""
+    found = os.environ.get("COLLOID_CG_DATA")
+    if not found:
+        sys.exit("error: Found no COLLOID_CG_DATA; expected the folder of the real data; set COLLOID_CG_DATA to it.")
+    return Path(found)
+
+
 def machine() -> str:
     """Return the processor and the number of cores."""
     model = platform.processor() or platform.machine()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.record import data_folder
 from colloid_cg.records import Box, PhaseSeries
 
 TRAIN_SHARE = 0.7
@@ -54,7 +54,7 @@ class StarMelt:
 
 def star_11() -> StarMelt:
     """Return the melt of 11-bead stars of COLLOID_CG_DATA."""
-    folder = Path(os.environ["COLLOID_CG_DATA"]) / "star_polymer"
+    folder = data_folder() / "star_polymer"
     with np.load(folder / "star11_reference.npz") as first, np.load(folder / "star11_vacf_reference.npz") as second:
         return StarMelt(
             beads=11,

@@ -7,12 +7,10 @@ Single thread, CPU time, best of several. The rows on real data need COLLOID_CG_
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import trackpy
@@ -21,7 +19,7 @@ from benchmarks.linking import jammed_shear, real_links, synthetic_links, whole_
 from benchmarks.locating import dense, isolated, speed_of_locate
 from benchmarks.overlays import draw_overlays
 from benchmarks.rearranging import d2min_figures, p_hop_figures
-from benchmarks.record import RESULTS, Record
+from benchmarks.record import RESULTS, Record, data_folder
 from colloid_cg.store import read_json
 
 MEMORY = RESULTS / "tracking_memory.json"
@@ -45,7 +43,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     trackpy.quiet()
     warnings.simplefilter("ignore")
-    data = Path(os.environ["COLLOID_CG_DATA"])
+    data = data_folder()
     record = Record("tracking")
     sections: list[Callable[[], None]] = [
         *(lambda work=work: work(record) for work in SYNTHETIC),
