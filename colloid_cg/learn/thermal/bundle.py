@@ -86,7 +86,7 @@ def bundle_of(
         },
         metrics=_metrics(dynamics, seen, heat, time_unit),
         pair_force=_force_table(dynamics, heat),
-        pair_friction=_friction_table(dynamics),
+        pair_friction=_friction_table(dynamics, heat),
         equation_of_state=seen.equation_of_state(),
         diagnostics={
             "scores": [float(score) for score in dynamics.scores],
@@ -306,16 +306,18 @@ def _force_table(dynamics: ThermalDynamics, thermal_energy: float) -> pd.DataFra
     return pd.concat(parts, ignore_index=True)
 
 
-def _friction_table(dynamics: ThermalDynamics) -> pd.DataFrame:
-    """Return friction along and across the line of two particles at T0 with 90 % bands, in mass per time."""
-    temperature, parts = _power_law(dynamics.model).temperature, []
+def _friction_table(dynamics: ThermalDynamics, thermal_energy: float) -> pd.DataFrame:
+    """Return friction along and across the line of two particles of this k_B T with 90 % bands, in mass per time."""
+    law, parts = _power_law(dynamics.model), []
     for along, across in zip(_curves(dynamics, "par"), _curves(dynamics, "perp"), strict=True):
         columns: dict[str, Any] = {"r": along[2], "species_a": along[0], "species_b": along[1]}
-        for name, (*_, value, half) in (("along", along), ("across", across)):
+        for name, (a, b, _, value, half), power in (("along", along, law.par), ("across", across, law.perp)):
+            exponent = 0.0 if power is None else float(power[a] + power[b])
+            scale = (thermal_energy / law.temperature) ** exponent / thermal_energy
             columns |= {
-                name: value / temperature,
-                f"{name}_low90": (value - half) / temperature,
-                f"{name}_high90": (value + half) / temperature,
+                name: scale * value,
+                f"{name}_low90": scale * (value - half),
+                f"{name}_high90": scale * (value + half),
             }
         parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True)[list(PAIR_FRICTION_COLUMNS)]

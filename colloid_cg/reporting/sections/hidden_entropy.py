@@ -44,7 +44,7 @@ def hidden_entropy_section(model: ModelBundle, units: Units) -> Section:
             Picture(name="dynamics_force", figure=figure, caption="Force of the pair potential, beside the pressure.")
         )
     if model.pair_friction is not None:
-        caption = "Friction along and across the line between two particles at the temperature U was started from."
+        caption = "Friction along and across the line between two particles at k_B T of the motion in training."
         figure = figure_friction_of(model.pair_friction, units)
         pictures.append(Picture(name="dynamics_friction", figure=figure, caption=caption))
     if model.diagnostics["heat_exchange"]:

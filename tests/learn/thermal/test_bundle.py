@@ -14,6 +14,7 @@ import torch
 import colloid_cg as cg
 from benchmarks.ideal_gas_system import AMOUNT, HEAT_CAPACITY, gas
 from colloid_cg.dynamics.metriplectic.cell import Cell
+from colloid_cg.dynamics.metriplectic.friction import PowerLaw
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.state import PhaseState, phase_state, total_energy
 from colloid_cg.errors import ConfigError, DataError, InputError
@@ -116,10 +117,16 @@ def test_intervals_are_those_of_fits_without_a_block() -> None:
     r = torch.tensor(table["r"].to_numpy())
     middle, width = fitted().interval(lambda model: model.radial.evaluate(r, None).par)  # type: ignore[arg-type, return-value]
     assert width is not None
-    scale = bundle().config["reference_thermal_energy"]
+    scale = bundle().config["thermal_energy"]
     np.testing.assert_allclose(table["along"], middle.numpy() / scale, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(table["along_high90"], (middle + width).numpy() / scale, rtol=1e-9, atol=1e-12)
     train, select, _ = blocks()
+    law = PowerLaw(temperature=0.5 * scale, par=torch.tensor([0.75], dtype=torch.float64))
+    warmer = replace(fitted(), model=replace(fitted().model, law=law), replicates=())
+    steeper = bundle_of(warmer, train, select, SMALL).pair_friction
+    assert steeper is not None
+    np.testing.assert_allclose(steeper["along"], 2.0**1.5 * table["along"], rtol=1e-9)
+    np.testing.assert_allclose(steeper["across"], table["across"], rtol=1e-9)
     alone = bundle_of(replace(fitted(), replicates=()), train, select, SMALL)
     assert alone.metrics["heat_capacity"][0]["low90"] is None
     assert alone.pair_friction is not None
