@@ -25,7 +25,7 @@ from colloid_cg.assessment.phase import assess_phase
 from colloid_cg.assessment.settings import AssessConfig
 from colloid_cg.assessment.warnings import warnings_of
 from colloid_cg.errors import DataError, InputError
-from colloid_cg.learn.momentum import KIND
+from colloid_cg.learn.kinds import in_phase_space
 from colloid_cg.records import ModelBundle, ReferenceCurves, Rollout, Trajectories
 from colloid_cg.states import phase_series, rollout_trajectories
 
@@ -80,7 +80,7 @@ def assess(
         If the frame intervals differ.
     """
     config = config or AssessConfig()
-    if bundle.config.get("kind") == KIND:
+    if in_phase_space(bundle.config):
         return assess_phase(phase_series(test), rollout, bundle, config, references=references, others=others)
     _check(test, rollout)
     views = tuple(

@@ -12,11 +12,12 @@ from colloid_cg.assessment.agreement import jsonable, rrmse, verdict
 from colloid_cg.assessment.compare import Series, comparable_lags, compare, mean_of
 from colloid_cg.assessment.extrapolation import extrapolation
 from colloid_cg.assessment.inversion import inversion_check
-from colloid_cg.assessment.phase_laws import phase_ledger, temperature_of
+from colloid_cg.assessment.phase_laws import phase_ledger, scatter_of_one_run, temperature_of
 from colloid_cg.assessment.phase_warnings import phase_warnings
 from colloid_cg.assessment.settings import AssessConfig
 from colloid_cg.errors import DataError, InputError
-from colloid_cg.observables import Curve, rdf_of_frames, thermal_speed_squared, unwrapped_msd, vacf
+from colloid_cg.learn.kinds import HIDDEN_ENTROPY
+from colloid_cg.observables import Curve, kinetic_temperature, rdf_of_frames, thermal_speed_squared, unwrapped_msd, vacf
 from colloid_cg.records import ModelBundle, PhaseSeries, ReferenceCurves, Rollout
 
 _MOST_REFERENCE_LAGS = 100
@@ -76,7 +77,7 @@ def assess_phase(
         for name, observable in observables.items()
     }
     found = [against_reference(series.replicas, reference, config) for reference in references]
-    thermal_energy = float(bundle.config["thermal_energy"])
+    thermal_energy = thermal_energy_of(test, rollout, bundle)
     result |= {
         "kind": bundle.config["kind"],
         "units": {"length": bundle.config["length_unit"], "time": bundle.config["time_unit"]},
@@ -94,6 +95,12 @@ def assess_phase(
     result["candidates"] = {"model": _figures(result, found)} | {
         name: _candidate(test, run, thermal_energy, edges, config, references) for name, run in others.items()
     }
+    if bundle.config["kind"] == HIDDEN_ENTROPY:
+        known = bundle.diagnostics["temperatures"]
+        result["kinetic"] |= {
+            "learned": [min(known["low"]), max(known["high"])],
+            "temperature_error": scatter_of_one_run(rollout) * result["kinetic"]["temperature"],
+        }
     result["warnings"] = phase_warnings(result)
     clean = jsonable(result)
     return clean if isinstance(clean, dict) else {}
@@ -215,12 +222,21 @@ def _beside(curves: list[Curve], reference: np.ndarray) -> dict[str, Any]:
     }
 
 
+def thermal_energy_of(test: PhaseSeries, rollout: Rollout, bundle: ModelBundle) -> float:
+    """Return k_B T of the fit; for a model without a single temperature that of the frames that rollouts cover."""
+    if bundle.config["kind"] != HIDDEN_ENTROPY:
+        return float(bundle.config["thermal_energy"])
+    covered = min(test.n_frames, (rollout.positions.shape[1] - 1) * _stride(test, rollout) + 1)
+    return kinetic_temperature(test.velocities[:covered], test.masses)[0]
+
+
 def kinetic(comparison: dict[str, Any], test: PhaseSeries, rollout: Rollout, thermal_energy: float) -> dict[str, Any]:
     """Return the kinetic temperature over k_B T, and VACF(0) over k_B T <1/m - 1/M>, of rollouts and test block."""
     expected = thermal_speed_squared(test.masses, thermal_energy)
     value, error = float(comparison["model"][0]), float(comparison["model_error"][0])
     apart = abs(value / expected - 1.0)
-    temperature, temperature_error = temperature_of(rollout)
+    unit = float(np.asarray(rollout.metadata.get("thermal_energy", thermal_energy))) / thermal_energy
+    temperature, temperature_error = (unit * part for part in temperature_of(rollout))
     return {
         "vacf_zero": value,
         "vacf_zero_error": error,
@@ -232,7 +248,8 @@ def kinetic(comparison: dict[str, Any], test: PhaseSeries, rollout: Rollout, the
         "verdict": verdict(apart, allowed=VACF_ZERO, rms_z=apart * expected / error if error > 0.0 else None),
         "temperature": temperature,
         "temperature_error": temperature_error,
-        "note": "both relative to the common motion; 1 is equipartition at k_B T of the fit",
+        "thermal_energy": thermal_energy,
+        "note": "both relative to the common motion; 1 is equipartition at this thermal_energy",
     }
 
 

@@ -65,16 +65,30 @@ def _absorbed_rate(absorbed: np.ndarray, steps: int) -> tuple[float, float]:
 
 
 def temperature_of(rollout: Rollout) -> tuple[float, float]:
-    """Return 2 K/(d (N - 1)) in k_B T0, mean over frames and replicas after the first fifth, and its standard error.
+    """Return 2 K/(d (N - 1)) in k_B T0, mean over frames (less the first fifth) and replicas, and its standard error.
 
-    At rest N particles have d (N - 1) degrees of freedom. The beginning was scaled to k_B T0 and says nothing.
+    At rest N particles have d (N - 1) degrees of freedom. A beginning that was scaled to k_B T0 says nothing.
     """
     kinetic = _given(rollout, "kinetic")
     _, frames, particles, dimension = rollout.positions.shape
-    later = 2.0 * kinetic[:, frames // 5 :] / (dimension * max(particles - 1, 1))
+    skipped = 0 if rollout.metadata.get("velocity_scale") == 1.0 else frames // 5
+    later = 2.0 * kinetic[:, skipped:] / (dimension * max(particles - 1, 1))
     parts = np.concatenate([[block.mean() for block in np.array_split(run, _BLOCKS) if len(block)] for run in later])
     error = parts.std(ddof=1) / np.sqrt(len(parts)) if len(parts) > 1 else np.nan
     return float(later.mean()), float(error)
+
+
+def scatter_of_one_run(rollout: Rollout) -> float:
+    """Return the standard error of the kinetic temperature of a single run against the mean of all, relative to it.
+
+    A test block is one run: from the same start its kinetic energy scatters as much as those of the replicas. A single
+    replica does not tell by how much: the canonical scatter of one instant, sqrt(2/(d N)), is the most there is.
+    """
+    means = _given(rollout, "kinetic").mean(axis=1)
+    _, _, particles, dimension = rollout.positions.shape
+    if len(means) < 2:
+        return float(np.sqrt(2.0 / (dimension * particles)))
+    return float(means.std(ddof=1) / means.mean() * np.sqrt(1.0 + 1.0 / len(means)))
 
 
 def _momentum_drift(rollout: Rollout, masses: np.ndarray) -> float:

@@ -44,6 +44,8 @@ def _of_agreement(result: dict[str, Any]) -> list[str]:
 
 def _of_kinetics(result: dict[str, Any]) -> list[str]:
     found, sentences = result["kinetic"], []
+    if "learned" in found:
+        return _of_temperatures(found)
     if found["verdict"] == BAD:
         sentences.append(
             f"VACF(0) of the rollouts is {found['ratio']:.3f}({found['ratio_error']:.1g}) times that of equipartition."
@@ -53,6 +55,23 @@ def _of_kinetics(result: dict[str, Any]) -> list[str]:
         sentences.append(
             f"The kinetic temperature of the rollouts is {found['temperature']:.3f} k_B T: "
             + ("the time step is too long, or the dynamics does not keep equilibrium.")
+        )
+    return sentences
+
+
+def _of_temperatures(found: dict[str, Any]) -> list[str]:
+    """Return what to say of a model without a single temperature: k_B T is that of the test block."""
+    sentences, (low, high), seen = [], found["learned"], found["thermal_energy"]
+    apart = abs(found["temperature"] - 1.0)
+    if apart > TEMPERATURE and not apart <= _SIGNIFICANT * found["temperature_error"]:
+        sentences.append(
+            f"The kinetic temperature of the rollouts is {found['temperature']:.3f} times that of the test block: "
+            "pressure, friction or heat capacity are off."
+        )
+    if not low <= seen <= high:
+        sentences.append(
+            f"The motion of the test block has k_B T = {seen:.3g}, and 90 % of the particles of the fit had {low:.3g} "
+            f"to {high:.3g}: U(S, V) is an extrapolation there."
         )
     return sentences
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from colloid_cg.errors import DataError
+from colloid_cg.errors import ConfigError, DataError
 from colloid_cg.learn.bundle import Task, bundle_of, model_from_bundle
 from colloid_cg.learn.checkpoint import NOWHERE, Checkpoint, remembered
 from colloid_cg.learn.config import FitConfig
@@ -22,6 +22,7 @@ from colloid_cg.learn.selection import FitResult, Selection, choose_knots, joint
 from colloid_cg.learn.series import chains, every_nth_frame, first_rows, time_blocks
 from colloid_cg.learn.stride import choose_stride
 from colloid_cg.learn.structure_range import force_range, resolved_distance
+from colloid_cg.learn.thermal import ThermalFitConfig, fit_hidden_entropy
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import ModelBundle, StateSeries, Trajectories
 from colloid_cg.states import from_trajectories
@@ -39,11 +40,12 @@ def fit(
     fields: FieldTables | None = None,
     checkpoint: Checkpoint = NOWHERE,
     momentum: MomentumFitConfig | None = None,
+    thermal: ThermalFitConfig | None = None,
 ) -> ModelBundle:
     """Fit overdamped or, where the data ask for it, inertial dynamics to noisy trajectories.
 
-    Simulations that were imported with their velocities are fitted as momentum-conserving pair dynamics, unless
-    ``config.regime`` names a law.
+    Simulations that were imported with their velocities are fitted as momentum-conserving pair dynamics, with hidden
+    entropies where ``momentum.model`` says so, unless ``config.regime`` names a law.
 
     Parameters
     ----------
@@ -55,19 +57,29 @@ def fit(
     fields : FieldTables or None
         The tables of external fields that ``config`` names (traps, prescribed particles, background flow).
     checkpoint : Checkpoint
-        Keeps finished candidates of overdamped fits, and gives back those of an earlier call with the same arguments.
+        Keeps finished candidates of overdamped fits and the last round of a fit of hidden entropies, and gives back
+        those of an earlier call with the same arguments.
     momentum : MomentumFitConfig or None
         Settings of the fit to positions and velocities.
+    thermal : ThermalFitConfig or None
+        Those of the fit of hidden entropies.
 
     Raises
     ------
     DataError
         If there are too few linked frames, or nothing moves beyond the noise.
+    ConfigError
+        If hidden entropies are wanted of anything but positions and velocities.
     """
     config = config or FitConfig()
-    if is_simulation(train) and config.regime == "auto" and not config.in_fields:
-        return fit_simulation(train, select, momentum, progress=progress)
     seed = int(rng.integers(2**31)) if isinstance(rng, np.random.Generator) else int(rng)
+    if is_simulation(train) and config.regime == "auto" and not config.in_fields:
+        if momentum is None or momentum.model == "one_temperature":
+            return fit_simulation(train, select, momentum, progress=progress)
+        return fit_hidden_entropy(
+            train, select, thermal, momentum, seed=seed, checkpoint=checkpoint, progress=progress
+        )  # fmt: skip
+    _no_hidden_entropy(momentum)
     plan = field_plan(config, fields, train, select)
     if plan is not None:
         train, select = plan.train, plan.select
@@ -167,6 +179,15 @@ def _regime(found: Regime, config: FitConfig) -> Regime:
         return found
     reason = f'{found.evidence["reason"]}; fit.regime = "{config.regime}" was given all the same'
     return Regime(name=config.regime, evidence=found.evidence | {"reason": reason})
+
+
+def _no_hidden_entropy(momentum: MomentumFitConfig | None) -> None:
+    if momentum is not None and momentum.model == "hidden_entropy":
+        raise ConfigError(
+            'momentum.model = "hidden_entropy" where positions alone are fitted',
+            expected="a simulation that was imported with its velocities, and no fit.regime",
+            action="import one, or leave the setting out",
+        )
 
 
 def _no_fields(plan: FieldPlan | None) -> None:

@@ -11,6 +11,8 @@ WORDS = {
     "thermal_speed_squared": "k_B T/m",
     "friction": "friction rate",
     "temperature": "k_B T",
+    "heat_capacity": "heat capacity",
+    "heat_exchange": "rate of heat exchange",
     "memory_time": "memory of the random force",
     "localisation_variance": "localisation variance s2",
     "trap_stiffness": "trap stiffness",
@@ -44,5 +46,5 @@ def _of_species(entry: dict[str, Any], count: int) -> str:
 def _with_interval(entry: dict[str, Any]) -> str:
     value = f"{entry['value']:.4g} {entry['unit']}"
     if entry["low90"] is None:
-        return f"{value}, no interval"
+        return f"{value}, {'assumed' if 'assumed' in entry['note'] else 'no interval'}"
     return f"{value} (90 %: {entry['low90']:.4g} to {entry['high90']:.4g})"

@@ -10,7 +10,7 @@ import pandas as pd
 from colloid_cg.assessment import AssessConfig, assess
 from colloid_cg.errors import DataError
 from colloid_cg.events import EventConfig, detect_events, event_fields
-from colloid_cg.learn import FitConfig, MomentumFitConfig, fit
+from colloid_cg.learn import FitConfig, MomentumFitConfig, ThermalFitConfig, fit
 from colloid_cg.learn.comparison import ComparisonConfig, compare_models
 from colloid_cg.pipeline.blocks import Blocks, blocks, spans, trajectory_file
 from colloid_cg.pipeline.event_windows import events_margin, joined, peaking
@@ -81,7 +81,7 @@ def _fit(job: Job) -> dict[str, Any]:
     with job.progress("fit") as progress:
         model = fit(
             used.train, used.select, config, rng=job.rng("fit"), progress=progress, fields=fields, checkpoint=kept,
-            momentum=job.study.section(MomentumFitConfig),
+            momentum=job.study.section(MomentumFitConfig), thermal=job.study.section(ThermalFitConfig),
         )  # fmt: skip
     write_model(job.folder.path / "model", model)
     forget_part(job, "fit-", keep="")
@@ -202,7 +202,7 @@ FIT = Stage(
     name="fit",
     products=("model",),
     work=_fit,
-    sections=(FitConfig, MomentumFitConfig),
+    sections=(FitConfig, MomentumFitConfig, ThermalFitConfig),
     inputs=(TRACKS,),
     depends=field_digests,
 )

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from colloid_cg.assessment import AssessConfig
 from colloid_cg.errors import ConfigError, InputError
 from colloid_cg.events import EventConfig
-from colloid_cg.learn import FitConfig, MomentumFitConfig
+from colloid_cg.learn import FitConfig, MomentumFitConfig, ThermalFitConfig
 from colloid_cg.learn.comparison.config import ComparisonConfig
 from colloid_cg.settings import Settings, unknown_key
 from colloid_cg.simulation import SimulateConfig
@@ -28,6 +28,7 @@ STAGE_SETTINGS: tuple[type[Settings], ...] = (
     StructureConfig,
     FitConfig,
     MomentumFitConfig,
+    ThermalFitConfig,
     SimulateConfig,
     EventConfig,
     AssessConfig,

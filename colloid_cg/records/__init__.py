@@ -4,7 +4,14 @@ from colloid_cg.records.box import Box
 from colloid_cg.records.events import EVENT_COLUMNS, EventTable
 from colloid_cg.records.frames import FrameReader, FrameStack
 from colloid_cg.records.graph import NeighborGraph
-from colloid_cg.records.model import METRIC_KEYS, PAIR_FORCE_COLUMNS, PAIR_FRICTION_COLUMNS, ModelBundle, metric
+from colloid_cg.records.model import (
+    EQUATION_OF_STATE_COLUMNS,
+    METRIC_KEYS,
+    PAIR_FORCE_COLUMNS,
+    PAIR_FRICTION_COLUMNS,
+    ModelBundle,
+    metric,
+)
 from colloid_cg.records.motion import CommonMotion
 from colloid_cg.records.phase import PhaseSeries
 from colloid_cg.records.reference import ReferenceCurves
@@ -22,6 +29,7 @@ from colloid_cg.records.trajectories import (
 
 __all__ = [
     "COLUMNS",
+    "EQUATION_OF_STATE_COLUMNS",
     "EVENT_COLUMNS",
     "FLAG_AFTER_GAP",
     "FLAG_EDGE",

@@ -24,6 +24,8 @@ PAIR_FRICTION_COLUMNS = (
     "species_b",
 )
 
+EQUATION_OF_STATE_COLUMNS = ("internal_energy", "volume", "thermal_energy", "pressure", "species")
+
 
 def metric(
     value: float | str,
@@ -60,7 +62,9 @@ class ModelBundle:
         JSON-able curves the report draws (residual autocorrelation, D against lag, selection scores).
     pair_friction : pandas.DataFrame or None
         Columns r, along, across with their intervals (friction between two particles, mass over time), species_a,
-        species_b; of models that have positions and velocities.
+        species_b; of models that have positions and velocities. NaN where there is no interval.
+    equation_of_state : pandas.DataFrame or None
+        Columns internal_energy, volume, thermal_energy (k_B T), pressure, species; of models with hidden entropies.
     """
 
     config: dict[str, Any]
@@ -69,6 +73,7 @@ class ModelBundle:
     pair_force: pd.DataFrame
     diagnostics: dict[str, Any] = field(default_factory=dict)
     pair_friction: pd.DataFrame | None = None
+    equation_of_state: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         for name, entries in self.metrics.items():
@@ -79,9 +84,11 @@ class ModelBundle:
                         expected=f"keys {METRIC_KEYS}",
                         action="build it with metric()",
                     )
-        _require_columns("force", self.pair_force, PAIR_FORCE_COLUMNS)
+        _require_columns("pair force", self.pair_force, PAIR_FORCE_COLUMNS)
         if self.pair_friction is not None:
-            _require_columns("friction", self.pair_friction, PAIR_FRICTION_COLUMNS)
+            _require_columns("pair friction", self.pair_friction, PAIR_FRICTION_COLUMNS)
+        if self.equation_of_state is not None:
+            _require_columns("equation of state", self.equation_of_state, EQUATION_OF_STATE_COLUMNS)
         for name, array in self.weights.items():
             if not np.isfinite(array).all():
                 raise InputError(
@@ -101,7 +108,7 @@ class ModelBundle:
 def _require_columns(name: str, table: pd.DataFrame, columns: tuple[str, ...]) -> None:
     if tuple(table.columns) != columns:
         raise InputError(
-            f"a pair {name} table with columns {list(table.columns)}",
+            f"a {name} table with columns {list(table.columns)}",
             expected=f"columns {columns}",
             action="reorder or rename the columns",
         )

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from colloid_cg.assessment import interaction_range
-from colloid_cg.learn.momentum import KIND
+from colloid_cg.learn.kinds import HIDDEN_ENTROPY, PAIR_DYNAMICS
 from colloid_cg.records import ModelBundle, Trajectories
 from colloid_cg.reporting.checks.check import BAD, GOOD, LOOK, Check, entries
 from colloid_cg.reporting.checks.dynamics import force_resolved, gain_measured, imitates_wells, pair_gain
@@ -82,11 +82,27 @@ def _pair_dynamics_sentences(model: ModelBundle) -> list[Markup]:
     ]  # fmt: skip
 
 
+def _hidden_entropy_sentences(model: ModelBundle) -> list[Markup]:
+    """Say what was found where internal energies are hidden."""
+    friction, exchange, temperature = (entries(model, name)[0] for name in ("friction", "heat_exchange", "temperature"))
+    capacities = entries(model, "heat_capacity")
+    values = Markup(", ").join(_species(entry, several=len(capacities) > 1) + entry_text(entry) for entry in capacities)
+    return [
+        Markup("The motion is <strong>inertial, with hidden internal energies</strong>; that of the training block has "
+               "k_B T = {}.").format(entry_text(temperature)),
+        Markup("The heat capacity of a particle is <strong>{}</strong>.").format(values),
+        Markup("Its friction against its neighbours, over its mass, is <strong>{}</strong>; its temperature follows "
+               "theirs at a rate of {}.").format(entry_text(friction), entry_text(exchange)),
+    ]  # fmt: skip
+
+
 def _model_sentences(model: ModelBundle | None) -> list[Markup]:
     if model is None:
         return []
-    if model.config.get("kind") == KIND:
+    if model.config.get("kind") == PAIR_DYNAMICS:
         return _pair_dynamics_sentences(model)
+    if model.config.get("kind") == HIDDEN_ENTROPY:
+        return _hidden_entropy_sentences(model)
     sentences = [
         Markup("The motion is <strong>{}</strong>.").format(entry["value"]) for entry in entries(model, "regime")
     ]

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from colloid_cg.dynamics.metriplectic.cell import Cell
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
-from colloid_cg.dynamics.metriplectic.state import PhaseState, kinetic_energy, momentum, phase_state, total_energy
+from colloid_cg.dynamics.metriplectic.state import PhaseState, kinetic_energy, momentum, total_energy
 from colloid_cg.dynamics.metriplectic.steps.reinjection import reinjection_step
 from colloid_cg.errors import DataError
+from colloid_cg.learn.kinds import HIDDEN_ENTROPY
 from colloid_cg.learn.momentum import phase_model
-from colloid_cg.observables import without_common_motion
+from colloid_cg.learn.thermal import hidden_entropy_model
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import Ledger, ModelBundle, PhaseSeries, Rollout, Trajectories
 from colloid_cg.simulation.config import SimulateConfig
 from colloid_cg.simulation.phase_schedule import PhaseSchedule, phase_schedule
+from colloid_cg.simulation.phase_start import hidden_start, starting_state
 from colloid_cg.states import phase_series
 
 Step = Callable[[MetriplecticModel, PhaseState, float, torch.Generator], PhaseState]
@@ -44,11 +45,26 @@ def simulate_phase(
     progress: Progress = silent,
     most_rows: int = MOST_ROWS,
 ) -> Rollout:
-    """Run pair dynamics fitted to positions and velocities from the first frame of ``start``; see phase_rollout."""
-    return phase_rollout(
-        phase_model(bundle), phase_series(start), config=config, rng=rng, progress=progress, most_rows=most_rows,
+    """Run a model fitted to positions and velocities from the first frame of ``start``; see phase_rollout.
+
+    Pair dynamics starts at its temperature, a model with hidden entropies at the temperatures that were estimated
+    (:func:`~colloid_cg.simulation.phase_start.hidden_start`).
+    """
+    series = phase_series(start)
+    state: PhaseState | None = None
+    told: list[str] = []
+    if bundle.config["kind"] == HIDDEN_ENTROPY:
+        model = hidden_entropy_model(bundle)
+        require_known_species(model, series)
+        state, told = hidden_start(model, bundle, series)
+    else:
+        model = phase_model(bundle)
+    rollout = phase_rollout(
+        model, series, config=config, rng=rng, progress=progress, most_rows=most_rows, state=state,
         thermal_energy=float(bundle.config["thermal_energy"]), length_unit=start.length_unit, time_unit=start.time_unit,
     )  # fmt: skip
+    found: Any = rollout.metadata["warnings"]
+    return replace(rollout, metadata={**rollout.metadata, "warnings": [*told, *found]})
 
 
 def phase_rollout(
@@ -57,6 +73,7 @@ def phase_rollout(
     step: Step = two_stage,
     *,
     thermal_energy: float,
+    state: PhaseState | None = None,
     config: SimulateConfig | None = None,
     rng: int | np.random.Generator = 0,
     progress: Progress = silent,
@@ -66,7 +83,7 @@ def phase_rollout(
 ) -> Rollout:
     """Run a model from the first frame of ``start``: its positions, and its velocities at rest and at k_B T.
 
-    The common motion is taken off the velocities and the rest is scaled to k_B T per degree of freedom, since the model
+    The common motion is taken off the velocities and the rest is scaled to k_B T per degree of freedom, where the model
     knows one temperature; entropies start at zero, where every particle has that temperature. Steps per frame:
     :func:`~colloid_cg.simulation.phase_schedule.phase_schedule`.
 
@@ -77,7 +94,9 @@ def phase_rollout(
     step : callable
         ``step(model, state, dt, rng) -> state``: another dynamics, to be compared on equal terms.
     thermal_energy : float
-        k_B T.
+        k_B T, also the unit of the ledger.
+    state : PhaseState, optional
+        Of ``model``, to start from as it is: velocities and temperatures of their own.
     config : SimulateConfig, optional
     rng : int or numpy.random.Generator
     progress : callable
@@ -98,8 +117,10 @@ def phase_rollout(
         If a particle is of a species the model does not know, or the dynamics leaves all bounds.
     """
     config = config or SimulateConfig()
-    _require_known_species(model, start)
-    state, scale = starting_state(model, start, thermal_energy)
+    require_known_species(model, start)
+    scale = 1.0
+    if state is None:
+        state, scale = starting_state(model, start, thermal_energy)
     steps = phase_schedule(model, state, frame_interval=start.frame_interval, substeps=config.substeps)
     frames = config.frames or start.n_frames
     every = config.every or thinning(frames, config.replicas * start.n_particles, most_rows)
@@ -134,7 +155,8 @@ def phase_rollout(
     )
 
 
-def _require_known_species(model: MetriplecticModel, start: PhaseSeries) -> None:
+def require_known_species(model: MetriplecticModel, start: PhaseSeries) -> None:
+    """Refuse particles of a species the model does not know."""
     if int(start.species.max()) >= model.n_species:
         raise DataError(
             f"species {int(start.species.max())} in the block to start from",
@@ -152,22 +174,6 @@ def _record(steps: PhaseSchedule, every: int, frames: int) -> dict[str, object]:
         "steps": frames * steps.substeps,
         "time_step_rule": steps.rule,
     }
-
-
-def starting_state(model: MetriplecticModel, start: PhaseSeries, thermal_energy: float) -> tuple[PhaseState, float]:
-    """Return the first frame at rest and at k_B T, and the factor by which its velocities were scaled."""
-    relative = without_common_motion(start.velocities[:1], start.masses)[0]
-    kinetic = float((start.masses[:, None] * relative**2).sum())
-    freedom = start.dimension * (start.n_particles - 1)
-    scale = float(np.sqrt(freedom * thermal_energy / kinetic)) if kinetic > 0.0 else 1.0
-    state = phase_state(
-        model,
-        torch.tensor(start.positions[0], dtype=model.masses.dtype),
-        torch.tensor(scale * relative, dtype=model.masses.dtype),
-        cell=Cell(box=start.box),
-        species=torch.tensor(start.species, dtype=torch.long),
-    )
-    return state, scale
 
 
 def thinning(frames: int, rows_per_frame: int, most_rows: int) -> int:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from colloid_cg.dynamics.metriplectic.dissipative import friction_factors
+from colloid_cg.dynamics.metriplectic.dissipative import friction_rates
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.radial import SplineRadial
+from colloid_cg.dynamics.metriplectic.reversible import energy_per_density
 from colloid_cg.dynamics.metriplectic.state import PhaseState
 
 FRICTION_STEP = 0.05
@@ -49,23 +50,11 @@ def phase_schedule(
     return PhaseSchedule(dt=dt, substeps=substeps, friction_step=rate * dt, stiff_step=stiffest * dt)
 
 
-def friction_rates(model: MetriplecticModel, state: PhaseState) -> torch.Tensor:
-    """Return trace(Gamma_ii)/(d m_i), neighbours and bath together, at the temperatures of the state; shape (n,)."""
-    kinds = model.kinds(state.species)
-    coefficients = model.law.at(state.radial, state.thermal.temperature, state.pairs, kinds)
-    par, perp = friction_factors(coefficients, state.pairs, state.thermal, boltzmann=model.boltzmann)
-    d = state.positions.shape[1]
-    inverse_mass = model.inverse_mass(state.species)[:, 0]
-    rates = state.pairs.both(0.5 * (par + (d - 1) * perp)) / d * inverse_mass
-    if model.bath is not None:
-        rates = rates + model.bath.friction[state.species] / model.bath.temperature * inverse_mass
-    return rates
-
-
 def stiffest_frequency(model: MetriplecticModel, state: PhaseState) -> float:
-    """Return omega = sqrt(|F'|/m_red), the the largest of all species pairs.
+    """Return omega = sqrt(|F'|/m_red), the largest of all species pairs: of the potential and of the pressure.
 
     From the closest distance on: that of the state, or the first knot of splines, the closest of their training data.
+    The pressure acts as the potential 2 (dU/dd) W(r), with the largest dU/dd of the state.
     """
     if not len(state.distance):
         return 0.0
@@ -73,14 +62,20 @@ def stiffest_frequency(model: MetriplecticModel, state: PhaseState) -> float:
     if isinstance(model.radial, SplineRadial):
         nearest = min(nearest, model.radial.lower)
     distance = torch.linspace(nearest, model.cutoff, 400, dtype=state.distance.dtype, device=state.distance.device)
+    density = energy_per_density(state.thermal, state.volume)
+    squeezed = 0.0 if density is None else 2.0 * float(density.abs().max())
     largest, number = 0.0, 0
     for a in range(model.n_species):
         for b in range(a, model.n_species):
             kind = None if model.n_species == 1 else torch.full_like(distance, number, dtype=torch.long)
-            slope, number = model.radial.evaluate(distance, kind).potential_slope, number + 1
-            if slope is None:
-                continue
-            stiffness = float(torch.gradient(slope, spacing=(distance,))[0].abs().max())
+            radial, number = model.radial.evaluate(distance, kind), number + 1
+            slopes = ((1.0, radial.potential_slope), (squeezed, radial.kernel_slope))
+            curvatures = [
+                weight * torch.gradient(slope, spacing=(distance,))[0].abs()
+                for weight, slope in slopes
+                if slope is not None
+            ]
+            stiffness = float(torch.stack(curvatures).sum(dim=0).max()) if curvatures else 0.0
             inverse = float(1.0 / model.masses[a] + 1.0 / model.masses[b])
             largest = max(largest, stiffness * inverse)
     return float(np.sqrt(largest))

@@ -17,7 +17,7 @@ from colloid_cg.dynamics import (
 )
 from colloid_cg.errors import DataError
 from colloid_cg.learn import model_from_bundle
-from colloid_cg.learn.momentum import KIND
+from colloid_cg.learn.kinds import in_phase_space
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import Ledger, ModelBundle, Rollout, State, Trajectories
 from colloid_cg.simulation.cell import initial_state
@@ -102,7 +102,7 @@ def simulate(
     config = config or SimulateConfig()
     if not len(start):
         raise DataError("no particles in the test block", expected="a first frame to start from", action="track again")
-    if bundle.config.get("kind") == KIND:
+    if in_phase_space(bundle.config):
         return simulate_phase(bundle, start, config, rng=rng, progress=progress, most_rows=most_rows)
     moved = bool((start.metadata.get("drift") or {}).get("removed"))
     model, whole = model_from_bundle(bundle), placed(bundle, start)

@@ -13,11 +13,15 @@ from colloid_cg.errors import InputError
 from colloid_cg.records import Box, Ledger, ModelBundle, Rollout
 from colloid_cg.store.atomic import atomic_path, read_json, write_json
 
+_MORE_TABLES = ("pair_friction", "equation_of_state")
+"""Tables that only some models have, by the names of their fields and files."""
+
 
 def write_model(folder: Path, model: ModelBundle) -> None:
     """Write RUN/model/: config.json, weights.safetensors, pair_force.csv, metrics.json, diagnostics.json.
 
-    Models with pair friction between particles also have pair_friction.csv.
+    Models with pair friction between particles also have pair_friction.csv, those with hidden entropies
+    equation_of_state.csv.
     """
     with atomic_path(folder, folder=True) as temporary:
         write_json(temporary / "config.json", model.config)
@@ -25,15 +29,17 @@ def write_model(folder: Path, model: ModelBundle) -> None:
         model.pair_force.to_csv(temporary / "pair_force.csv", index=False, float_format="%.10g")
         write_json(temporary / "metrics.json", model.metrics)
         write_json(temporary / "diagnostics.json", model.diagnostics)
-        if model.pair_friction is not None:
-            model.pair_friction.to_csv(temporary / "pair_friction.csv", index=False, float_format="%.10g")
+        for name in _MORE_TABLES:
+            table = getattr(model, name)
+            if table is not None:
+                table.to_csv(temporary / f"{name}.csv", index=False, float_format="%.10g")
 
 
 def read_model(folder: Path) -> ModelBundle:
     """Read what :func:`write_model` wrote, validated again."""
     if not (folder / "weights.safetensors").is_file():
         raise InputError(f"no model in {folder}", expected="a fitted model", action="run 'colloid-cg fit' first")
-    friction = folder / "pair_friction.csv"
+    more = {name: folder / f"{name}.csv" for name in _MORE_TABLES}
     return ModelBundle(
         config=read_json(folder / "config.json"),
         weights=read_weights(folder / "weights.safetensors"),
@@ -42,7 +48,7 @@ def read_model(folder: Path) -> ModelBundle:
             folder / "pair_force.csv", dtype=dict.fromkeys(("r", "force", "low90", "high90"), float)
         ),
         diagnostics=read_json(folder / "diagnostics.json"),
-        pair_friction=pd.read_csv(friction) if friction.is_file() else None,
+        **{name: pd.read_csv(path) for name, path in more.items() if path.is_file()},
     )
 
 

@@ -14,7 +14,7 @@ import torch
 import colloid_cg as cg
 from colloid_cg.assessment import assess
 from colloid_cg.assessment.phase import against_reference, phase_replicas
-from colloid_cg.assessment.phase_laws import phase_ledger
+from colloid_cg.assessment.phase_laws import phase_ledger, scatter_of_one_run
 from colloid_cg.dynamics.metriplectic.bath import Bath
 from colloid_cg.errors import DataError, InputError
 from colloid_cg.learn import MomentumFitConfig
@@ -101,6 +101,15 @@ def test_other_dynamics_stand_in_the_same_table() -> None:
     assert table["langevin"]["momentum_drift"] > 0.01  # a bath takes momentum
     assert table["model"]["momentum_drift"] < 1e-12
     assert abs(table["langevin"]["temperature"] - 1.0) < 0.1
+
+
+def test_a_test_block_scatters_like_one_replica() -> None:
+    run = rolled()
+    kinetic = np.array([[8.0, 10.0], [11.0, 11.0]])  # means 9 and 11
+    found = scatter_of_one_run(replace(run, ledger=replace(run.ledger, kinetic=kinetic)))
+    assert found == pytest.approx(np.sqrt(2.0) / 10.0 * np.sqrt(1.5))
+    alone = replace(run, ledger=replace(run.ledger, kinetic=kinetic[:1]))
+    assert scatter_of_one_run(alone) == pytest.approx(np.sqrt(1.0 / run.positions.shape[2]))
 
 
 def test_references_are_compared_where_they_have_points(tmp_path: Path) -> None:

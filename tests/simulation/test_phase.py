@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.ideal_gas_system import gas, random_start
 from colloid_cg.dynamics.metriplectic.bath import Bath
+from colloid_cg.dynamics.metriplectic.dissipative import friction_rates
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.state import PhaseState, moved_to
 from colloid_cg.errors import DataError
 from colloid_cg.records import Ledger, PhaseSeries
 from colloid_cg.simulation import SimulateConfig, phase_rollout
-from colloid_cg.simulation.phase import starting_state, thinning
-from colloid_cg.simulation.phase_schedule import friction_rates, phase_schedule, stiffest_frequency
+from colloid_cg.simulation.phase import thinning
+from colloid_cg.simulation.phase_schedule import phase_schedule, stiffest_frequency
+from colloid_cg.simulation.phase_start import starting_state
 from colloid_cg.store import read_rollout, write_rollout
 from tests.simulation.phase_worlds import MASS, THERMAL_ENERGY, lattice, soft_fluid
 
@@ -82,6 +85,20 @@ def test_steps_are_short_against_friction_and_against_the_stiffest_force() -> No
     assert rough.friction_step <= 0.05 < rough.friction_step * rough.substeps / (rough.substeps - 1)
     assert rough.stiff_step < 0.1
     assert phase_schedule(model, state, frame_interval=0.1, substeps=7).substeps == 7
+
+
+def test_steps_are_short_against_the_pressure() -> None:
+    model = gas()
+    state = random_start(model, 6.0, 1)
+    r = np.linspace(0.0, 1.0, 4001)
+    kernel = model.radial.evaluate(torch.tensor(r), None).kernel
+    assert kernel is not None
+    assert state.volume is not None
+    assert state.thermal.pressure is not None
+    pushed = float((state.thermal.pressure * state.volume**2).max())
+    truth = 2.0 * pushed * np.abs(np.gradient(np.gradient(kernel.numpy(), r), r)[5:-5]).max()
+    assert stiffest_frequency(model, state) == pytest.approx(np.sqrt(2.0 * truth), rel=0.02)
+    assert phase_schedule(model, state, frame_interval=1.0).stiff_step == pytest.approx(0.2, rel=0.1)
 
 
 def test_energy_and_momentum_hold_and_the_ledger_says_so() -> None:

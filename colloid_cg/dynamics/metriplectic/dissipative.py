@@ -14,6 +14,7 @@ from colloid_cg.dynamics.metriplectic.loops import exchange
 from colloid_cg.dynamics.metriplectic.pairs import Pairs
 
 if TYPE_CHECKING:
+    from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
     from colloid_cg.dynamics.metriplectic.state import PhaseState
 
 
@@ -63,6 +64,19 @@ def friction_factors(
         return value
 
     return factor(coefficients.par), factor(coefficients.perp)
+
+
+def friction_rates(model: MetriplecticModel, state: PhaseState) -> torch.Tensor:
+    """Return trace(Gamma_ii)/(d m_i), neighbours and bath together, at the temperatures of the state; shape (n,)."""
+    kinds = model.kinds(state.species)
+    coefficients = model.law.at(state.radial, state.thermal.temperature, state.pairs, kinds)
+    par, perp = friction_factors(coefficients, state.pairs, state.thermal, boltzmann=model.boltzmann)
+    d = state.positions.shape[1]
+    inverse_mass = model.inverse_mass(state.species)[:, 0]
+    rates = state.pairs.both(0.5 * (par + (d - 1) * perp)) / d * inverse_mass
+    if model.bath is not None:
+        rates = rates + model.bath.friction[state.species] / model.bath.temperature * inverse_mass
+    return rates
 
 
 def mean_impulse(

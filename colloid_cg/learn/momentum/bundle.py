@@ -9,6 +9,7 @@ import pandas as pd
 
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.errors import DataError
+from colloid_cg.learn.kinds import PAIR_DYNAMICS
 from colloid_cg.learn.momentum.config import MomentumFitConfig
 from colloid_cg.learn.momentum.memory import FrictionScan
 from colloid_cg.learn.momentum.metriplectic import HEAT_CAPACITY, metriplectic_model
@@ -17,8 +18,6 @@ from colloid_cg.learn.sandwich import quantile
 from colloid_cg.observables import kinetic_temperature
 from colloid_cg.records import PAIR_FORCE_COLUMNS, PAIR_FRICTION_COLUMNS, ModelBundle, PhaseSeries, metric
 
-KIND = "metriplectic"
-"""Kind of model in ``config`` of a bundle."""
 _POINTS = 100
 _MASS_TOLERANCE = 1e-9
 _SIGNIFICANT = 3.0
@@ -46,7 +45,7 @@ def bundle_of(
     temperature, error = kinetic_temperature(train.velocities, train.masses)
     return ModelBundle(
         config={
-            "kind": KIND,
+            "kind": PAIR_DYNAMICS,
             "n_species": len(masses),
             "n_knots": dynamics.force.shape[1],
             "pair_force_used": True,
@@ -93,7 +92,7 @@ def pair_dynamics_of(bundle: ModelBundle) -> PairDynamics:
     DataError
         If the bundle holds another kind of model.
     """
-    if bundle.config.get("kind") != KIND:
+    if bundle.config.get("kind") != PAIR_DYNAMICS:
         raise DataError(
             f"an {bundle.config.get('kind', 'overdamped')} model",
             expected="pair dynamics fitted to positions and velocities",
@@ -167,6 +166,16 @@ def velocity_slope(series: PhaseSeries) -> float:
     return float(np.vdot(moved, expected) / np.vdot(expected, expected))
 
 
+def slope_warnings(slope: float) -> list[str]:
+    """Return a sentence where displacements are not those of the velocities."""
+    if abs(slope - 1.0) <= _MISFIT:
+        return []
+    return [
+        f"Displacements between frames are {slope:.3g} times velocity x time: check the units of the velocities "
+        "and the frame interval."
+    ]
+
+
 def rate_unit(unit: str) -> str:
     """Return the unit of a rate in a system whose unit of time is ``unit``: "s", or the name of the system."""
     return "1/s" if unit == "s" else f"1/time ({unit} units)"
@@ -231,12 +240,7 @@ def _scan(dynamics: PairDynamics, frame_interval: float) -> dict[str, Any]:
 
 def _warnings(dynamics: PairDynamics, slope: float, temperature: float, error: float) -> list[str]:
     """Return whole sentences on what speaks against the fit."""
-    sentences = []
-    if abs(slope - 1.0) > _MISFIT:
-        sentences.append(
-            f"Displacements between frames are {slope:.3g} times velocity x time: check the units of the velocities "
-            "and the frame interval."
-        )
+    sentences = slope_warnings(slope)
     apart = abs(temperature - dynamics.thermal_energy)
     if np.isfinite(error) and apart > _SIGNIFICANT * error:
         sentences.append(

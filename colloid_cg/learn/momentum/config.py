@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -14,6 +14,10 @@ class MomentumFitConfig(Settings):
 
     Parameters
     ----------
+    model : "one_temperature" or "hidden_entropy"
+        What :func:`colloid_cg.learn.fit` learns from positions and velocities: pair force and friction at one
+        temperature, or U(S, V), frictions and heat exchange of particles with internal energies nobody sees, with the
+        settings of :class:`~colloid_cg.learn.thermal.ThermalFitConfig` (table ``thermal``).
     cutoff : float or None
         Range of force and friction; None: where neither can be told from zero any more.
     n_knots : int
@@ -31,6 +35,7 @@ class MomentumFitConfig(Settings):
 
     table: ClassVar[str] = "momentum"
 
+    model: Literal["one_temperature", "hidden_entropy"] = "one_temperature"
     cutoff: float | None = Field(default=None, gt=0)
     n_knots: int = Field(default=12, ge=4, le=60)
     windows: tuple[int, int] | None = None

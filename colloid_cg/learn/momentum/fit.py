@@ -104,6 +104,23 @@ def fit_pair_dynamics(
     )
 
 
+def interaction_reach(train: PhaseSeries, select: PhaseSeries, config: MomentumFitConfig | None = None) -> float:
+    """Return how far force and friction reach: ``config.cutoff``, or where neither can be told from zero any more.
+
+    Raises
+    ------
+    DataError
+        If nothing can be resolved at any distance.
+    ConfigError
+        If the cutoff exceeds half the periodic cell.
+    """
+    config = config or MomentumFitConfig()
+    _check(train, select, config)
+    if config.cutoff is not None:
+        return config.cutoff
+    return _found_range(train, select, config, thermal_energy_of(train)[0])[0]
+
+
 def thermal_energy_of(series: PhaseSeries) -> tuple[float, Literal["given", "velocities"]]:
     """Return k_B T and where it is from: the series, or m v^2 per degree of freedom about the mean motion."""
     if series.thermal_energy is not None:

@@ -16,6 +16,17 @@ def is_simulation(tracks: Trajectories) -> bool:
     return bool(tracks.metadata.get("simulation"))
 
 
+def require_velocities(tracks: Trajectories) -> None:
+    """Refuse a simulation that was imported without velocities."""
+    if not {f"v{axis}" for axis in tracks.axes} <= set(tracks.table.columns):
+        raise DataError(
+            "a simulation without velocities",
+            expected="columns vx, vy and so on in the trajectories",
+            action='write velocities too and import again; or set fit.regime = "overdamped" if particles forget theirs '
+            "between frames",
+        )
+
+
 def fit_simulation(
     train: Trajectories,
     select: Trajectories,
@@ -36,13 +47,7 @@ def fit_simulation(
         If the cutoff exceeds half the periodic cell.
     """
     config = config or MomentumFitConfig()
-    if not {f"v{axis}" for axis in train.axes} <= set(train.table.columns):
-        raise DataError(
-            "a simulation without velocities",
-            expected="columns vx, vy and so on in the trajectories",
-            action='write velocities too and import again; or set fit.regime = "overdamped" if particles forget theirs '
-            "between frames",
-        )
+    require_velocities(train)
     progress(0, 1)
     series = phase_series(train)
     dynamics = fit_pair_dynamics(series, phase_series(select), config)

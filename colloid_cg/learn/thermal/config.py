@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from colloid_cg.errors import ConfigError
 from colloid_cg.settings import Settings
 
 
@@ -14,8 +15,9 @@ class ThermalFitConfig(Settings):
 
     Parameters
     ----------
-    cutoff : float
-        Range of all radial functions.
+    cutoff : float or None
+        Range of all radial functions; None: :func:`colloid_cg.learn.fit` takes the range at which pair force and
+        friction at one temperature end.
     n_knots : int
         Spline coefficients of each radial function per species pair.
     n_entropy, n_volume : int
@@ -56,7 +58,7 @@ class ThermalFitConfig(Settings):
 
     table: ClassVar[str] = "thermal"
 
-    cutoff: float = Field(gt=0)
+    cutoff: float | None = Field(default=None, gt=0)
     n_knots: int = Field(default=10, ge=4, le=60)
     n_entropy: int = Field(default=6, ge=1, le=40)
     n_volume: int = Field(default=4, ge=1, le=40)
@@ -82,3 +84,18 @@ class ThermalFitConfig(Settings):
         if 0 < blocks < 3:
             raise ValueError("0, or 3 blocks and more")
         return blocks
+
+    @property
+    def reach(self) -> float:
+        """The cutoff.
+
+        Raises
+        ------
+        ConfigError
+            If there is none.
+        """
+        if self.cutoff is None:
+            raise ConfigError(
+                "no thermal.cutoff", expected="the range of the interactions", action="set thermal.cutoff"
+            )
+        return self.cutoff

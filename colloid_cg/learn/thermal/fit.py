@@ -116,9 +116,11 @@ def fit_thermal(
         sheared, or a checkpoint does not fit.
     InputError
         If the cutoff exceeds half of a periodic edge.
+    ConfigError
+        If there is no cutoff.
     """
     whole = _joined(train_series, select)
-    seen = observed(whole, config.cutoff)
+    seen = observed(whole, config.reach)
     n_train = train_series.n_frames
     parameters, guess = starting_point(seen, config, body, n_train=n_train, seed=seed)
     stamp = _stamp(whole, config, body, n_train=n_train, seed=seed)
@@ -158,16 +160,16 @@ def starting_point(
     neighbours = 2.0 * float(np.mean([len(seen.neighbours[frame].pairs) for frame in frames])) / seen.n_particles
     if neighbours < 0.5:
         raise DataError(
-            f"{neighbours:.2g} neighbours per particle within thermal.cutoff = {config.cutoff:g}",
+            f"{neighbours:.2g} neighbours per particle within thermal.cutoff = {config.reach:g}",
             expected="particles that meet",
             action="use a longer cutoff",
         )
-    guess = first_guess(seen, body, config.heat_capacity, cutoff=config.cutoff)
-    kernel = mean_kernel(seen, frames, cutoff=config.cutoff, n_knots=config.n_knots)
+    guess = first_guess(seen, body, config.heat_capacity, cutoff=config.reach)
+    kernel = mean_kernel(seen, frames, cutoff=config.reach, n_knots=config.n_knots)
     like = seen.masses
     scales = Scales(
         masses=like,
-        cutoff=config.cutoff,
+        cutoff=config.reach,
         entropy_range=like.new_tensor([guess.entropy_range] * m),
         volume_range=like.new_tensor([guess.volume_range] * m),
         mean_kernel=kernel,
@@ -199,7 +201,7 @@ def _joined(first: PhaseSeries, second: PhaseSeries) -> PhaseSeries:
             f"a selection block from frame {second.first_frame} after training frames up to "
             f"{first.first_frame + first.n_frames - 1}",
             expected="blocks of one recording that follow each other",
-            action="cut both from the same recording",
+            action="cut both from the same recording, without a gap: raise memory_rows where blocks were shortened",
         )
     return replace(
         first,

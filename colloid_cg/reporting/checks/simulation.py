@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from colloid_cg.assessment import interaction_range
-from colloid_cg.learn.momentum import KIND
+from colloid_cg.learn.kinds import HIDDEN_ENTROPY, in_phase_space
 from colloid_cg.records import ModelBundle
 from colloid_cg.reporting.checks.check import BAD, GOOD, LOOK, NOT_MODELLED, NOT_RUN, Check, entries, judged
 from colloid_cg.reporting.checks.comparison import comparison_checks
 from colloid_cg.reporting.checks.dynamics import dynamics_checks, unmodelled_checks
+from colloid_cg.reporting.checks.hidden_entropy import hidden_entropy_checks, learned_there
 from colloid_cg.reporting.content import ReportContent
 from colloid_cg.reporting.numbers import percent, plain, with_interval
 
 TEMPERATURE_GOOD, TEMPERATURE_LOOK = 0.01, 0.05
+HEAT_GOOD, HEAT_LOOK = 0.02, 0.05
 PLATEAU_GOOD, PLATEAU_LOOK = 0.15, 0.4
 VELOCITY_GOOD, VELOCITY_LOOK = 0.02, 0.1
 RESIDUAL_GOOD, RESIDUAL_LOOK = 1e-10, 1e-6
@@ -35,7 +37,7 @@ def simulation_checks(content: ReportContent) -> list[Check]:
     model, metadata = content.model, None if content.rollout is None else dict(content.rollout.metadata)
     if model is None:
         return dynamics_checks(None)
-    if model.config.get("kind") != KIND:
+    if not in_phase_space(model.config):
         left = unmodelled_checks(model, metadata)
         return [*dynamics_checks(model), *comparison_checks(content.assessment), *left]
     rows = [(item[:1].upper() + item[1:], "left out by the fit") for item in model.diagnostics["not_modelled"]]
@@ -56,6 +58,8 @@ def fit_checks(model: ModelBundle) -> list[Check]:
         f"1 within {percent(VELOCITY_GOOD)}: else units or frame interval are wrong",
         judged(abs(slope - 1.0), good=VELOCITY_GOOD, look=VELOCITY_LOOK), "dynamics",
     )]  # fmt: skip
+    if model.config["kind"] == HIDDEN_ENTROPY:
+        return [*checks, *hidden_entropy_checks(model)]
     return [*checks, _temperature(model), _levels_off(model), _settled(model), _resolved(model)]
 
 
@@ -115,7 +119,7 @@ def _rollout_checks(assessment: dict[str, Any]) -> list[Check]:
         *checks,
         *_kinetic_checks(assessment["kinetic"]),
         *_law_checks(assessment["ledger"]),
-        _extrapolation(assessment),
+        *([_extrapolation(assessment)] if assessment["extrapolation"].get("applies", True) else []),
     ]
 
 
@@ -136,6 +140,8 @@ def _of_reference(reference: dict[str, Any], name: str) -> Check:
 
 def _kinetic_checks(found: dict[str, Any]) -> list[Check]:
     error, apart = found["temperature_error"] or 0.0, abs(found["temperature"] - 1.0)
+    if "learned" in found:
+        return [_as_hot(found, apart, error), learned_there(found)]
     hot = GOOD if apart <= _SIGNIFICANT * error else judged(apart, good=TEMPERATURE_GOOD, look=TEMPERATURE_LOOK)
     return [
         _check(
@@ -149,6 +155,16 @@ def _kinetic_checks(found: dict[str, Any]) -> list[Check]:
             f"1 within three errors or {percent(TEMPERATURE_GOOD)}", hot, "ledger",
         ),
     ]  # fmt: skip
+
+
+def _as_hot(found: dict[str, Any], apart: float, error: float) -> Check:
+    return _check(
+        "Are rollouts as hot as the test block?",
+        f"kinetic temperature {plain(found['temperature'], 4)} times that of the test block, standard error "
+        f"{plain(error, 2)}",
+        f"1 within three errors or {percent(HEAT_GOOD)}",
+        GOOD if apart <= _SIGNIFICANT * error else judged(apart, good=HEAT_GOOD, look=HEAT_LOOK), "comparison",
+    )  # fmt: skip
 
 
 def _law_checks(ledger: dict[str, Any]) -> list[Check]:

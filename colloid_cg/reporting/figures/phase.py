@@ -67,7 +67,8 @@ def figure_force_of(table: pd.DataFrame, units: Units) -> Figure:
     for number, (label, part) in enumerate(_parts(table)):
         colour = CYCLE[number % len(CYCLE)]
         axes.fill_between(part["r"], part["low90"], part["high90"], color=colour, alpha=0.22, linewidth=0)
-        axes.plot(part["r"], part["force"], color=colour, label=f"{label}90 % band")
+        band = "90 % band" if part["low90"].notna().any() else "no band"
+        axes.plot(part["r"], part["force"], color=colour, label=f"{label}{band}")
     axes.axhline(0.0, color=MUTED, linewidth=0.8)
     axes.set(xlabel=f"pair distance r{units.of_length}", ylabel=f"force{units.of_force}", title="Pair force")
     axes.legend()
@@ -84,7 +85,8 @@ def figure_friction_of(table: pd.DataFrame, units: Units) -> Figure:
             axes.fill_between(
                 part["r"], part[f"{name}_low90"], part[f"{name}_high90"], color=colour, alpha=0.22, linewidth=0
             )
-            axes.plot(part["r"], part[name], color=colour, label=f"{words}, 90 % band")
+            band = ", 90 % band" if part[f"{name}_low90"].notna().any() else ""
+            axes.plot(part["r"], part[name], color=colour, label=f"{words}{band}")
         axes.axhline(0.0, color=MUTED, linewidth=0.8)
         axes.set(xlabel=f"pair distance r{units.of_length}", title=f"Pair friction {label.rstrip(', ')}".strip())
     figure.axes[0].set_ylabel(f"friction, mass over time{units.of('mass/s', '')}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from colloid_cg.learn.momentum import KIND
+from colloid_cg.learn.kinds import HIDDEN_ENTROPY, in_phase_space
 from colloid_cg.reporting.checks.check import entries
 from colloid_cg.reporting.content import ReportContent
 from colloid_cg.reporting.figures.phase import (
@@ -18,6 +18,7 @@ from colloid_cg.reporting.figures.phase import (
     figure_references,
 )
 from colloid_cg.reporting.numbers import percent, plain, short
+from colloid_cg.reporting.sections.hidden_entropy import hidden_entropy_section
 from colloid_cg.reporting.sections.physics import (
     comparison_section,
     dynamics_section,
@@ -37,7 +38,7 @@ _CAPTIONS = {
 
 def simulation_sections(content: ReportContent) -> list[Section]:
     """Return the sections in the order of the page, those of videos left out."""
-    fitted = content.model is not None and content.model.config.get("kind") == KIND
+    fitted = content.model is not None and in_phase_space(content.model.config)
     sections = [simulation_section(content)]
     if content.fields is not None:
         sections.append(structure_section(content))
@@ -74,6 +75,8 @@ def pair_dynamics_section(content: ReportContent) -> Section:
     model, title = content.model, "Dynamics"
     if model is None:
         return Section(anchor="dynamics", title=title, missing="colloid-cg fit RUN")
+    if model.config["kind"] == HIDDEN_ENTROPY:
+        return hidden_entropy_section(model, units_of(content))
     units, (first, second) = units_of(content), model.config["windows"]
     given = (model.config.get("momentum") or {}).get("windows") is not None
     forgotten = "the first times at which random forces are forgotten on the selection block"
@@ -132,11 +135,17 @@ def rollout_section(content: ReportContent) -> Section:
         )
         figure = figure_references(found["references"], units)
         pictures.append(Picture(name="comparison_references", figure=figure, caption=caption, wide=True))
-    frames = found["frames"]
+    frames, hidden = found["frames"], found.get("kind") == HIDDEN_ENTROPY
+    begin = (
+        "with the velocities as they are and the internal energies at which the fit ended; k_B T below is that of the "
+        "motion in the test block"
+        if hidden
+        else "at rest and scaled to k_B T"
+    )
     text = (
         f"The test block ({frames['experiment']} frames) was used neither for fitting nor for selection. "
-        f"{frames['replicas']} rollouts of {frames['rollout']} frames start from its first frame, at rest and scaled to"
-        " k_B T. RRMSE = √(Σ(model − test)² / Σ test²); the reference is the first half of the test block against its "
+        f"{frames['replicas']} rollouts of {frames['rollout']} frames start from its first frame, {begin}. "
+        "RRMSE = √(Σ(model − test)² / Σ test²); the reference is the first half of the test block against its "
         "second half."
     )
     warnings = tuple(warning_line(line) for line in found.get("warnings") or [])
@@ -148,7 +157,7 @@ _FIGURES = {
     "rdf_rrmse": ("g(r), RRMSE", percent),
     "msd_rrmse": ("mean squared displacement, RRMSE", percent),
     "vacf_rrmse": ("velocity autocorrelation, RRMSE", percent),
-    "vacf_zero_ratio": ("VACF(0) over equipartition", plain),
+    "vacf_zero_ratio": ("VACF(0) over kT⟨1/m⟩", plain),
     "temperature": ("kinetic temperature (kT)", plain),
     "first_law_residual_over_kinetic": ("|ΔE − W + Q_bath| / K₀, largest", plain),
     "momentum_drift": ("|Δp| / Σ m|v|, largest", plain),
@@ -182,14 +191,19 @@ def laws_section(content: ReportContent) -> Section:
     if content.rollout is None:
         return Section(anchor="ledger", title=title, missing="colloid-cg simulate RUN")
     rule = str(content.rollout.metadata.get("time_step_rule", ""))
-    picture = Picture(
-        name="ledger",
-        figure=figure_phase_ledger(content.rollout, units_of(content)),
-        caption="One line per rollout; K₀ is the kinetic energy at the start. Energy is conserved to round-off by "
+    caption = (
+        "One line per rollout; K₀ is the kinetic energy at the start. Energy is conserved to round-off by "
         "construction; the absorbed energy is the error of the conservative steps, which the internal energy takes up. "
-        "Entropy may fall: all particles start with one temperature, where it is largest; at equilibrium their "
-        "internal energies fluctuate, which costs up to k/2 each.",
-        wide=True,
+    )
+    if content.model is not None and content.model.config.get("kind") == HIDDEN_ENTROPY:
+        caption += "kT is that of the motion in the training block."
+    else:
+        caption += (
+            "Entropy may fall: all particles start with one temperature, where it is largest; at equilibrium their "
+            "internal energies fluctuate, which costs up to k/2 each."
+        )
+    picture = Picture(
+        name="ledger", figure=figure_phase_ledger(content.rollout, units_of(content)), caption=caption, wide=True
     )
     rows = tuple(
         (name.replace("_", " "), plain(value) if isinstance(value, (int, float)) else str(value))

@@ -15,3 +15,10 @@ def recording(n_frames: int, seed: int = 1, settling: int = 150) -> Run:
     """Return a stirred run."""
     model = gas(BODY)
     return run(model, random_start(model, EDGE, seed), n_frames, seed, settling=settling)
+
+
+@cache
+def quiet_recording(n_frames: int, seed: int = 1, settling: int = 20) -> Run:
+    """Return a run that nothing drives: particles anywhere push each other apart and heat up."""
+    model = gas()
+    return run(model, random_start(model, EDGE, seed), n_frames, seed, settling=settling)
