@@ -19,7 +19,7 @@ from colloid_cg.learn.thermal.hidden import _felt, _response, hidden_energies
 from colloid_cg.learn.thermal.observed import observed
 from colloid_cg.learn.thermal.transition import coefficients_of, innovation, negative_log_likelihood, transition
 from colloid_cg.records import Box, PhaseSeries
-from tests.learn.thermal.worlds import BODY, recording
+from tests.learn.thermal.worlds import BODY, mixed_recording, mixture, recording
 
 
 def first_state(source: Run) -> PhaseState:
@@ -93,6 +93,31 @@ def test_hidden_energies_follow_the_true_ones_as_well_as_they_claim() -> None:
         gas(BODY), observed(source.series(0, 160), 1.0), mean_energy=float(source.energies[0].mean()), gain=0.0
     )  # fmt: skip
     assert np.corrcoef(blind.energy[159], source.energies[159])[0, 1] < 0.4
+
+
+def test_the_last_frame_is_estimated_like_all_others() -> None:
+    """What the filter says of a frame does not depend on whether the recording goes on."""
+    source = recording(160)
+    seen, mean = observed(source.series(0, 30), 1.0), float(source.energies[0].mean())
+    short, longer = (hidden_energies(gas(BODY), seen, mean_energy=mean, last=last) for last in (20, 30))
+    for name in ("energy", "variance", "entropy", "temperature"):
+        torch.testing.assert_close(getattr(short, name), getattr(longer, name)[:20])
+
+
+def test_a_mean_energy_below_the_lowest_is_refused() -> None:
+    with pytest.raises(InputError, match="a mean energy of -1"):
+        hidden_energies(gas(BODY), observed(recording(3).series(0, 3), 1.0), mean_energy=-1.0)
+
+
+def test_species_of_very_different_heat_capacity_keep_their_temperatures() -> None:
+    capacities = np.array([8.0, 120.0])
+    model = mixture((8.0, 120.0))
+    series, truth = mixed_recording(model, 80)
+    found = hidden_energies(model, observed(series, 1.0), mean_energy=float(truth[0].mean()), gain=0.7)
+    for kind, capacity in enumerate(capacities):
+        own = series.species == kind
+        estimate, true = found.temperature[40:, own].mean(), (truth[40:, own] / capacity).mean()
+        assert float(estimate) == pytest.approx(true, rel=0.08), kind
 
 
 def test_the_best_gain_makes_estimates_neither_too_bold_nor_too_timid() -> None:
