@@ -15,6 +15,7 @@ from colloid_cg.learn.sandwich import quantile
 from colloid_cg.learn.thermal.config import ThermalFitConfig
 from colloid_cg.learn.thermal.guesses import Guess, first_guess
 from colloid_cg.learn.thermal.hidden import HiddenEnergies, hidden_energies
+from colloid_cg.learn.thermal.marks import mark_of
 from colloid_cg.learn.thermal.observed import Observed, observed
 from colloid_cg.learn.thermal.parameters import Scales, ThermalParameters, mean_kernel
 from colloid_cg.learn.thermal.replicates import jackknife_error, refits
@@ -121,14 +122,15 @@ def fit_thermal(
     seen = observed(whole, config.cutoff)
     n_train = train_series.n_frames
     parameters, guess = starting_point(seen, config, body, n_train=n_train, seed=seed)
+    mark = mark_of(seen, config, body, n_train=n_train, seed=seed)
     total = config.rounds + config.time_blocks
     done, hidden = train(
-        parameters, seen, config, n_train=n_train, seed=seed, checkpoint=checkpoint,
+        parameters, seen, config, n_train=n_train, seed=seed, checkpoint=checkpoint, mark=mark,
         progress=lambda finished, _: progress(finished, total),
     )  # fmt: skip
     square = selection_scores(parameters, seen, hidden, n_train)[1]
     others = refits(
-        parameters, seen, config, n_train=n_train, checkpoint=checkpoint,
+        parameters, seen, config, n_train=n_train, checkpoint=checkpoint, mark=mark,
         progress=lambda finished, _: progress(config.rounds + finished, total),
     )  # fmt: skip
     model, *replicates = models(parameters, [done.best, *others])
