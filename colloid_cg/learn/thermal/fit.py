@@ -103,7 +103,7 @@ def fit_thermal(
         Blocks that follow each other; ``select`` decides which round is kept.
     config : ThermalFitConfig
     body : BodyForce, optional
-        The force that drives the system, known.
+        The force that drives the system, known; its time counts from frame 0 of the recording.
     seed : int
     checkpoint : Checkpoint, optional
         Where each round is kept; a stopped fit goes on from there.
@@ -184,7 +184,10 @@ def starting_point(
 
 
 def _joined(first: PhaseSeries, second: PhaseSeries) -> PhaseSeries:
-    if first.first_frame + first.n_frames != second.first_frame or first.n_particles != second.n_particles:
+    alike = all(
+        np.array_equal(getattr(first, name), getattr(second, name)) for name in ("species", "masses", "frame_interval")
+    )
+    if first.first_frame + first.n_frames != second.first_frame or not alike or first.box != second.box:
         raise DataError(
             f"a selection block from frame {second.first_frame} after training frames up to "
             f"{first.first_frame + first.n_frames - 1}",

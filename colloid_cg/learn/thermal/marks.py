@@ -23,7 +23,7 @@ def mark_of(observed: Observed, config: ThermalFitConfig, body: BodyForce | None
         "settings": settings, "n_train": n_train, "seed": seed, "interval": observed.interval,
         "box": [list(cell.lower), list(cell.upper), list(cell.periodic)],
     }  # fmt: skip
-    forces = [] if body is None else [body.at(observed.positions[k], 0.0) for k in (0, -1)]
+    forces = [] if body is None else [observed.body_force(body, [0, observed.n_frames - 1])]
     arrays = [observed.positions, observed.velocities, observed.species, observed.masses, *forces]
     return sha256_of_json(about | {"arrays": [_digest(array) for array in arrays]})
 

@@ -73,7 +73,8 @@ def transition(
     if model.external is not None:
         force = force + 0.5 * sum(model.external.at(each.positions, kinds)[1] for each in (before, after))
     if model.body is not None:
-        body = 0.5 * (model.body.at(before.positions, 0.0) + model.body.at(after.positions, 0.0))
+        later = [frame + 1 for frame in frames]
+        body = 0.5 * (observed.body_force(model.body, frames) + observed.body_force(model.body, later))
         force, work = force + body, (body * (after.positions - before.positions)).sum()
     gained = model.inertia(before.species)[:, None] * (after.velocities - before.velocities)
     return Transition(

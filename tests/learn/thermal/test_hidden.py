@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.ideal_gas_system import Run, continued, gas, run
+from benchmarks.ideal_gas_system import Run, continued, gas, random_start, run
 from colloid_cg.dynamics.metriplectic.dissipative import mean_impulse
 from colloid_cg.dynamics.metriplectic.friction import PowerLaw
 from colloid_cg.dynamics.metriplectic.state import PhaseState
@@ -19,7 +19,7 @@ from colloid_cg.learn.thermal.hidden import _felt, _response, hidden_energies
 from colloid_cg.learn.thermal.observed import observed
 from colloid_cg.learn.thermal.transition import coefficients_of, innovation, negative_log_likelihood, transition
 from colloid_cg.records import Box, PhaseSeries
-from tests.learn.thermal.worlds import BODY, mixed_recording, mixture, recording
+from tests.learn.thermal.worlds import BODY, EDGE, mixed_recording, mixture, recording
 
 
 def first_state(source: Run) -> PhaseState:
@@ -93,6 +93,28 @@ def test_hidden_energies_follow_the_true_ones_as_well_as_they_claim() -> None:
         gas(BODY), observed(source.series(0, 160), 1.0), mean_energy=float(source.energies[0].mean()), gain=0.0
     )  # fmt: skip
     assert np.corrcoef(blind.energy[159], source.energies[159])[0, 1] < 0.4
+
+
+@dataclass(frozen=True)
+class Swinging:
+    """A stirring force that turns round all the time."""
+
+    def at(self, positions: torch.Tensor, time: float) -> torch.Tensor:
+        return 3.0 * np.cos(8.0 * time) * BODY.at(positions, 0.0)
+
+
+def test_a_force_that_changes_with_time_is_that_of_its_frame() -> None:
+    """What particles gain is what the swinging force did: no motion but that of the recording tells the energies."""
+    model = gas(Swinging())
+    source = run(model, random_start(model, EDGE, 2), 60, 2)
+    series = source.series(20, 60)
+    gained = source.energies[20:].mean(axis=1) - source.energies[20].mean()
+    assert np.ptp(gained) > 0.4
+    found = internal_energy_gain(observed(series, 1.0), Swinging())
+    np.testing.assert_allclose(found, gained, atol=0.02)
+    start = float(source.energies[20].mean())
+    energies = hidden_energies(model, observed(series, 1.0), mean_energy=start).energy.mean(dim=1)
+    np.testing.assert_allclose(energies - start, gained, atol=0.02)
 
 
 def test_the_last_frame_is_estimated_like_all_others() -> None:
@@ -191,6 +213,10 @@ def test_what_cannot_be_observed_is_refused() -> None:
     sheared = Box(lower=series.box.lower, upper=series.box.upper, periodic=(True, True), shear_rate=0.1)
     with pytest.raises(DataError, match="sheared box"):
         observed(replace(series, box=sheared), 1.0)
+    wrapped = series.positions.copy()
+    wrapped[1:, 5, 0] += 8.0
+    with pytest.raises(DataError, match="particle 5 more than half of the box away after frame 0"):
+        observed(replace(series, positions=wrapped), 1.0)
     masses = series.masses.copy()
     masses[3] = 2.0
     with pytest.raises(DataError, match="different masses in species 0"):

@@ -20,6 +20,7 @@ from colloid_cg.learn.thermal.observed import observed
 from colloid_cg.learn.thermal.parameters import ThermalParameters, gradient
 from colloid_cg.learn.thermal.replicates import jackknife_error
 from colloid_cg.learn.thermal.training import lowest_of_three, score, training_step
+from colloid_cg.records import Box
 from tests.learn.thermal.worlds import BODY, EDGE, recording
 
 SMALL = ThermalFitConfig(
@@ -260,6 +261,9 @@ def test_blocks_and_settings_that_do_not_fit_are_refused() -> None:
     series = recording(40, settling=40).series(0, 40)
     with pytest.raises(DataError, match="follow each other"):
         fit_thermal(series.between(0, 20), series.between(25, 40), SMALL)
+    other = replace(series.between(20, 40), box=Box(lower=(0.0, 0.0), upper=(EDGE, 9.0), periodic=(True, True)))
+    with pytest.raises(DataError, match="follow each other"):
+        fit_thermal(series.between(0, 20), other, SMALL)
     with pytest.raises(DataError, match="to settle"):
         fit_thermal(series.between(0, 6), series.between(6, 12), SMALL)
     for wrong in ({"cutoff": -1.0}, {"cutoff": 1.0, "time_blocks": 2}, {"cutoff": 1.0, "functions": "wavelets"}):
