@@ -65,7 +65,7 @@ def read_centres(path: Path) -> SimulatedFrames:
 
 def _unwrapped(positions: np.ndarray, box: Box) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return positions that do not jump, and what was done: all in one cell and jumping across it, they are wrapped."""
-    inside = (np.ptp(positions, axis=(0, 1)) <= box.lengths).all()
+    inside = positions.size and (np.ptp(positions, axis=(0, 1)) <= box.lengths).all()
     steps = np.diff(positions, axis=0)
     if not inside or not (np.abs(steps) > 0.5 * box.lengths).any():
         return positions, ()

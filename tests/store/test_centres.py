@@ -60,6 +60,7 @@ def test_wrapped_positions_are_unwrapped_with_a_warning(tmp_path: Path) -> None:
     centred = read_centres(save(tmp_path, **changes | {"pos": wrapped - edges / 2.0}))
     np.testing.assert_allclose(centred.positions, frames.positions - edges / 2.0, atol=1e-9)
     assert read_centres(save(tmp_path, **changes | {"pos": path})).warnings == ()
+    assert read_centres(save(tmp_path, **changes | {"pos": path[:0]})).positions.shape == (0, 3, 3)
     # Long steps out of the cell are no jumps back into it.
     np.testing.assert_array_equal(read_centres(save(tmp_path, **changes | {"pos": 9.0 * path})).positions, 9.0 * path)
 
