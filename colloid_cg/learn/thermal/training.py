@@ -148,11 +148,12 @@ def training_step(
 def training_frames(config: ThermalFitConfig, n_train: int) -> np.ndarray:
     """Return the frames of the training block that are followed by another one and settled."""
     frames = np.arange(config.settling_frames, n_train - 1)
-    if len(frames) < config.batch_frames:
+    least = max(config.batch_frames, 2 * config.time_blocks)
+    if len(frames) < least:
         raise DataError(
             f"{n_train} frames to train on, {config.settling_frames} of them to settle",
-            expected=f"at least {config.settling_frames + config.batch_frames + 1}",
-            action="use a longer training block or a smaller thermal.settling_frames",
+            expected=f"at least {config.settling_frames + least + 1}",
+            action="use a longer training block, a smaller thermal.settling_frames or fewer thermal.time_blocks",
         )
     return frames
 
@@ -274,7 +275,7 @@ def _resumed(
     if str(kept["mark"]) != mark:
         raise DataError(
             "a checkpoint of a fit to other data, or with other settings or another seed",
-            expected="one of the same fit; thermal.rounds and thermal.patience alone may differ",
+            expected="one of the same fit; only thermal.rounds, patience, time_blocks and refit_rounds may differ",
             action="delete the checkpoint, or keep the checkpoints of every fit in a place of their own",
         )
 

@@ -266,6 +266,8 @@ def test_blocks_and_settings_that_do_not_fit_are_refused() -> None:
         fit_thermal(series.between(0, 20), other, SMALL)
     with pytest.raises(DataError, match="to settle"):
         fit_thermal(series.between(0, 6), series.between(6, 12), SMALL)
+    with pytest.raises(DataError, match="fewer thermal"):  # a block without frames has no error
+        fit_thermal(series.between(0, 28), series.between(28, 40), SMALL.model_copy(update={"time_blocks": 12}))
     for wrong in ({"cutoff": -1.0}, {"cutoff": 1.0, "time_blocks": 2}, {"cutoff": 1.0, "functions": "wavelets"}):
         with pytest.raises(ConfigError):
             ThermalFitConfig.parse(wrong)
