@@ -202,6 +202,21 @@ def _joined(first: PhaseSeries, second: PhaseSeries) -> PhaseSeries:
 
 
 def energies_of(dynamics: ThermalDynamics, series: PhaseSeries, *, mean_energy: float = 0.0) -> HiddenEnergies:
-    """Return the internal energies behind another recording; ``mean_energy`` is the mean U_i of its first frame."""
-    seen = observed(series, dynamics.model.cutoff)
+    """Return the internal energies behind another recording; ``mean_energy`` is the mean U_i of its first frame.
+
+    Zero is the mean energy at which the training block began: a recording that begins hotter or colder needs its own.
+
+    Raises
+    ------
+    DataError
+        If the species of the recording are not those of the model, by number and mass.
+    """
+    seen, known = observed(series, dynamics.model.cutoff), dynamics.model.masses
+    found = seen.masses
+    if len(found) > len(known) or not torch.allclose(found, known[: len(found)].to(found), rtol=1e-6, atol=0.0):
+        raise DataError(
+            f"species of masses {found.tolist()}",
+            expected=f"those of the model, {known.tolist()}",
+            action="number species and choose units as in the recording that was learned from",
+        )
     return hidden_energies(dynamics.model, seen, mean_energy=mean_energy, gain=dynamics.gain)

@@ -276,3 +276,7 @@ def test_blocks_and_settings_that_do_not_fit_are_refused() -> None:
         fit_thermal(apart.between(0, 20), apart.between(20, 40), SMALL.model_copy(update={"cutoff": 0.01}))
     found, _ = finished()
     assert energies_of(found, series.between(0, 10)).n_frames == 10
+    mixed = replace(series, species=np.arange(series.n_particles) % 2)
+    for unknown in (mixed, replace(series, masses=2.0 * series.masses)):
+        with pytest.raises(DataError, match="species of masses"):
+            energies_of(found, unknown)
