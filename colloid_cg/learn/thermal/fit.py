@@ -33,7 +33,8 @@ class ThermalDynamics:
     Parameters
     ----------
     model : MetriplecticModel
-        k_B = 1, mean density 1 on the training block, U = S = 0 at (T0, V = 1), phi = 0 or dU/dd = 0 there.
+        k_B = 1, mean density 1 on the training block, U = 0 at (S = 0, V = 1), phi = 0. With a pair potential
+        any of the equivalent U + a d and phi - 2 a W: :func:`colloid_cg.testing.density_fixed` makes them comparable.
     parameters : dict of tensors
         From which :func:`fit_thermal` goes on.
     hidden : HiddenEnergies
