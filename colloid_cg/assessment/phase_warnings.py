@@ -54,7 +54,8 @@ def _of_kinetics(result: dict[str, Any]) -> list[str]:
     if apart > TEMPERATURE and not apart <= _SIGNIFICANT * found["temperature_error"]:
         sentences.append(
             f"The kinetic temperature of the rollouts is {found['temperature']:.3f} k_B T: "
-            + ("the time step is too long, or the dynamics does not keep equilibrium.")
+            "they are too short to reach equilibrium from their first frame (simulate.frames), the time step is too "
+            "long (simulate.substeps), or the dynamics does not keep equilibrium."
         )
     return sentences
 

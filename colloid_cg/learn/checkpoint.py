@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -38,15 +37,6 @@ class Nowhere:
 
 
 NOWHERE = Nowhere()
-
-
-def digest(*parts: np.ndarray | str) -> np.ndarray:
-    """Return the sha256 of arrays and texts as 32 bytes: tells whether a checkpoint belongs to these data."""
-    found = hashlib.sha256()
-    for part in parts:
-        content = part.encode() if isinstance(part, str) else np.ascontiguousarray(part).tobytes()
-        found.update(len(content).to_bytes(8, "little") + content)
-    return np.frombuffer(found.digest(), dtype=np.uint8)
 
 
 def remembered(fit_one: Callable[..., Candidate], checkpoint: Checkpoint) -> Callable[..., Candidate]:

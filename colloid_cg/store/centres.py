@@ -18,9 +18,9 @@ _KNOWN = ("pos", "vel", "dt", "box", "mass", "kT", "species")
 def read_centres(path: Path) -> SimulatedFrames:
     """Read an archive of trajectories in a periodic box with a corner at the origin.
 
-    Its fields are ``pos`` (T, N, d), unwrapped, ``dt``, the time between frames, ``box``, the edges (d,), and if
-    known ``vel`` (T, N, d), ``mass`` and ``species`` (one for all or one for each particle) and ``kT``. Numbers under
-    other names are kept as metadata. Pickled objects are refused.
+    Its fields are ``pos`` (T, N, d), unwrapped (wrapped ones are unwrapped, with a warning), ``dt``, the time between
+    frames, ``box``, the edges (d,), and if known ``vel`` (T, N, d), ``mass`` and ``species`` (one for all or one for
+    each particle) and ``kT``. Numbers under other names are kept as metadata. Pickled objects are refused.
 
     Raises
     ------
@@ -46,17 +46,33 @@ def read_centres(path: Path) -> SimulatedFrames:
     if (species != np.round(species)).any():
         raise _unlike(path, f"species of type {species.dtype}", "whole numbers")
     edges = np.broadcast_to(fields["box"], (d,))
+    box = Box(lower=(0.0,) * d, upper=tuple(float(edge) for edge in edges), periodic=(True,) * d)
+    positions, warnings = _unwrapped(positions.astype(float), box)
     return SimulatedFrames(
         kind="npz",
         labels=np.arange(n),
         types=species.astype("int64"),
-        positions=positions.astype(float),
+        positions=positions,
         velocities=fields["vel"].astype(float) if "vel" in fields else None,
         masses=np.broadcast_to(fields["mass"], (n,)).astype(float) if "mass" in fields else None,
-        box=Box(lower=(0.0,) * d, upper=tuple(float(edge) for edge in edges), periodic=(True,) * d),
+        box=box,
         frame_interval=float(fields["dt"]),
         thermal_energy=float(fields["kT"]) if "kT" in fields else None,
         stated={name: value.item() for name, value in fields.items() if name not in _KNOWN and value.shape == ()},
+        warnings=warnings,
+    )
+
+
+def _unwrapped(positions: np.ndarray, box: Box) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return positions that do not jump, and what was done: all in one cell and jumping across it, they are wrapped."""
+    inside = positions.size and (np.ptp(positions, axis=(0, 1)) <= box.lengths).all()
+    steps = np.diff(positions, axis=0)
+    if not inside or not (np.abs(steps) > 0.5 * box.lengths).any():
+        return positions, ()
+    jumps = np.cumsum(box.image(steps), axis=0)
+    return np.concatenate([positions[:1], positions[1:] - jumps]), (
+        "all positions lie in one cell and jump across it: they were unwrapped by the shortest image from frame to "
+        "frame; save them unwrapped if particles move by half of it between frames",
     )
 
 

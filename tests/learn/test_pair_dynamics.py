@@ -79,6 +79,8 @@ def test_white_noise_looks_the_same_over_every_window() -> None:
     np.testing.assert_array_less(np.abs(scan.values - truth), 3 * scan.errors + 0.01 * truth)
     assert (scan.errors[:4] < 0.04 * truth).all()
     assert scan.memory_time < 0.3 * series.frame_interval
+    # A memory of a thousandth of a frame could not be told from none.
+    assert scan.memory_error > 1e-3 * series.frame_interval
 
 
 def test_range_windows_and_temperature_come_from_the_data() -> None:
@@ -223,6 +225,17 @@ def test_core_is_hardened_within_its_error() -> None:
         np.testing.assert_array_equal(steepened(kept, np.array([50.0]), knots), kept)
 
 
+def test_two_particles_at_one_place_neither_push_nor_stop_the_fit() -> None:
+    series = recording(FLAT, 300)
+    positions = series.positions.copy()
+    positions[5, 0] = positions[5, 1]
+    config = MomentumFitConfig(windows=(1, 2), cutoff=1.8)
+    fitted, without = (
+        fit_pair_dynamics(each, config=config) for each in (replace(series, positions=positions), series)
+    )
+    assert fitted.friction_per_mass == pytest.approx(without.friction_per_mass, rel=0.02)
+
+
 def test_what_cannot_be_fitted_is_refused_with_advice() -> None:
     series = recording(FLAT, 300)
     pair = MomentumFitConfig(windows=(1, 2), cutoff=1.8)
@@ -242,6 +255,9 @@ def test_what_cannot_be_fitted_is_refused_with_advice() -> None:
     broken[7, 3] = np.nan
     with pytest.raises(InputError, match="frame 7, particle 3"):
         replace(series, velocities=broken)
+    constant = replace(series, velocities=np.repeat(series.velocities[:1], series.n_frames, axis=0))
+    with pytest.raises(DataError, match="velocities that never change"):
+        fit_pair_dynamics(constant, config=pair)
     still = replace(series, velocities=np.zeros_like(series.velocities), thermal_energy=None)
     with pytest.raises(DataError, match="at rest"):
         fit_pair_dynamics(still, config=pair)

@@ -49,6 +49,22 @@ def test_what_may_be_absent(tmp_path: Path) -> None:
     assert frames.types.tolist() == [0, 2, 0]
 
 
+def test_wrapped_positions_are_unwrapped_with_a_warning(tmp_path: Path) -> None:
+    path = np.cumsum(RNG.uniform(-1.0, 2.0, size=(40, 3, 3)), axis=0) + 2.5
+    edges = FIELDS["box"]
+    wrapped = np.mod(path, edges)
+    changes = {"pos": wrapped, "vel": None}
+    frames = read_centres(save(tmp_path, **changes))
+    np.testing.assert_allclose(frames.positions, path - path[0] + wrapped[0], atol=1e-9)
+    assert "unwrapped by the shortest image" in frames.warnings[0]
+    centred = read_centres(save(tmp_path, **changes | {"pos": wrapped - edges / 2.0}))
+    np.testing.assert_allclose(centred.positions, frames.positions - edges / 2.0, atol=1e-9)
+    assert read_centres(save(tmp_path, **changes | {"pos": path})).warnings == ()
+    assert read_centres(save(tmp_path, **changes | {"pos": path[:0]})).positions.shape == (0, 3, 3)
+    # Long steps out of the cell are no jumps back into it.
+    np.testing.assert_array_equal(read_centres(save(tmp_path, **changes | {"pos": 9.0 * path})).positions, 9.0 * path)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -66,6 +66,7 @@ def fit_pair_dynamics(
     config = config or MomentumFitConfig()
     _check(train, select, config)
     thermal_energy, source = thermal_energy_of(train)
+    _require_change(train)
     cutoff, windows = config.cutoff, config.windows
     if cutoff is None:
         cutoff, windows = _found_range(train, select, config, thermal_energy)
@@ -152,6 +153,15 @@ def _check(train: PhaseSeries, select: PhaseSeries | None, config: MomentumFitCo
             action="use a shorter cutoff or a larger cell",
         )
     _require_frames(train, config.windows or (1, 2), config)
+
+
+def _require_change(train: PhaseSeries) -> None:
+    if not np.diff(train.velocities, axis=0).any():
+        raise DataError(
+            "velocities that never change",
+            expected="particles that act on each other",
+            action="look at how the velocities were written: each frame needs its own",
+        )
 
 
 def _require_frames(train: PhaseSeries, windows: tuple[int, int], config: MomentumFitConfig) -> None:

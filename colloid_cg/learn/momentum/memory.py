@@ -103,9 +103,11 @@ def friction_scan(data: PairData, momentum: np.ndarray, longest: int) -> Frictio
     spread = _jackknife_error(
         np.array([fit_memory_law(times, without[fitted, b], errors[fitted]) for b in range(n_blocks)]).T
     )
+    # At its bound of zero the fit does not move; a memory much shorter than a frame takes the share tau0/tau of it.
+    unseen = float(times[0] * errors[0] / law[0]) if law[0] > 0.0 else 0.0
     return FrictionScan(
         windows=windows, values=values, errors=errors, plateau=law[0], memory_time=law[1],
-        plateau_error=float(spread[0]), memory_error=float(spread[1]),
+        plateau_error=float(spread[0]), memory_error=max(float(spread[1]), unseen),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from colloid_cg.dynamics.spline import active_basis
 
 @njit(cache=True)
 def separation(positions, i, j, periods, unit):
-    """Fill ``unit`` with e and return r."""
+    """Fill ``unit`` with e and return r; two particles at one place have no direction, e = 0."""
     square = 0.0
     for a in range(positions.shape[1]):
         step = positions[i, a] - positions[j, a]
@@ -24,8 +24,9 @@ def separation(positions, i, j, periods, unit):
         unit[a] = step
         square += step * step
     distance = np.sqrt(square)
-    for a in range(positions.shape[1]):
-        unit[a] /= distance
+    if distance > 0.0:
+        for a in range(positions.shape[1]):
+            unit[a] /= distance
     return distance
 
 

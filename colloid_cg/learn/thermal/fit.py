@@ -10,11 +10,12 @@ import torch
 
 from colloid_cg.dynamics.metriplectic.model import BodyForce, MetriplecticModel
 from colloid_cg.errors import DataError
-from colloid_cg.learn.checkpoint import NOWHERE, Checkpoint, digest
+from colloid_cg.learn.checkpoint import NOWHERE, Checkpoint
 from colloid_cg.learn.sandwich import quantile
 from colloid_cg.learn.thermal.config import ThermalFitConfig
 from colloid_cg.learn.thermal.guesses import Guess, first_guess
 from colloid_cg.learn.thermal.hidden import HiddenEnergies, hidden_energies
+from colloid_cg.learn.thermal.marks import mark_of
 from colloid_cg.learn.thermal.observed import Observed, observed
 from colloid_cg.learn.thermal.parameters import Scales, ThermalParameters, mean_kernel
 from colloid_cg.learn.thermal.replicates import jackknife_error, refits
@@ -32,7 +33,8 @@ class ThermalDynamics:
     Parameters
     ----------
     model : MetriplecticModel
-        k_B = 1, mean density 1 on the training block, U = S = 0 at (T0, V = 1), phi = 0 or dU/dd = 0 there.
+        k_B = 1, mean density 1 on the training block, U = 0 at (S = 0, V = 1), phi = 0. With a pair potential
+        any of the equivalent U + a d and phi - 2 a W: :func:`colloid_cg.testing.density_fixed` makes them comparable.
     parameters : dict of tensors
         From which :func:`fit_thermal` goes on.
     hidden : HiddenEnergies
@@ -102,7 +104,7 @@ def fit_thermal(
         Blocks that follow each other; ``select`` decides which round is kept.
     config : ThermalFitConfig
     body : BodyForce, optional
-        The force that drives the system, known.
+        The force that drives the system, known; its time counts from frame 0 of the recording.
     seed : int
     checkpoint : Checkpoint, optional
         Where each round is kept; a stopped fit goes on from there.
@@ -123,16 +125,16 @@ def fit_thermal(
     seen = observed(whole, config.reach)
     n_train = train_series.n_frames
     parameters, guess = starting_point(seen, config, body, n_train=n_train, seed=seed)
-    stamp = _stamp(whole, config, body, n_train=n_train, seed=seed)
+    mark = mark_of(seen, config, body, n_train=n_train, seed=seed)
     total = config.rounds + config.time_blocks
     done, hidden = train(
-        parameters, seen, config, n_train=n_train, seed=seed, checkpoint=checkpoint,
-        progress=lambda finished, _: progress(finished, total), stamp=stamp,
+        parameters, seen, config, n_train=n_train, seed=seed, checkpoint=checkpoint, mark=mark,
+        progress=lambda finished, _: progress(finished, total),
     )  # fmt: skip
     square = selection_scores(parameters, seen, hidden, n_train)[1]
     others = refits(
-        parameters, seen, config, n_train=n_train, checkpoint=checkpoint,
-        progress=lambda finished, _: progress(config.rounds + finished, total), stamp=stamp,
+        parameters, seen, config, n_train=n_train, checkpoint=checkpoint, mark=mark,
+        progress=lambda finished, _: progress(config.rounds + finished, total),
     )  # fmt: skip
     model, *replicates = models(parameters, [done.best, *others])
     return ThermalDynamics(
@@ -184,19 +186,11 @@ def starting_point(
     return parameters, guess
 
 
-def _stamp(
-    series: PhaseSeries, config: ThermalFitConfig, body: BodyForce | None, *, n_train: int, seed: int
-) -> np.ndarray:
-    """Return what a checkpoint must have been made with; more rounds or other errors may be asked for later."""
-    longer = ("rounds", "patience", "time_blocks", "refit_rounds")
-    settings = {name: value for name, value in config.as_dict().items() if name not in longer}
-    force = "" if body is None else body.at(torch.tensor(series.positions[0]), 0.0).numpy()
-    text = str((sorted(settings.items()), series.box, series.frame_interval, n_train, seed))
-    return digest(text, series.positions, series.velocities, series.species, series.masses, force)
-
-
 def _joined(first: PhaseSeries, second: PhaseSeries) -> PhaseSeries:
-    if first.first_frame + first.n_frames != second.first_frame or first.n_particles != second.n_particles:
+    alike = all(
+        np.array_equal(getattr(first, name), getattr(second, name)) for name in ("species", "masses", "frame_interval")
+    )
+    if first.first_frame + first.n_frames != second.first_frame or not alike or first.box != second.box:
         raise DataError(
             f"a selection block from frame {second.first_frame} after training frames up to "
             f"{first.first_frame + first.n_frames - 1}",
@@ -211,6 +205,21 @@ def _joined(first: PhaseSeries, second: PhaseSeries) -> PhaseSeries:
 
 
 def energies_of(dynamics: ThermalDynamics, series: PhaseSeries, *, mean_energy: float = 0.0) -> HiddenEnergies:
-    """Return the internal energies behind another recording; ``mean_energy`` is the mean U_i of its first frame."""
-    seen = observed(series, dynamics.model.cutoff)
+    """Return the internal energies behind another recording; ``mean_energy`` is the mean U_i of its first frame.
+
+    Zero is the mean energy at which the training block began: a recording that begins hotter or colder needs its own.
+
+    Raises
+    ------
+    DataError
+        If the species of the recording are not those of the model, by number and mass.
+    """
+    seen, known = observed(series, dynamics.model.cutoff), dynamics.model.masses
+    found = seen.masses
+    if len(found) > len(known) or not torch.allclose(found, known[: len(found)].to(found), rtol=1e-6, atol=0.0):
+        raise DataError(
+            f"species of masses {found.tolist()}",
+            expected=f"those of the model, {known.tolist()}",
+            action="number species and choose units as in the recording that was learned from",
+        )
     return hidden_energies(dynamics.model, seen, mean_energy=mean_energy, gain=dynamics.gain)

@@ -92,7 +92,7 @@ def _segment(observed: Observed, body: BodyForce | None, frames: np.ndarray, cut
         pull = pairs.net(weight * neighbours.cell.relative(pairs.difference(velocities[0]), pairs.image))
         impulses = mass * velocities.diff(dim=0)
         if body is not None:
-            impulses = impulses - h * torch.stack([body.at(observed.positions[k], 0.0) for k in (frame, frame + 1)])
+            impulses = impulses - h * torch.stack([observed.body_force(body, [k]) for k in (frame, frame + 1)])
         impulse_work += float((impulses[0] * pull).sum())
         square += float(pull.square().sum())
         contact += float(pairs.both(weight).mean())
@@ -118,7 +118,7 @@ def internal_energy_gain(observed: Observed, body: BodyForce | None) -> np.ndarr
     kinetic = 0.5 * (mass[:, None] * observed.velocities.square()).sum(dim=(1, 2)) / observed.n_particles
     gain = kinetic[0] - kinetic
     if body is not None:
-        forces = torch.stack([body.at(positions, 0.0) for positions in observed.positions])
+        forces = torch.stack([observed.body_force(body, [frame]) for frame in range(observed.n_frames)])
         work = (0.5 * (forces[1:] + forces[:-1]) * observed.positions.diff(dim=0)).sum(dim=(1, 2))
         gain = gain + torch.cat([work.new_zeros(1), work.cumsum(0)]) / observed.n_particles
     return gain.cpu().numpy()

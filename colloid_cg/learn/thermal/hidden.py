@@ -17,8 +17,16 @@ from colloid_cg.dynamics.metriplectic.friction import Channel
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.reversible import energy_per_density
 from colloid_cg.dynamics.metriplectic.state import PhaseState, kinetic_energy
+from colloid_cg.errors import InputError
 from colloid_cg.learn.thermal.observed import Observed
-from colloid_cg.learn.thermal.transition import Transition, coefficients_of, own_blocks, plausible, transition
+from colloid_cg.learn.thermal.transition import (
+    Transition,
+    at_energy,
+    coefficients_of,
+    own_blocks,
+    plausible,
+    transition,
+)
 
 _MOST_ROUNDS = 40
 _ACCURACY, _INTEGRATION = 1e-3, 1e-4
@@ -78,8 +86,10 @@ def hidden_energies(
         energy = plausible(model, change.after.thermal.energy + update.heat, change.after)
         energy = energy + (total - energy.sum()) / len(energy)
         variance, entropy = update.variance, change.before.entropy
-    final = transition(model, observed, [stop - 2], rows[-1][0], entropy)
-    rows.append((energy, variance, entropy, final.after.thermal.temperature, torch.zeros_like(rows[-1][-1])))
+    final = observed.state(model, [stop - 1])
+    target = plausible(model, energy, final)
+    entropy, thermal = at_energy(model.energy, target, final.volume, model.kinds(final.species), start=entropy)
+    rows.append((energy, variance, entropy, thermal.temperature, torch.zeros_like(rows[-1][-1])))
     energies, variances, entropies, temperatures, spreads = (torch.stack(column) for column in zip(*rows, strict=True))
     return HiddenEnergies(
         energy=energies, variance=variances, entropy=entropies, temperature=temperatures, spread=spreads
@@ -89,7 +99,13 @@ def hidden_energies(
 def _start(
     model: MetriplecticModel, observed: Observed, frame: int, mean_energy: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return energies, variances k_B T^2 C and entropies at one temperature, with the given mean energy."""
+    """Return energies, variances k_B T^2 C and entropies at one temperature, with the given mean energy.
+
+    Raises
+    ------
+    InputError
+        If the model has no such energy.
+    """
     state = observed.state(model, [frame])
     kinds = model.kinds(state.species)
     entropy = torch.zeros_like(state.entropy)
@@ -102,6 +118,14 @@ def _start(
         if float((step / thermal.heat_capacity).abs().max()) < 1e-10:
             break
     thermal = model.energy.at(entropy, state.volume, kinds)
+    missed = (thermal.energy.mean() - mean_energy).abs()
+    if not bool(missed <= 1e-6 * (thermal.temperature * thermal.heat_capacity).mean()):
+        lowest = float((thermal.energy * 0.0 + model.energy.lowest(state.volume, kinds)).mean())
+        raise InputError(
+            f"a mean energy of {mean_energy:g} per particle in the first frame",
+            expected=f"more than {lowest:.4g}, the lowest the model can have",
+            action="give mean_energy, counted from the zero of U of the model",
+        )
     return thermal.energy, model.boltzmann * thermal.temperature.square() * thermal.heat_capacity, entropy
 
 

@@ -9,7 +9,7 @@ import torch
 
 from colloid_cg.dynamics.metriplectic.cell import Cell
 from colloid_cg.dynamics.metriplectic.energy import Thermal
-from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
+from colloid_cg.dynamics.metriplectic.model import BodyForce, MetriplecticModel
 from colloid_cg.dynamics.metriplectic.pairs import NeighbourList, Pairs, neighbour_list
 from colloid_cg.dynamics.metriplectic.state import Account, PhaseState, configuration
 from colloid_cg.errors import DataError
@@ -31,6 +31,8 @@ class Observed:
         Time between frames.
     impulse_variance : float
         Mean square of m (v' - v) from frame to frame, per component.
+    start : float
+        Time of the first frame, zero being that of frame 0 of the recording: body forces may depend on it.
     """
 
     positions: torch.Tensor
@@ -40,6 +42,7 @@ class Observed:
     neighbours: tuple[NeighbourList, ...]
     interval: float
     impulse_variance: float
+    start: float = 0.0
 
     @property
     def n_frames(self) -> int:
@@ -50,6 +53,10 @@ class Observed:
     def n_particles(self) -> int:
         """Number of particles n."""
         return int(self.positions.shape[1])
+
+    def body_force(self, body: BodyForce, frames: list[int]) -> torch.Tensor:
+        """Return the force on every particle in these frames, one frame after the other, shape (n len(frames), d)."""
+        return torch.cat([body.at(self.positions[frame], self.start + frame * self.interval) for frame in frames])
 
     def state(self, model: MetriplecticModel, frames: list[int]) -> PhaseState:
         """Return several frames side by side as one state of n len(frames) particles, at entropy zero.
@@ -91,7 +98,7 @@ def observed(
     Raises
     ------
     DataError
-        If the box is sheared, or particles of one species differ in mass.
+        If the box is sheared, positions jump across its faces, or particles of one species differ in mass.
     InputError
         If the cutoff exceeds half of a periodic edge.
     """
@@ -101,6 +108,7 @@ def observed(
         )
     cell = Cell(box=series.box)
     cell.check(cutoff)
+    _require_unwrapped(series)
 
     def tensor(values: np.ndarray) -> torch.Tensor:
         return torch.tensor(values, dtype=dtype, device=device)
@@ -115,7 +123,21 @@ def observed(
         neighbours=tuple(neighbour_list(cell, frame, cutoff=cutoff, skin=0.0) for frame in positions),
         interval=series.frame_interval,
         impulse_variance=float(np.mean(impulses**2)),
+        start=series.first_frame * series.frame_interval,
     )
+
+
+def _require_unwrapped(series: PhaseSeries) -> None:
+    """Refuse jumps of more than half a periodic edge: the work of a body force is that along the real path."""
+    half = np.where(series.box.periodic, 0.5 * series.box.lengths, np.inf)
+    jumps = (np.abs(np.diff(series.positions, axis=0)) > half).any(axis=2)
+    if jumps.any():
+        frame, particle = np.argwhere(jumps)[0]
+        raise DataError(
+            f"particle {particle} more than half of the box away after frame {series.first_frame + frame}",
+            expected="unwrapped positions, which do not jump where a particle crosses a face",
+            action="unwrap them, and cut both blocks from one recording",
+        )
 
 
 def _masses_of_species(series: PhaseSeries) -> np.ndarray:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from colloid_cg.learn.checkpoint import Checkpoint, digest
+from colloid_cg.learn.checkpoint import Checkpoint
 from colloid_cg.learn.thermal.config import ThermalFitConfig
 from colloid_cg.learn.thermal.hidden import hidden_energies
+from colloid_cg.learn.thermal.marks import mark_of_refit
 from colloid_cg.learn.thermal.observed import Observed
 from colloid_cg.learn.thermal.parameters import ThermalParameters
 from colloid_cg.learn.thermal.training import scoring_step, spread, training_frames
@@ -16,7 +17,7 @@ from colloid_cg.progress import Progress
 
 def refits(
     parameters: ThermalParameters, observed: Observed, config: ThermalFitConfig, *, n_train: int,
-    checkpoint: Checkpoint, progress: Progress, stamp: np.ndarray,
+    checkpoint: Checkpoint, mark: str = "", progress: Progress,
 ) -> list[dict[str, torch.Tensor]]:  # fmt: skip
     """Return the parameters of fits without one block of time each, from those given on.
 
@@ -26,19 +27,21 @@ def refits(
     Parameters
     ----------
     checkpoint : Checkpoint
-        Where every refit is kept, with a digest of ``stamp`` and of what it began with; others are made anew.
+        Where every refit is kept; one from other parameters, of other frames or of another fit is made again.
+    mark : str
+        Of the fit (:func:`~colloid_cg.learn.thermal.marks.mark_of`).
     progress : callable
         Called with (done, total) refits.
     """
     best = {name: value.detach().clone() for name, value in parameters.state_dict().items()}
-    start = digest(stamp, str((config.time_blocks, config.refit_rounds)), *(v.cpu().numpy() for v in best.values()))
     frames = training_frames(config, n_train)
     found = []
     for number, block in enumerate(np.array_split(frames, config.time_blocks) if config.time_blocks else []):
+        chosen = spread(np.setdiff1d(frames, block), config.scoring_frames)
+        own = mark_of_refit(mark, best, chosen, config.refit_rounds)
         kept = checkpoint.load(f"without-{number}")
-        if kept is None or not np.array_equal(kept.get("stamp", []), start):
+        if kept is None or str(kept.get("mark", "")) != own:
             parameters.load_state_dict(best)
-            chosen = spread(np.setdiff1d(frames, block), config.scoring_frames)
             for _ in range(config.refit_rounds):
                 with torch.no_grad():
                     hidden = hidden_energies(
@@ -46,7 +49,7 @@ def refits(
                     )
                 scoring_step(parameters, observed, hidden, chosen, config)
             kept = {name: value.detach().cpu().numpy().copy() for name, value in parameters.state_dict().items()}
-            checkpoint.save(f"without-{number}", kept | {"stamp": start})
+            checkpoint.save(f"without-{number}", kept | {"mark": np.array(own)})
         found.append({name: torch.as_tensor(kept[name]).to(value) for name, value in best.items()})
         progress(number + 1, config.time_blocks)
     parameters.load_state_dict(best)

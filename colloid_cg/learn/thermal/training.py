@@ -19,7 +19,7 @@ from colloid_cg.learn.thermal.transition import innovation, negative_log_likelih
 from colloid_cg.progress import Progress
 from colloid_cg.seeding import generator
 
-SCHEMA = 2
+SCHEMA = 3
 _DAMPING, _TINY, _LONGEST = 1e-4, 1e-8, 0.5
 """Of a scoring step: share of the diagonal added to it, least curvature, largest change of a parameter."""
 _FILTER_FROM = 2
@@ -52,16 +52,16 @@ def score(
 
 def train(
     parameters: ThermalParameters, observed: Observed, config: ThermalFitConfig, *, n_train: int, seed: int,
-    checkpoint: Checkpoint, progress: Progress, stamp: np.ndarray,
+    checkpoint: Checkpoint, mark: str = "", progress: Progress,
 ) -> tuple[Progressed, HiddenEnergies]:  # fmt: skip
     """Improve ``parameters`` in place; return the scores and the hidden energies of the best round.
 
     Frames 0 to ``n_train`` - 1 are learned from, the rest decides which round is best. The same seed, data and settings
-    give the same numbers, also after a stop; ``stamp`` tells whether a checkpoint is of these data. Under
+    give the same numbers, also after a stop; ``mark`` says of which data and settings a checkpoint is. Under
     torch.distributed every process takes its own frames and gradients are averaged.
     """
     optimiser = torch.optim.Adam([p for p in parameters.parameters() if p.requires_grad], lr=config.learning_rate)
-    done = _resumed(parameters, optimiser, checkpoint, stamp)
+    done = _resumed(parameters, optimiser, checkpoint, mark)
     hidden = _estimate(parameters, observed, done.round)
     while done.round < config.rounds and not _exhausted(done.scores, config.patience):
         _improve(parameters, optimiser, observed, hidden, config, n_train=n_train, round_=done.round, seed=seed)
@@ -73,7 +73,7 @@ def train(
         done.scores.append(selection_scores(parameters, observed, hidden, n_train)[0])
         if done.round <= _FILTER_FROM or done.scores[-1] <= min(done.scores[_FILTER_FROM - 1 :]):
             done.best = {name: value.detach().clone() for name, value in parameters.state_dict().items()}
-        checkpoint.save("round", _kept(parameters, optimiser, done) | {"stamp": stamp})
+        checkpoint.save("round", _kept(parameters, optimiser, done) | {"mark": np.array(mark)})
         progress(done.round, config.rounds)
     parameters.load_state_dict(done.best)
     return done, _estimate(parameters, observed, max(config.rounds, _FILTER_FROM))
@@ -148,11 +148,12 @@ def training_step(
 def training_frames(config: ThermalFitConfig, n_train: int) -> np.ndarray:
     """Return the frames of the training block that are followed by another one and settled."""
     frames = np.arange(config.settling_frames, n_train - 1)
-    if len(frames) < config.batch_frames:
+    least = max(config.batch_frames, 2 * config.time_blocks)
+    if len(frames) < least:
         raise DataError(
             f"{n_train} frames to train on, {config.settling_frames} of them to settle",
-            expected=f"at least {config.settling_frames + config.batch_frames + 1}",
-            action="use a longer training block or a smaller thermal.settling_frames",
+            expected=f"at least {config.settling_frames + least + 1}",
+            action="use a longer training block, a smaller thermal.settling_frames or fewer thermal.time_blocks",
         )
     return frames
 
@@ -244,14 +245,14 @@ def _kept(parameters: ThermalParameters, optimiser: torch.optim.Optimizer, done:
 
 
 def _resumed(
-    parameters: ThermalParameters, optimiser: torch.optim.Optimizer, checkpoint: Checkpoint, stamp: np.ndarray
+    parameters: ThermalParameters, optimiser: torch.optim.Optimizer, checkpoint: Checkpoint, mark: str
 ) -> Progressed:
     """Return where a stopped fit was, with its parameters and optimiser put back; the start if there is none.
 
     Raises
     ------
     DataError
-        If the checkpoint is of another schema, other data, settings or seed, or of a model of another size.
+        If the checkpoint is of another schema, of a model of another size, or of other data or settings.
     """
     kept = checkpoint.load("round")
     if kept is None:
@@ -262,12 +263,6 @@ def _resumed(
             expected=f"schema {SCHEMA}",
             action="delete the checkpoint and fit from the start, or use the version that wrote it",
         )
-    if not np.array_equal(kept.get("stamp", []), stamp):
-        raise DataError(
-            "a checkpoint of other data, settings or seed",
-            expected="one of this fit",
-            action="give every fit a folder of its own, or delete the checkpoint",
-        )
     own = parameters.state_dict()
     found = {name: kept.get(f"parameters.{name}") for name in own}
     wrong = [name for name, value in found.items() if value is None or value.shape != tuple(own[name].shape)]
@@ -276,6 +271,12 @@ def _resumed(
             f"a checkpoint in which {wrong[0]} has another shape",
             expected="one of the same settings",
             action="delete the checkpoint, or fit with the settings it was made with",
+        )
+    if str(kept["mark"]) != mark:
+        raise DataError(
+            "a checkpoint of a fit to other data, or with other settings or another seed",
+            expected="one of the same fit; only thermal.rounds, patience, time_blocks and refit_rounds may differ",
+            action="delete the checkpoint, or keep the checkpoints of every fit in a place of their own",
         )
 
     def tensors(prefix: str) -> dict[str, torch.Tensor]:

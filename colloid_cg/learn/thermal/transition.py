@@ -73,7 +73,8 @@ def transition(
     if model.external is not None:
         force = force + 0.5 * sum(model.external.at(each.positions, kinds)[1] for each in (before, after))
     if model.body is not None:
-        body = 0.5 * (model.body.at(before.positions, 0.0) + model.body.at(after.positions, 0.0))
+        later = [frame + 1 for frame in frames]
+        body = 0.5 * (observed.body_force(model.body, frames) + observed.body_force(model.body, later))
         force, work = force + body, (body * (after.positions - before.positions)).sum()
     gained = model.inertia(before.species)[:, None] * (after.velocities - before.velocities)
     return Transition(
@@ -84,15 +85,20 @@ def transition(
 
 @torch.no_grad()
 def plausible(model: MetriplecticModel, energy: torch.Tensor, state: PhaseState, *, n_frames: int = 1) -> torch.Tensor:
-    """Return the energies (n_frames n,) between a tenth of the median of their frame and five times it.
+    """Return the energies (n_frames n,) between a tenth of the usual one of their frame and five times it.
 
-    Counted from the lowest possible energy. Energies estimated with one model may be impossible in the next, and a
-    model that is far off may heat a single particle without end.
+    Counted from the lowest possible energy and per heat capacity, of which the median over all particles is usual:
+    species may hold very different energies at one temperature. Energies estimated with one model may be impossible in
+    the next, and a model that is far off may heat a single particle without end.
     """
     lowest = model.energy.lowest(state.volume, model.kinds(state.species))
-    above = (energy - lowest).reshape(n_frames, -1)
+    zero = torch.zeros_like(model.masses)
+    reference = model.energy.at(zero, zero + 1.0, torch.arange(model.n_species, device=zero.device))
+    capacity = reference.heat_capacity[state.species]
+    above = ((energy - lowest) / capacity).reshape(n_frames, -1)
     usual = above.median(dim=1, keepdim=True).values.clamp(min=0.0)
-    return lowest + torch.minimum(torch.maximum(above, _LEAST_SHARE * usual), _MOST_SHARE * usual).flatten()
+    kept = torch.minimum(torch.maximum(above, _LEAST_SHARE * usual), _MOST_SHARE * usual)
+    return lowest + capacity * kept.flatten()
 
 
 def at_energy(

@@ -73,7 +73,8 @@ def _temperature(model: ModelBundle) -> Check:
         "Is the training block at its temperature?",
         f"kinetic temperature {plain(value, 4)} k_B T, standard error {plain(error, 2)}"
         + ("" if known else " (k_B T is taken from it)"),
-        f"1 within three errors or {percent(TEMPERATURE_GOOD)}", verdict if known else LOOK, "dynamics",
+        f"1 within three errors or {percent(TEMPERATURE_GOOD)}" + ("" if known else ", of a k_B T given with the data"),
+        verdict if known else LOOK, "dynamics",
     )  # fmt: skip
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.ideal_gas_system import Run, continued, gas, run
+from benchmarks.ideal_gas_system import Run, continued, gas, random_start, run
 from colloid_cg.dynamics.metriplectic.dissipative import mean_impulse
 from colloid_cg.dynamics.metriplectic.friction import PowerLaw
 from colloid_cg.dynamics.metriplectic.state import PhaseState
@@ -19,7 +19,7 @@ from colloid_cg.learn.thermal.hidden import _felt, _response, hidden_energies
 from colloid_cg.learn.thermal.observed import observed
 from colloid_cg.learn.thermal.transition import coefficients_of, innovation, negative_log_likelihood, transition
 from colloid_cg.records import Box, PhaseSeries
-from tests.learn.thermal.worlds import BODY, recording
+from tests.learn.thermal.worlds import BODY, EDGE, mixed_recording, mixture, recording
 
 
 def first_state(source: Run) -> PhaseState:
@@ -95,6 +95,53 @@ def test_hidden_energies_follow_the_true_ones_as_well_as_they_claim() -> None:
     assert np.corrcoef(blind.energy[159], source.energies[159])[0, 1] < 0.4
 
 
+@dataclass(frozen=True)
+class Swinging:
+    """A stirring force that turns round all the time."""
+
+    def at(self, positions: torch.Tensor, time: float) -> torch.Tensor:
+        return 3.0 * np.cos(8.0 * time) * BODY.at(positions, 0.0)
+
+
+def test_a_force_that_changes_with_time_is_that_of_its_frame() -> None:
+    """What particles gain is what the swinging force did: no motion but that of the recording tells the energies."""
+    model = gas(Swinging())
+    source = run(model, random_start(model, EDGE, 2), 60, 2)
+    series = source.series(20, 60)
+    gained = source.energies[20:].mean(axis=1) - source.energies[20].mean()
+    assert np.ptp(gained) > 0.4
+    found = internal_energy_gain(observed(series, 1.0), Swinging())
+    np.testing.assert_allclose(found, gained, atol=0.02)
+    start = float(source.energies[20].mean())
+    energies = hidden_energies(model, observed(series, 1.0), mean_energy=start).energy.mean(dim=1)
+    np.testing.assert_allclose(energies - start, gained, atol=0.02)
+
+
+def test_the_last_frame_is_estimated_like_all_others() -> None:
+    """What the filter says of a frame does not depend on whether the recording goes on."""
+    source = recording(160)
+    seen, mean = observed(source.series(0, 30), 1.0), float(source.energies[0].mean())
+    short, longer = (hidden_energies(gas(BODY), seen, mean_energy=mean, last=last) for last in (20, 30))
+    for name in ("energy", "variance", "entropy", "temperature"):
+        torch.testing.assert_close(getattr(short, name), getattr(longer, name)[:20])
+
+
+def test_a_mean_energy_below_the_lowest_is_refused() -> None:
+    with pytest.raises(InputError, match="a mean energy of -1"):
+        hidden_energies(gas(BODY), observed(recording(3).series(0, 3), 1.0), mean_energy=-1.0)
+
+
+def test_species_of_very_different_heat_capacity_keep_their_temperatures() -> None:
+    capacities = np.array([8.0, 120.0])
+    model = mixture((8.0, 120.0))
+    series, truth = mixed_recording(model, 80)
+    found = hidden_energies(model, observed(series, 1.0), mean_energy=float(truth[0].mean()), gain=0.7)
+    for kind, capacity in enumerate(capacities):
+        own = series.species == kind
+        estimate, true = found.temperature[40:, own].mean(), (truth[40:, own] / capacity).mean()
+        assert float(estimate) == pytest.approx(true, rel=0.08), kind
+
+
 def test_the_best_gain_makes_estimates_neither_too_bold_nor_too_timid() -> None:
     """Neighbours share evidence: at full gain truth changes by less than its estimate; prediction sees that too."""
     source, model = recording(160), gas(BODY)
@@ -166,6 +213,10 @@ def test_what_cannot_be_observed_is_refused() -> None:
     sheared = Box(lower=series.box.lower, upper=series.box.upper, periodic=(True, True), shear_rate=0.1)
     with pytest.raises(DataError, match="sheared box"):
         observed(replace(series, box=sheared), 1.0)
+    wrapped = series.positions.copy()
+    wrapped[1:, 5, 0] += 8.0
+    with pytest.raises(DataError, match="particle 5 more than half of the box away after frame 0"):
+        observed(replace(series, positions=wrapped), 1.0)
     masses = series.masses.copy()
     masses[3] = 2.0
     with pytest.raises(DataError, match="different masses in species 0"):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.ideal_gas_system import Stirring
 from colloid_cg.errors import ConfigError, DataError
 from colloid_cg.learn.checkpoint import Arrays
 from colloid_cg.learn.thermal import HiddenEnergies, ThermalDynamics, ThermalFitConfig, energies_of, fit_thermal
@@ -19,7 +20,8 @@ from colloid_cg.learn.thermal.observed import observed
 from colloid_cg.learn.thermal.parameters import ThermalParameters, gradient
 from colloid_cg.learn.thermal.replicates import jackknife_error
 from colloid_cg.learn.thermal.training import lowest_of_three, score, training_step
-from tests.learn.thermal.worlds import BODY, recording
+from colloid_cg.records import Box
+from tests.learn.thermal.worlds import BODY, EDGE, recording
 
 SMALL = ThermalFitConfig(
     cutoff=1.0, rounds=3, steps=3, batch_frames=2, settling_frames=5, n_knots=6, time_blocks=0, refit_rounds=1
@@ -56,6 +58,14 @@ def finished() -> tuple[ThermalDynamics, Shelf]:
     return small_fit(shelf), shelf
 
 
+def assert_same_heat_capacity(one: ThermalDynamics, other: ThermalDynamics) -> None:
+    for first, second in zip(one.heat_capacity(), other.heat_capacity(), strict=True):
+        assert first is not None
+        assert second is not None
+        assert torch.equal(first, second)
+        assert float(first) > 0.0
+
+
 def test_a_stopped_fit_goes_on_to_the_same_bytes() -> None:
     whole, _ = finished()
     shelf = Shelf()
@@ -69,11 +79,7 @@ def test_a_stopped_fit_goes_on_to_the_same_bytes() -> None:
     for name, value in whole.parameters.items():
         assert torch.equal(again.parameters[name], value), name
     assert torch.equal(again.hidden.energy, whole.hidden.energy)
-    for first, second in zip(whole.heat_capacity(), again.heat_capacity(), strict=True):
-        assert first is not None
-        assert second is not None
-        assert torch.equal(first, second)
-        assert float(first) > 0.0
+    assert_same_heat_capacity(whole, again)
 
 
 def test_checkpoints_of_another_schema_or_size_are_refused() -> None:
@@ -86,27 +92,37 @@ def test_checkpoints_of_another_schema_or_size_are_refused() -> None:
         small_fit(Shelf(round=shelf["round"] | {name: shelf["round"][name][:, :2]}))
 
 
-def test_checkpoints_of_other_data_settings_or_seeds_are_refused_and_old_refits_made_anew() -> None:
+def test_checkpoints_of_other_data_or_settings_are_refused() -> None:
+    _, shelf = finished()
+    series, config = recording(40, settling=40).series(0, 40), SMALL.model_copy(update={"time_blocks": 3})
+    stirred_less = Stirring(1.4, EDGE)
+    faster = replace(series, velocities=1.001 * series.velocities)
+    others = (
+        {"data": faster},
+        {"config": config.model_copy(update={"roughness": 1.0})},
+        {"body": stirred_less},
+        {"seed": 4},
+    )
+    for changes in others:
+        given = {"data": series, "config": config, "body": BODY, "seed": 3} | changes
+        with pytest.raises(DataError, match="other data, or with other settings"):
+            fit_thermal(
+                given["data"].between(0, 28), given["data"].between(28, 40), given["config"], body=given["body"],
+                seed=given["seed"], checkpoint=Shelf(shelf),
+            )  # fmt: skip
+
+
+def test_intervals_belong_to_the_last_round_and_to_their_blocks() -> None:
+    """A finished fit that goes on for a round, or is cut into other blocks, refits as if it were new."""
     series = recording(40, settling=40).series(0, 40)
-    config = SMALL.model_copy(update={"rounds": 1, "time_blocks": 3})
-    blocks, shelf = (series.between(0, 28), series.between(28, 40)), Shelf()
-    first = fit_thermal(*blocks, config, body=BODY, seed=3, checkpoint=shelf)
-    moved = replace(series, velocities=1.01 * series.velocities)
-    weaker = replace(BODY, strength=1.0)
-    for blocks_, config_, body, seed in (
-        ((moved.between(0, 28), moved.between(28, 40)), config, BODY, 3),
-        (blocks, config.model_copy(update={"roughness": 0.1}), BODY, 3),
-        (blocks, config, weaker, 3),
-        (blocks, config, BODY, 4),
-    ):
-        with pytest.raises(DataError, match="other data, settings or seed"):
-            fit_thermal(*blocks_, config_, body=body, seed=seed, checkpoint=shelf)
-    longer = config.model_copy(update={"rounds": 3})
-    again = fit_thermal(*blocks, longer, body=BODY, seed=3, checkpoint=shelf)
-    fresh = fit_thermal(*blocks, longer, body=BODY, seed=3)
-    for kept, new, old in zip(again.replicates, fresh.replicates, first.replicates, strict=True):
-        assert torch.equal(kept.radial.par, new.radial.par)
-        assert not torch.equal(kept.radial.par, old.radial.par)
+    blocks = series.between(0, 18), series.between(18, 21)
+    short = SMALL.model_copy(update={"rounds": 1, "steps": 1, "time_blocks": 3, "scoring_frames": 3})
+    shelf = Shelf()
+    fit_thermal(*blocks, short, body=BODY, seed=3, checkpoint=shelf)
+    for changes in ({"rounds": 2}, {"time_blocks": 4}):
+        config = short.model_copy(update=changes)
+        again = fit_thermal(*blocks, config, body=BODY, seed=3, checkpoint=Shelf(shelf))
+        assert_same_heat_capacity(again, fit_thermal(*blocks, config, body=BODY, seed=3))
 
 
 def test_gauge_is_fixed_and_the_gradient_is_that_of_the_score() -> None:
@@ -245,8 +261,13 @@ def test_blocks_and_settings_that_do_not_fit_are_refused() -> None:
     series = recording(40, settling=40).series(0, 40)
     with pytest.raises(DataError, match="follow each other"):
         fit_thermal(series.between(0, 20), series.between(25, 40), SMALL)
+    other = replace(series.between(20, 40), box=Box(lower=(0.0, 0.0), upper=(EDGE, 9.0), periodic=(True, True)))
+    with pytest.raises(DataError, match="follow each other"):
+        fit_thermal(series.between(0, 20), other, SMALL)
     with pytest.raises(DataError, match="to settle"):
         fit_thermal(series.between(0, 6), series.between(6, 12), SMALL)
+    with pytest.raises(DataError, match="fewer thermal"):  # a block without frames has no error
+        fit_thermal(series.between(0, 28), series.between(28, 40), SMALL.model_copy(update={"time_blocks": 12}))
     for wrong in ({"cutoff": -1.0}, {"cutoff": 1.0, "time_blocks": 2}, {"cutoff": 1.0, "functions": "wavelets"}):
         with pytest.raises(ConfigError):
             ThermalFitConfig.parse(wrong)
@@ -255,3 +276,7 @@ def test_blocks_and_settings_that_do_not_fit_are_refused() -> None:
         fit_thermal(apart.between(0, 20), apart.between(20, 40), SMALL.model_copy(update={"cutoff": 0.01}))
     found, _ = finished()
     assert energies_of(found, series.between(0, 10)).n_frames == 10
+    mixed = replace(series, species=np.arange(series.n_particles) % 2)
+    for unknown in (mixed, replace(series, masses=2.0 * series.masses)):
+        with pytest.raises(DataError, match="species of masses"):
+            energies_of(found, unknown)
