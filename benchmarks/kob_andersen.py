@@ -101,9 +101,15 @@ def linear_peers(
     now, later = ((values - values.mean(axis=0)) / (values.std(axis=0) + 1e-9) for values in (now, later))
     single = np.concatenate([glass.distances[0][rows] for glass, rows in zip(train, own, strict=True)])
     propensity = np.concatenate([glass.distances.mean(axis=0)[rows] for glass, rows in zip(train, own, strict=True)])
+    crowded = now[:, : 2 * CONFIG.radial_functions].sum(axis=1)
+
+    def signed(weights: np.ndarray) -> np.ndarray:
+        # Components have no sign of their own: here they rise with the number of neighbours.
+        return np.asarray(weights * np.sign(np.corrcoef(now @ weights, crowded)[0, 1]))
+
     return {
-        "first principal component": np.linalg.eigh(now.T @ now)[1][:, -1],
-        "time-lagged canonical correlation": lagged_correlation(now, later),
+        "first principal component": signed(np.linalg.eigh(now.T @ now)[1][:, -1]),
+        "time-lagged canonical correlation": signed(lagged_correlation(now, later)),
         "ridge on the displacements of one run": ridge(now, np.log(single + 0.02)),
         "ridge on propensity (supervised, 32 runs)": ridge(now, propensity),
     }
