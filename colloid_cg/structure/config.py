@@ -38,6 +38,9 @@ class StructureConfig(Settings):
         Training: passes at most, passes without improvement before it stops, rows per step, step of Adam.
     code_noise : float
         Blur of the code in training, in its standard deviations: keeps s a smooth function of structure.
+    mobility_weight : float
+        Weight of the likelihood of a particle's own displacement over the lag, given s, against the mean squared error
+        of its descriptors: above zero s is asked how far the particle will move, not only how it is surrounded.
     noise_augmentation : bool
         Show the encoder positions moved by the stated localisation error; the targets stay as measured.
     """
@@ -58,6 +61,7 @@ class StructureConfig(Settings):
     batch: int = Field(default=1024, ge=16)
     learning_rate: float = Field(default=4e-3, gt=0)
     code_noise: float = Field(default=0.5, ge=0, le=2)
+    mobility_weight: float = Field(default=5.0, ge=0)
     noise_augmentation: bool = False
 
     @field_validator("cutoff", mode="before")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from colloid_cg.errors import DataError
+from colloid_cg.errors import ConfigError, DataError
 from colloid_cg.nets import single_thread, to_arrays, torch_generator
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import Trajectories
@@ -20,10 +21,10 @@ from colloid_cg.structure.gauge import Gauge, fix_gauge
 from colloid_cg.structure.model import StructureModel
 from colloid_cg.structure.neighbourhood import Neighbourhood, typical_neighbourhood
 from colloid_cg.structure.sampling import (
-    Blocks,
     LaggedRows,
     described,
     half_correlation_lag,
+    joined,
     lagged_rows,
     thinned,
     time_blocks,
@@ -37,18 +38,19 @@ COLLAPSED_GAIN = 0.01
 
 
 def fit_structure(
-    tracks: Trajectories,
+    tracks: Trajectories | Sequence[Trajectories],
     config: StructureConfig | None = None,
     *,
     rng: int | np.random.Generator = 0,
     progress: Progress = silent,
 ) -> StructureModel:
-    """Learn hidden structural variables from the neighbourhoods alone (no force, no mobility is used).
+    """Learn hidden structural variables: how a particle is surrounded, now and later, and how far it will move.
 
     Parameters
     ----------
-    tracks : Trajectories
-        The training part of a movie; its last ``config.validation_fraction`` only stops the training.
+    tracks : Trajectories or sequence of them
+        The training part of a movie; its last ``config.validation_fraction`` only stops the training. Of several movies
+        of the same system that many of the last movies do (``config.lag`` must be given).
     config : StructureConfig, optional
     rng : int or numpy.random.Generator
         Seed, or the stream to draw it from.
@@ -63,14 +65,23 @@ def fit_structure(
     ------
     DataError
         If there are too few frames, particles or linked pairs, or every particle is too close to the edge.
+    ConfigError
+        If several movies come without a lag.
     """
     config = config or StructureConfig()
     stream = generator(rng, "structure") if isinstance(rng, int) else rng
-    blocks = time_blocks(tracks, config)
-    neighbourhood = typical_neighbourhood(tracks.between(*blocks.training), config)
-    lag = config.lag or half_correlation_lag(tracks, blocks, neighbourhood=neighbourhood)
-    parts = _rows(tracks, blocks, lag, config=config, neighbourhood=neighbourhood, stream=stream, progress=progress)
-    training, validation = parts
+    if isinstance(tracks, Trajectories):
+        first, source = tracks, _blocks_of_one(tracks, config)
+    else:
+        first, source = tracks[0], _blocks_of_several(tracks, config)
+    neighbourhood, lag = source.neighbourhood, source.lag
+    training, validation = (
+        _rows(part, lag, neighbourhood=neighbourhood, stream=noise, progress=progress, most=most)
+        for part, most, noise in (
+            (source.training, config.max_rows, stream if config.noise_augmentation else None),
+            (source.validation, max(config.max_rows // 4, 1), None),
+        )
+    )
     weights: dict[str, np.ndarray] = {}
     found: dict[str, Any] = {}
     for species in range(neighbourhood.n_species):
@@ -79,7 +90,9 @@ def fit_structure(
             found[str(species)] = {"left_out": f"{len(own[0])} training rows, {MINIMUM_ROWS} needed"}
             continue
         with single_thread():
-            arrays, report = _fit_species(own[0], own[1], config=config, stream=stream, progress=progress)
+            arrays, report = _fit_species(
+                own[0], own[1], config=config, dimension=first.dimension, stream=stream, progress=progress
+            )
         weights |= {f"species{species}.{name}": array for name, array in arrays.items()}
         found[str(species)] = report
     if not weights:
@@ -92,44 +105,79 @@ def fit_structure(
         "neighbourhood": neighbourhood.as_dict(),
         "descriptors": list(descriptor_names(neighbourhood)),
         "lag": lag,
-        "lag_seconds": lag * tracks.frame_interval,
-        "blocks": {"training": list(blocks.training), "validation": list(blocks.validation)},
+        "lag_seconds": lag * first.frame_interval,
+        "blocks": source.described,
         "seed": rng if isinstance(rng, int) else None,
         "species": found,
     }
     return StructureModel(config=config, weights=weights, metadata=metadata)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """Movies with the frames to start from, to train on and to check against."""
+
+    training: list[tuple[Trajectories, np.ndarray]]
+    validation: list[tuple[Trajectories, np.ndarray]]
+    neighbourhood: Neighbourhood
+    lag: int
+    described: dict[str, list[int]]
+
+
+def _blocks_of_one(tracks: Trajectories, config: StructureConfig) -> _Source:
+    blocks = time_blocks(tracks, config)
+    neighbourhood = typical_neighbourhood(tracks.between(*blocks.training), config)
+    lag = config.lag or half_correlation_lag(tracks, blocks, neighbourhood=neighbourhood)
+    training, validation = blocks.starts(lag)
+    return _Source(
+        training=[(tracks, training)], validation=[(tracks, validation)], neighbourhood=neighbourhood, lag=lag,
+        described={"training": list(blocks.training), "validation": list(blocks.validation)},
+    )  # fmt: skip
+
+
+def _blocks_of_several(movies: Sequence[Trajectories], config: StructureConfig) -> _Source:
+    if config.lag is None:
+        raise ConfigError(
+            f"{len(movies)} movies and no lag", expected="structure.lag in frames", action="set structure.lag"
+        )
+    if len(movies) < 2:
+        raise DataError("a list of one movie", expected="two or more", action="give the movie itself")
+    held = min(max(1, round(config.validation_fraction * len(movies))), len(movies) - 1)
+    starts = [(movie, np.arange(movie.n_frames - config.lag)) for movie in movies]
+    return _Source(
+        training=starts[:-held], validation=starts[-held:], lag=config.lag,
+        neighbourhood=typical_neighbourhood(movies[0], config),
+        described={"training_movies": [0, len(movies) - held], "validation_movies": [len(movies) - held, len(movies)]},
+    )  # fmt: skip
+
+
 def _rows(
-    tracks: Trajectories,
-    blocks: Blocks,
+    source: list[tuple[Trajectories, np.ndarray]],
     lag: int,
     *,
-    config: StructureConfig,
     neighbourhood: Neighbourhood,
-    stream: np.random.Generator,
+    stream: np.random.Generator | None,
     progress: Progress,
-) -> tuple[LaggedRows, LaggedRows]:
-    """Describe the needed frames and return training and validation rows."""
-    starts = blocks.starts(lag)
-    per_frame = len(tracks) / tracks.table["frame"].nunique()
-    chosen = [
-        thinned(frames, rows_per_frame=per_frame, max_rows=rows)
-        for frames, rows in zip(starts, (config.max_rows, max(config.max_rows // 4, 1)), strict=True)
-    ]
-    needed = np.concatenate([*chosen, *(frames + lag for frames in chosen)])
-    frames = described(tracks, needed, neighbourhood=neighbourhood, progress=progress)
-    if not any(len(rows.particle) for rows in frames.values()):
-        raise DataError(
-            f"every particle closer than {neighbourhood.reach:.3g} um to the edge of the view",
-            expected="particles whose whole neighbourhood is in view",
-            action=f"set structure.cutoff (now {neighbourhood.cutoff:.3g} um) or structure.generations lower",
-        )
-    shown = None
-    if config.noise_augmentation:
-        shifts = _localisation_shifts(tracks, stream)
-        shown = described(tracks, chosen[0], neighbourhood=neighbourhood, shifts=shifts)
-    return lagged_rows(frames, chosen[0], lag=lag, shown=shown), lagged_rows(frames, chosen[1], lag=lag)
+    most: int,
+) -> LaggedRows:
+    """Describe the needed frames of every movie and return its rows; shown with localisation noise from ``stream``."""
+    parts = []
+    for tracks, starts in source:
+        per_frame = len(tracks) / tracks.table["frame"].nunique()
+        chosen = thinned(starts, rows_per_frame=per_frame, max_rows=max(most // len(source), 1))
+        frames = described(tracks, [*chosen, *(chosen + lag)], neighbourhood=neighbourhood, progress=progress)
+        if not any(len(rows.particle) for rows in frames.values()):
+            raise DataError(
+                f"every particle closer than {neighbourhood.reach:.3g} um to the edge of the view",
+                expected="particles whose whole neighbourhood is in view",
+                action=f"set structure.cutoff (now {neighbourhood.cutoff:.3g} um) or structure.generations lower",
+            )
+        shown = None
+        if stream is not None:
+            shifts = _localisation_shifts(tracks, stream)
+            shown = described(tracks, chosen, neighbourhood=neighbourhood, shifts=shifts)
+        parts.append(lagged_rows(frames, chosen, lag=lag, box=tracks.box, shown=shown))
+    return joined(parts)
 
 
 def _localisation_shifts(tracks: Trajectories, stream: np.random.Generator) -> np.ndarray:
@@ -148,6 +196,7 @@ def _fit_species(
     validation: LaggedRows,
     *,
     config: StructureConfig,
+    dimension: int,
     stream: np.random.Generator,
     progress: Progress,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -159,7 +208,8 @@ def _fit_species(
             expected="some variation between particles or in time",
             action="leave out the structure stage: there is no structure to learn",
         )
-    blocks = [_standardised(rows, mean, inverse) for rows in (training, validation)]
+    typical = float(training.moved.mean()) or 1.0
+    blocks = [_standardised(rows, mean, inverse, typical, dimension) for rows in (training, validation)]
     trained = train(blocks[0], blocks[1], config=config, generator=torch_generator(stream), progress=progress)
     linear_start = principal_start(
         blocks[0], latents=config.latents, hidden=config.hidden, generator=torch_generator(np.random.default_rng(0))
@@ -181,9 +231,14 @@ def _inverse(scale: np.ndarray) -> np.ndarray:
     return np.where(scale > 1e-9, 1.0 / np.where(scale > 1e-9, scale, 1.0), 0.0)
 
 
-def _standardised(rows: LaggedRows, mean: np.ndarray, inverse: np.ndarray) -> Block:
+def _standardised(rows: LaggedRows, mean: np.ndarray, inverse: np.ndarray, typical: float, dimension: int) -> Block:
     shown, present, later = ((values - mean) * inverse for values in (rows.shown, rows.present, rows.later))
-    return Block(shown=torch.from_numpy(shown), target=torch.from_numpy(np.concatenate([present, later], axis=1)))
+    return Block(
+        shown=torch.from_numpy(shown),
+        target=torch.from_numpy(np.concatenate([present, later], axis=1)),
+        moved=torch.from_numpy(rows.moved / typical),
+        dimension=dimension,
+    )
 
 
 def _report(

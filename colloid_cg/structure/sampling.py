@@ -9,7 +9,7 @@ import numpy as np
 
 from colloid_cg.errors import DataError
 from colloid_cg.progress import Progress, silent
-from colloid_cg.records import Trajectories
+from colloid_cg.records import Box, Trajectories
 from colloid_cg.structure.config import StructureConfig
 from colloid_cg.structure.descriptors import describe
 from colloid_cg.structure.neighbourhood import Neighbourhood
@@ -20,19 +20,21 @@ _LAG_FRAMES = 6
 
 @dataclass(frozen=True, kw_only=True)
 class FrameRows:
-    """Valid particles of one frame: ids (ascending), species, descriptors and local density."""
+    """Valid particles of one frame: ids (ascending), species, descriptors, local density, positions (n, d) in um."""
 
     particle: np.ndarray
     species: np.ndarray
     values: np.ndarray
     density: np.ndarray
+    position: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
 class LaggedRows:
     """Pairs of descriptions of the same particle: at a frame, and ``lag`` frames later.
 
-    ``shown`` is what the encoder sees of the present: equal to ``present`` unless noise is added.
+    ``shown`` is what the encoder sees of the present: equal to ``present`` unless noise is added. ``moved`` is the
+    squared displacement per axis in um2, the common motion of the species taken off.
     """
 
     shown: np.ndarray
@@ -40,6 +42,7 @@ class LaggedRows:
     later: np.ndarray
     species: np.ndarray
     density: np.ndarray
+    moved: np.ndarray
 
     def __len__(self) -> int:
         return len(self.species)
@@ -52,6 +55,7 @@ class LaggedRows:
             later=self.later[rows],
             species=self.species[rows],
             density=self.density[rows],
+            moved=self.moved[rows],
         )
 
 
@@ -108,6 +112,7 @@ def described(
     """Return the valid rows of each frame; ``shifts`` (um, one per detection) moves the particles first."""
     offsets, positions, box = tracks.frame_offsets(), tracks.camera_positions, tracks.box
     species, particle = tracks.table["species"].to_numpy(), tracks.table["particle"].to_numpy()
+    still = tracks.positions
     moved = positions if shifts is None else positions + shifts
     wanted = sorted({int(frame) for frame in frames})
     rows: dict[int, FrameRows] = {}
@@ -119,13 +124,19 @@ def described(
             species=species[part][found.valid],
             values=found.values[found.valid],
             density=found.local_density[found.valid],
+            position=still[part][found.valid],
         )
         progress(done + 1, len(wanted))
     return rows
 
 
 def lagged_rows(
-    frames: dict[int, FrameRows], starts: np.ndarray, *, lag: int, shown: dict[int, FrameRows] | None = None
+    frames: dict[int, FrameRows],
+    starts: np.ndarray,
+    *,
+    lag: int,
+    box: Box,
+    shown: dict[int, FrameRows] | None = None,
 ) -> LaggedRows:
     """Pair the rows of each start frame with those of the same particles ``lag`` frames later."""
     parts = []
@@ -134,9 +145,27 @@ def lagged_rows(
         both, i, j = np.intersect1d(now.particle, later.particle, assume_unique=True, return_indices=True)
         _, keep, k = np.intersect1d(both, seen.particle, assume_unique=True, return_indices=True)
         i, j = i[keep], j[keep]
-        parts.append((seen.values[k], now.values[i], later.values[j], now.species[i], now.density[i]))
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    return LaggedRows(shown=columns[0], present=columns[1], later=columns[2], species=columns[3], density=columns[4])
+        species = now.species[i]
+        moved = squared_displacement(box.shortest(later.position[j] - now.position[i]), species)
+        parts.append((seen.values[k], now.values[i], later.values[j], species, now.density[i], moved))
+    return joined([LaggedRows(**dict(zip(_COLUMNS, part, strict=True))) for part in parts])
+
+
+_COLUMNS = ("shown", "present", "later", "species", "density", "moved")
+
+
+def joined(parts: list[LaggedRows]) -> LaggedRows:
+    """Return the rows of several parts one after the other."""
+    return LaggedRows(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS})
+
+
+def squared_displacement(steps: np.ndarray, species: np.ndarray) -> np.ndarray:
+    """Return |step|^2 / d of each particle about the median step of its species, shape (n,); ``steps`` (n, d)."""
+    relative = steps.copy()
+    for kind in np.unique(species):
+        own = species == kind
+        relative[own] -= np.median(steps[own], axis=0)
+    return np.asarray((relative**2).mean(axis=1))
 
 
 def half_correlation_lag(tracks: Trajectories, blocks: Blocks, *, neighbourhood: Neighbourhood) -> int:
@@ -151,7 +180,7 @@ def half_correlation_lag(tracks: Trajectories, blocks: Blocks, *, neighbourhood:
         starts = blocks.starts(lag)[0]
         starts = starts[np.unique(np.linspace(0, len(starts) - 1, _LAG_FRAMES).round().astype(int))]
         frames = described(tracks, [*starts, *(starts + lag)], neighbourhood=neighbourhood)
-        rows = lagged_rows(frames, starts, lag=lag)
+        rows = lagged_rows(frames, starts, lag=lag, box=tracks.box)
         if 2 * lag > longest or _correlation(rows) < HALF:
             return lag
         lag *= 2

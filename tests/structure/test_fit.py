@@ -10,7 +10,7 @@ import torch
 from colloid_cg.errors import ConfigError, DataError, InputError
 from colloid_cg.records import Box, Trajectories
 from colloid_cg.structure import StructureConfig, StructureModel, encode, fit_structure
-from colloid_cg.structure.autoencoder import Block, principal_start, scores
+from colloid_cg.structure.autoencoder import Block, principal_start, scores, train
 from colloid_cg.structure.gauge import fix_gauge
 from colloid_cg.structure.neighbourhood import typical_neighbourhood
 from colloid_cg.structure.sampling import (
@@ -18,6 +18,7 @@ from colloid_cg.structure.sampling import (
     described,
     half_correlation_lag,
     lagged_rows,
+    squared_displacement,
     thinned,
     time_blocks,
 )
@@ -140,7 +141,7 @@ def test_lag_is_the_first_that_keeps_less_than_half_the_correlation():
     described_frames = described(tracks, range(30), neighbourhood=nearby)
 
     def correlation(lag: int) -> float:
-        rows = lagged_rows(described_frames, np.arange(30 - lag), lag=lag)
+        rows = lagged_rows(described_frames, np.arange(30 - lag), lag=lag, box=view)
         varying = rows.present.std(axis=0) > 1e-12
         columns = zip(rows.present.T[varying], rows.later.T[varying], strict=True)
         return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in columns]))
@@ -160,7 +161,7 @@ def test_rows_join_the_same_particle_a_lag_apart(two_phases, model):
     table = two_phases.table
     gap = two_phases.with_table(table[~((table["frame"] == 4) & (table["particle"] % 3 == 0))])
     frames = described(gap, [2, 4], neighbourhood=model.neighbourhood)
-    rows = lagged_rows(frames, np.array([2]), lag=2)
+    rows = lagged_rows(frames, np.array([2]), lag=2, box=gap.box)
     both = np.intersect1d(frames[2].particle, frames[4].particle)
     assert not (both % 3 == 0).any()
     assert len(rows) == len(both) > 30
@@ -180,12 +181,60 @@ def test_untrained_network_is_the_principal_component_reconstruction():
     rng = np.random.default_rng(2)
     data = rng.normal(size=(500, 6)) @ rng.normal(size=(6, 6))
     data -= data.mean(axis=0)
-    block = Block(shown=torch.from_numpy(data), target=torch.from_numpy(np.concatenate([data, data], axis=1)))
+    target = torch.from_numpy(np.concatenate([data, data], axis=1))
+    block = Block(shown=torch.from_numpy(data), target=target, moved=torch.ones(500).double(), dimension=2)
     network = principal_start(block, latents=2, hidden=(8,), generator=torch.Generator())
     singular = np.linalg.svd(data, compute_uv=False) ** 2
     found = scores(network, block)
     assert found.present == pytest.approx(singular[:2].sum() / singular.sum(), abs=1e-10)
     assert found.later == pytest.approx(found.present, abs=1e-12)
+    assert found.mobility == 0.0
+
+
+@pytest.mark.parametrize(("weight", "axis"), [(0.0, 0), (5.0, 3)])
+def test_a_weight_on_mobility_makes_s_tell_what_will_move(weight: float, axis: int):
+    """Column 0 varies most, column 3 hardly: but it decides how far a particle goes."""
+    rng = np.random.default_rng(1)
+    data = rng.normal(size=(6000, 4)) * np.array([2.0, 1.0, 1.0, 0.5])
+    steps = np.exp(1.5 * data[:, 3:] / 0.5 / 2.0) * rng.normal(size=(6000, 2))
+    moved = (steps**2).mean(axis=1)
+    blocks = [
+        Block(
+            shown=torch.from_numpy(data[part]), target=torch.from_numpy(np.concatenate([data, data], axis=1)[part]),
+            moved=torch.from_numpy(moved[part] / moved.mean()), dimension=2,
+        )
+        for part in (slice(0, 4000), slice(4000, 6000))
+    ]  # fmt: skip
+    config = StructureConfig(mobility_weight=weight, epochs=25, batch=256, hidden=(8,))
+    trained = train(*blocks, config=config, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        code = trained.network.encoder(blocks[1].shown)[:, 0].numpy()
+    correlations = [abs(np.corrcoef(code, column)[0, 1]) for column in data[4000:].T]
+    assert int(np.argmax(correlations)) == axis
+    assert correlations[axis] > 0.85
+    # ln v = 1.5 z - ln <e^1.5z>: the mean of ln v less that of the flat guess, 1.5^2/2 nats per two axes.
+    gain = scores(trained.network, blocks[1]).mobility
+    assert gain > 0.8 * 1.5**2 / 2.0 if weight else gain <= 0.0
+
+
+def test_squared_displacement_is_about_the_common_motion_of_a_species():
+    species = np.array([0, 0, 0, 1, 1, 1])
+    steps = np.array([[1.0, 0.0], [1.0, 0.0], [3.0, 4.0], [-5.0, 2.0], [-5.0, 2.0], [-5.0, 3.0]])
+    np.testing.assert_allclose(squared_displacement(steps, species), [0.0, 0.0, 10.0, 0.0, 0.0, 0.5])
+
+
+def test_several_movies_are_learned_from_together(two_phases):
+    """The last of them is kept to check against; a list needs a lag."""
+    parts = [two_phases.between(first, first + 5) for first in (0, 5, 9)]
+    fitted = fit_structure(parts, QUICK, rng=3)
+    assert fitted.metadata["blocks"] == {"training_movies": [0, 2], "validation_movies": [2, 3]}
+    found = encode(fitted, two_phases).assign(x=two_phases.table["x"]).dropna(subset=["s0"])
+    dense, loose = found.loc[found["x"] < 13, "s0"], found.loc[found["x"] > 17, "s0"]
+    assert (dense.to_numpy()[:, None] > loose.to_numpy()[None]).mean() > 0.9
+    with pytest.raises(ConfigError, match=r"structure\.lag"):
+        fit_structure(parts, QUICK.model_copy(update={"lag": None}))
+    with pytest.raises(DataError, match="a list of one movie"):
+        fit_structure(parts[:1], QUICK)
 
 
 def test_gauge_undoes_any_mixing_of_the_code():
