@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import colloid_cg as cg
 from colloid_cg.errors import ConfigError, DataError
 from colloid_cg.learn.momentum import MomentumFitConfig, masses_of_species, pair_dynamics_of, phase_model
+from colloid_cg.learn.momentum.bundle import species_warnings
 from colloid_cg.records import ModelBundle, PhaseSeries, Trajectories
 from colloid_cg.store import read_model, write_model
 from tests.learn.imported import as_imported
@@ -122,6 +124,17 @@ def test_velocities_in_other_units_are_warned_of() -> None:
     assert found["velocity_slope"] == pytest.approx(2.0, abs=0.05)
     assert "check the units of the velocities" in found["warnings"][0]
     assert "kinetic temperature of 0.3" in found["warnings"][1]
+
+
+def test_species_at_different_temperatures_are_warned_of() -> None:
+    """Masses of the two species exchanged: m v^2 is three times and a third of what it was."""
+    series = recording()
+    assert species_warnings(series) == []
+    sentence = species_warnings(replace(series, masses=4.0 - series.masses))[0]
+    assert sentence.startswith("Species 0 moves at k_B T = 4.")
+    assert "species 1 at 0.4" in sentence
+    alone = replace(series, species=np.zeros_like(series.species), masses=4.0 - series.masses)
+    assert species_warnings(alone) == []
 
 
 def test_one_mass_per_species() -> None:

@@ -78,7 +78,7 @@ def bundle_of(
             "kinetic_temperature": {"value": temperature, "standard_error": error},
             "velocity_slope": velocity_slope(train),
             "converged": dynamics.converged,
-            "warnings": _warnings(dynamics, velocity_slope(train), temperature, error),
+            "warnings": _warnings(dynamics, velocity_slope(train), temperature, error) + species_warnings(train),
             "not_modelled": NOT_MODELLED,
         },
     )
@@ -173,6 +173,29 @@ def slope_warnings(slope: float) -> list[str]:
     return [
         f"Displacements between frames are {slope:.3g} times velocity x time: check the units of the velocities "
         "and the frame interval."
+    ]
+
+
+def species_warnings(series: PhaseSeries) -> list[str]:
+    """Return a sentence where species move at different temperatures: masses are then mixed up, or nothing is at rest.
+
+    At equilibrium m v^2 per degree of freedom is k_B T for every species, whatever their masses.
+    """
+    kinds = [kind for kind in np.unique(series.species) if (series.species == kind).sum() > 1]
+    found = {}
+    for kind in kinds:
+        own = series.species == kind
+        found[int(kind)] = kinetic_temperature(series.velocities[:, own], series.masses[own])
+    if len(found) < 2:
+        return []
+    coldest, hottest = (choose(found, key=lambda kind: found[kind][0]) for choose in (min, max))
+    (low, low_error), (high, high_error) = found[coldest], found[hottest]
+    sure = np.hypot(low_error, high_error)
+    if high < (1.0 + _MISFIT) * low or not high - low > _SIGNIFICANT * sure:
+        return []
+    return [
+        f"Species {hottest} moves at k_B T = {high:.4g}({high_error:.1g}), species {coldest} at "
+        f"{low:.4g}({low_error:.1g}): check import.masses; or the system is far from equilibrium."
     ]
 
 

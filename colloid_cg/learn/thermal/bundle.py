@@ -16,7 +16,13 @@ from colloid_cg.dynamics.metriplectic.spline_energy import SplineEnergy
 from colloid_cg.dynamics.metriplectic.state import phase_state, total_energy
 from colloid_cg.errors import DataError, InputError
 from colloid_cg.learn.kinds import HIDDEN_ENTROPY
-from colloid_cg.learn.momentum.bundle import masses_of_species, rate_unit, slope_warnings, velocity_slope
+from colloid_cg.learn.momentum.bundle import (
+    masses_of_species,
+    rate_unit,
+    slope_warnings,
+    species_warnings,
+    velocity_slope,
+)
 from colloid_cg.learn.momentum.contacts import find_contacts
 from colloid_cg.learn.thermal.config import ThermalFitConfig
 from colloid_cg.learn.thermal.fit import ThermalDynamics
@@ -237,7 +243,7 @@ def _entries(found: tuple[torch.Tensor, torch.Tensor | None]) -> list[dict[str, 
 
 def _warnings(dynamics: ThermalDynamics, seen: Visited, train: PhaseSeries, config: ThermalFitConfig) -> list[str]:
     """Return whole sentences on what speaks against the fit."""
-    sentences = slope_warnings(velocity_slope(train))
+    sentences = slope_warnings(velocity_slope(train)) + species_warnings(train)
     if train.thermal_energy is not None:
         sentences.append(
             f"The data are said to be at k_B T = {train.thermal_energy:.4g}, the model conserves energy: if a "
