@@ -34,7 +34,7 @@ MINIMUM_ROWS = 100
 """Training rows below which a species gets no encoder."""
 COLLAPSED_VARIANCE = 1e-6
 COLLAPSED_GAIN = 0.01
-"""A latent whose variance vanishes, or that predicts less than this share of the variance, has collapsed."""
+"""A latent whose variance vanishes has collapsed, or that predicts less than this share of it and no displacement."""
 
 
 def fit_structure(
@@ -245,7 +245,8 @@ def _report(
     trained: Trained, gauge: Gauge, *, linear: Scores, network: Scores, sizes: tuple[int, int]
 ) -> dict[str, Any]:
     """Return the JSON-able findings of one species, the collapse check among them."""
-    collapsed = min(gauge.code_variance) < COLLAPSED_VARIANCE or network.mean < COLLAPSED_GAIN
+    says_nothing = network.mean < COLLAPSED_GAIN and network.mobility <= 0.0
+    collapsed = min(gauge.code_variance) < COLLAPSED_VARIANCE or says_nothing
     return {
         "training_rows": sizes[0],
         "validation_rows": sizes[1],
@@ -258,6 +259,7 @@ def _report(
             "code_variance": list(gauge.code_variance),
             "gain_over_mean": network.mean,
             "gain_over_principal_components": network.mean - linear.mean,
+            "gain_in_displacement": network.mobility,
             "collapsed": bool(collapsed),
         },
         "persistence": list(gauge.persistence),

@@ -169,11 +169,14 @@ def collapse_check(species: str, found: dict[str, Any]) -> Check:
     """Does the latent carry information, or has it collapsed to a constant?"""
     collapse = found["collapse"]
     gain, over = collapse.get("gain_over_mean"), collapse.get("gain_over_principal_components")
-    verdict = BAD if collapse.get("collapsed") else GOOD if (over or 0.0) >= 0.0 else LOOK
+    moves = collapse.get("gain_in_displacement") or 0.0
+    ahead = (over or 0.0) >= 0.0 or moves > 0.0
+    verdict = BAD if collapse.get("collapsed") else GOOD if ahead else LOOK
     return Check(
         question=f"Does the structural variable carry information (species {species})?",
-        found=f"explains {percent(gain)} of held-out structure, {percent(over)} more than principal components",
-        expected="not collapsed, not behind principal components",
+        found=f"explains {percent(gain)} of held-out structure, {percent(over)} more than principal components; adds "
+        f"{moves:.3f} nats to the log-likelihood of a displacement",
+        expected="not collapsed; ahead of principal components or of particles that all move alike",
         verdict=verdict,
         section="structure",
     )
