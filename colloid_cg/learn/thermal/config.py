@@ -30,8 +30,8 @@ class ThermalFitConfig(Settings):
     temperature_exponents : bool
         Whether frictions may go with powers of the temperatures of the two particles; else they do not depend on them.
     pair_potential : bool
-        Whether a pair potential is learned beside U(S, V). What it shares with the pressure is then undetermined
-        (phi + c W(r) against U - c d): forces are as they should be, P and phi alone mean nothing. Without one phi = 0.
+        Whether a pair potential is learned beside U(S, V). What it shares with the pressure (phi + 2 c W(r) against
+        U - c d) is fixed by P = 0 at (S = 0, V = 1). Without one phi = 0.
     rounds : int
         Times the hidden energies are estimated anew.
     steps : int

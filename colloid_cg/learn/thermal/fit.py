@@ -34,7 +34,7 @@ class ThermalDynamics:
     ----------
     model : MetriplecticModel
         k_B = 1, mean density 1 on the training block, U = 0 at (S = 0, V = 1), phi = 0. With a pair potential
-        any of the equivalent U + a d and phi - 2 a W: :func:`colloid_cg.testing.density_fixed` makes them comparable.
+        P = 0 there: of the equivalent U - c d and phi + 2 c W the one whose pair potential holds all that it can.
     parameters : dict of tensors
         From which :func:`fit_thermal` goes on.
     hidden : HiddenEnergies

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from colloid_cg.dynamics.metriplectic.energy import Thermal
 from colloid_cg.dynamics.metriplectic.friction import PowerLaw
 from colloid_cg.dynamics.metriplectic.model import BodyForce, MetriplecticModel
 from colloid_cg.dynamics.metriplectic.pairs import separations
@@ -123,13 +124,29 @@ class ThermalParameters(torch.nn.Module):
         return start + more.movedim(-1, 0)
 
     def energy(self) -> SplineEnergy:
-        """Return U(S, V) with U(0, 1) = 0 for every species."""
+        """Return U(S, V) with U(0, 1) = 0 for every species and, beside a pair potential, P(0, 1) = 0.
+
+        phi + 2 c W(r) with U - c d gives the same forces: what is left of the pressure belongs to phi.
+        """
         coefficients = self._energy_coefficients(*(self.coefficients(name) for name in ("base", "slope", "curvature")))
-        ranges = {"entropy_range": self.scales.entropy_range, "volume_range": self.scales.volume_range}
-        found = SplineEnergy(coefficients=coefficients, **ranges)
-        zero, one = torch.zeros_like(self.grueneisen), torch.ones_like(self.grueneisen)
-        offset = found.at(zero, one, torch.arange(len(zero), device=zero.device)).energy
-        return SplineEnergy(coefficients=coefficients - offset[:, None, None], **ranges)
+        if self.force is not None:
+            # Coefficients exp(-x_j) of ln V make 1/V but for a factor: the density d.
+            density = torch.exp(-_grid(self.scales.volume_range.log(), self.base.shape[1]))[:, None, :]
+            there, denser = (self._at_reference(values).pressure for values in (coefficients, coefficients + density))
+            assert there is not None
+            assert denser is not None
+            coefficients = coefficients - (there / (denser - there))[:, None, None] * density
+        return self._spline(coefficients - self._at_reference(coefficients).energy[:, None, None])
+
+    def _spline(self, coefficients: torch.Tensor) -> SplineEnergy:
+        return SplineEnergy(
+            coefficients=coefficients, entropy_range=self.scales.entropy_range, volume_range=self.scales.volume_range
+        )
+
+    def _at_reference(self, coefficients: torch.Tensor) -> Thermal:
+        """Return the thermal state of every species at S = 0 and V = 1."""
+        zero = torch.zeros_like(self.grueneisen)
+        return self._spline(coefficients).at(zero, zero + 1.0, torch.arange(len(zero), device=zero.device))
 
     def _energy_coefficients(self, base: torch.Tensor, slope: torch.Tensor, curvature: torch.Tensor) -> torch.Tensor:
         capacity, temperature = self.log_capacity.exp()[:, None, None], self.log_temperature.exp()[:, None, None]

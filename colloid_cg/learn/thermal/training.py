@@ -19,7 +19,7 @@ from colloid_cg.learn.thermal.transition import innovation, negative_log_likelih
 from colloid_cg.progress import Progress
 from colloid_cg.seeding import generator
 
-SCHEMA = 3
+SCHEMA = 4
 _DAMPING, _TINY, _LONGEST = 1e-4, 1e-8, 0.5
 """Of a scoring step: share of the diagonal added to it, least curvature, largest change of a parameter."""
 _FILTER_FROM = 2

@@ -213,6 +213,26 @@ def test_the_lowest_point_of_a_parabola_is_found_within_bounds() -> None:
     assert lowest_of_three([-2.0, 0.0, -1.5]) == -1.0
 
 
+def test_beside_a_pair_potential_the_pressure_begins_at_zero_and_forces_do_not_know() -> None:
+    seen = observed(recording(40, settling=40).series(0, 40), 1.0)
+    alone, _ = starting_point(seen, SMALL, BODY, n_train=28)
+    beside, _ = starting_point(seen, SMALL.model_copy(update={"pair_potential": True}), BODY, n_train=28)
+    with torch.no_grad():
+        first, second = alone.model(), beside.model()
+        zero = torch.zeros(1, dtype=torch.float64)
+        there = [each.energy.at(zero, zero + 1.0, None) for each in (first, second)]
+        assert float(there[0].pressure) > 0.1
+        assert float(there[1].pressure) == pytest.approx(0.0, abs=1e-12)
+        assert float(there[1].energy) == pytest.approx(0.0, abs=1e-12)
+        # T(S, V) is that of the gas: what was taken off depends on the density alone, and is proportional to it.
+        entropy, volume = torch.cartesian_prod(torch.linspace(-9.0, 9.0, 7), torch.linspace(0.5, 2.0, 9)).double().T
+        states = [each.energy.at(entropy, volume, None) for each in (first, second)]
+        torch.testing.assert_close(states[0].temperature, states[1].temperature, rtol=1e-12, atol=0.0)
+        taken = states[0].energy - states[1].energy
+        line = np.polyfit(1.0 / volume.numpy(), taken.numpy(), 1)
+        assert np.abs(np.polyval(line, 1.0 / volume.numpy()) - taken.numpy()).max() < 2e-3 * abs(line[0])
+
+
 def test_kernel_scale_and_energy_offset_cannot_be_seen() -> None:
     """What the conventions fix has no influence on the score."""
     seen = observed(recording(40, settling=40).series(0, 40), 1.0)
