@@ -42,7 +42,8 @@ def main() -> int:
     while True:
         child = os.fork()
         if child == 0:
-            killed_at(rng.randint(2, 4), after=rng.random() < 0.5)
+            # The first one early, so that enough is left for a second.
+            killed_at(rng.randint(2, 4) if kills else 2, after=rng.random() < 0.5)
             track(movie, folder, refind="refind" in sys.argv[4:])
             os._exit(0)
         rng.random()  # the next child differs
