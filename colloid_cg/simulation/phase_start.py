@@ -43,8 +43,12 @@ def hidden_start(model: MetriplecticModel, bundle: ModelBundle, start: PhaseSeri
             f"motion, k_B T = {heat:.4g}."
         ]
     energy = torch.tensor(bundle.weights["hidden_energy"])
-    rest = float(bundle.config["total_energy"]) - float(total_energy(model, state)) - energy.sum()
-    return at_energies(model, state, plausible(model, energy + rest / len(energy), state)), []
+    whole = float(bundle.config["total_energy"]) - float(total_energy(model, state))
+    energy = energy + (whole - energy.sum()) / len(energy)
+    if bool((energy <= model.energy.lowest(state.volume, model.kinds(state.species))).any()):
+        energy = plausible(model, energy, state)
+        energy = energy + (whole - energy.sum()) / len(energy)
+    return at_energies(model, state, energy), []
 
 
 def at_energies(model: MetriplecticModel, state: PhaseState, energy: torch.Tensor) -> PhaseState:
