@@ -41,7 +41,6 @@ def _within(entry: dict[str, float], truth: float, times: float = 2.0) -> bool:
     return bool(abs(entry["value"] - truth) < times * (entry["high90"] - entry["low90"]) / 2)
 
 
-@pytest.mark.xdist_group("inertial_fit")
 def test_numbers(bundle: ModelBundle, seen: tuple[np.ndarray, float]) -> None:
     assert bundle.config["kind"] == "underdamped"
     friction, theta = bundle.metrics["friction"][0], bundle.metrics["thermal_speed_squared"][0]
@@ -58,7 +57,6 @@ def test_numbers(bundle: ModelBundle, seen: tuple[np.ndarray, float]) -> None:
     assert bundle.metrics["log_likelihood_gain"][0]["low90"] > 0.1
 
 
-@pytest.mark.xdist_group("inertial_fit")
 def test_curves(bundle: ModelBundle) -> None:
     table = bundle.pair_force
     core = table[(table["r"] > 0.7) & (table["r"] < 1.3)]
@@ -73,7 +71,6 @@ def test_curves(bundle: ModelBundle) -> None:
         assert (high - low)[inside].mean() < 1.2
 
 
-@pytest.mark.xdist_group("inertial_fit")
 def test_bundle_is_complete_and_json_able(bundle: ModelBundle) -> None:
     assert json.loads(json.dumps(bundle.diagnostics)) == bundle.diagnostics
     assert json.loads(json.dumps(bundle.config)) == bundle.config
@@ -84,7 +81,6 @@ def test_bundle_is_complete_and_json_able(bundle: ModelBundle) -> None:
     assert scales["p_value"] > 1e-4
 
 
-@pytest.mark.xdist_group("inertial_fit")
 def test_an_inertial_model_is_not_simulated_yet(bundle: ModelBundle, seen: tuple[np.ndarray, float]) -> None:
     with pytest.raises(DataError, match="cannot be simulated yet"):
         model_from_bundle(bundle)
@@ -92,7 +88,6 @@ def test_an_inertial_model_is_not_simulated_yet(bundle: ModelBundle, seen: tuple
         simulate(bundle, tracks(seen[0][:20], side=FLUID.side, dt=FLUID.dt))
 
 
-@pytest.mark.xdist_group("inertial_fit")
 def test_regression_on_the_same_frames_fails(seen: tuple[np.ndarray, float]) -> None:
     """The naive control: central differences see no friction at all, whatever the model."""
     series = from_trajectories(tracks(seen[0], side=FLUID.side, dt=FLUID.dt))

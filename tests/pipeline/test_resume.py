@@ -59,7 +59,6 @@ def written(folder: Path) -> int:
     return sum(len(folders) + len(files) for _, folders, files in os.walk(folder))
 
 
-@pytest.mark.xdist_group("resume")
 @pytest.mark.slow
 def test_kill_at_random_moments(movie: Path, undisturbed: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng()
@@ -81,7 +80,6 @@ def test_kill_at_random_moments(movie: Path, undisturbed: Path, tmp_path: Path) 
     assert not list(folder.rglob("*.tmp-*"))
 
 
-@pytest.mark.xdist_group("resume")
 def test_a_second_run_does_nothing_again(movie: Path, undisturbed: Path) -> None:
     folder = undisturbed
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name != "run.json"}
@@ -119,7 +117,6 @@ def test_an_interrupted_location_goes_on_at_the_last_part(
     assert parts.count(50) == 2
 
 
-@pytest.mark.xdist_group("resume")
 def test_provenance_is_complete(undisturbed: Path, movie: Path) -> None:
     folder = undisturbed
     content = read_json(folder / "run.json")
@@ -138,7 +135,6 @@ def test_provenance_is_complete(undisturbed: Path, movie: Path) -> None:
             assert sha256_of_tree(folder / product) == digest
 
 
-@pytest.mark.xdist_group("resume")
 def test_every_product_of_the_contract_is_there(undisturbed: Path) -> None:
     folder = undisturbed
     for name in (

@@ -77,7 +77,6 @@ def ensemble_msd(tracks: Trajectories, longest: int) -> np.ndarray:
     return total / weights
 
 
-@pytest.mark.xdist_group("published")
 def test_counts_are_the_published_ones(tracks: Trajectories) -> None:
     counts = tracks.metadata["counts"]
     assert counts["n_tracks_before"] == 13715
@@ -86,7 +85,6 @@ def test_counts_are_the_published_ones(tracks: Trajectories) -> None:
     assert counts["adaptive_stop"] is None
 
 
-@pytest.mark.xdist_group("published")
 def test_power_law_of_the_mean_squared_displacement_is_the_published_one(tracks: Trajectories) -> None:
     times = np.arange(1, 101) * tracks.frame_interval
     exponent, intercept = np.polyfit(np.log(times), np.log(ensemble_msd(tracks, 100)), 1)
@@ -94,7 +92,6 @@ def test_power_law_of_the_mean_squared_displacement_is_the_published_one(tracks:
     assert f"{np.exp(intercept):.6f}" == "1.602365"
 
 
-@pytest.mark.xdist_group("published")
 def test_drift_is_that_of_trackpy(tracks: Trajectories) -> None:
     drift = tracks.metadata["drift"]
     assert drift["removed"]
@@ -107,7 +104,6 @@ def test_drift_is_that_of_trackpy(tracks: Trajectories) -> None:
     assert np.allclose(drift["dy"][1:], reference["y"], atol=1e-9)
 
 
-@pytest.mark.xdist_group("published")
 def test_quality_of_the_published_tracks(tracks: Trajectories) -> None:
     figures = quality(tracks)
     assert figures["n_detections"] == len(tracks)
