@@ -70,11 +70,8 @@ def fit_structure(
     """
     config = config or StructureConfig()
     stream = generator(rng, "structure") if isinstance(rng, int) else rng
-    if isinstance(tracks, Trajectories):
-        first, source = tracks, _blocks_of_one(tracks, config)
-    else:
-        first, source = tracks[0], _blocks_of_several(tracks, config)
-    neighbourhood, lag = source.neighbourhood, source.lag
+    source = _blocks_of_one(tracks, config) if isinstance(tracks, Trajectories) else _blocks_of_several(tracks, config)
+    first, neighbourhood, lag = source.training[0][0], source.neighbourhood, source.lag
     training, validation = (
         _rows(part, lag, neighbourhood=neighbourhood, stream=noise, progress=progress, most=most)
         for part, most, noise in (
@@ -141,9 +138,16 @@ def _blocks_of_several(movies: Sequence[Trajectories], config: StructureConfig) 
             f"{len(movies)} movies and no lag", expected="structure.lag in frames", action="set structure.lag"
         )
     if len(movies) < 2:
-        raise DataError("a list of one movie", expected="two or more", action="give the movie itself")
+        raise DataError(f"a list of {len(movies)} movies", expected="two or more", action="give a movie itself")
+    spans = [(int(movie.table["frame"].min()), int(movie.table["frame"].max()) + 1) for movie in movies]
+    shortest = min(last - first for first, last in spans)
+    if shortest <= config.lag:
+        raise DataError(
+            f"a movie of {shortest} frames", expected=f"more than the lag of {config.lag}",
+            action="lower structure.lag or leave the movie out",
+        )  # fmt: skip
     held = min(max(1, round(config.validation_fraction * len(movies))), len(movies) - 1)
-    starts = [(movie, np.arange(movie.n_frames - config.lag)) for movie in movies]
+    starts = [(movie, np.arange(a, b - config.lag)) for movie, (a, b) in zip(movies, spans, strict=True)]
     return _Source(
         training=starts[:-held], validation=starts[-held:], lag=config.lag,
         neighbourhood=typical_neighbourhood(movies[0], config),

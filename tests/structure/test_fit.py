@@ -233,8 +233,12 @@ def test_several_movies_are_learned_from_together(two_phases):
     assert (dense.to_numpy()[:, None] > loose.to_numpy()[None]).mean() > 0.9
     with pytest.raises(ConfigError, match=r"structure\.lag"):
         fit_structure(parts, QUICK.model_copy(update={"lag": None}))
-    with pytest.raises(DataError, match="a list of one movie"):
+    with pytest.raises(DataError, match="a list of 1 movies"):
         fit_structure(parts[:1], QUICK)
+    with pytest.raises(DataError, match="a list of 0 movies"):
+        fit_structure([], QUICK)
+    with pytest.raises(DataError, match="a movie of 5 frames"):
+        fit_structure(parts, QUICK.model_copy(update={"lag": 5}))
 
 
 def test_gauge_undoes_any_mixing_of_the_code():
