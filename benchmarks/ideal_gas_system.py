@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from colloid_cg.dynamics.metriplectic.cell import Cell
-from colloid_cg.dynamics.metriplectic.energy import ConstantHeatCapacity, entropy_at
+from colloid_cg.dynamics.metriplectic.energy import ConstantHeatCapacity
 from colloid_cg.dynamics.metriplectic.friction import PowerLaw
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.radial import SplineRadial
 from colloid_cg.dynamics.metriplectic.state import PhaseState, phase_state
 from colloid_cg.dynamics.metriplectic.steps.reinjection import reinjection_step
 from colloid_cg.records import Box, PhaseSeries
+from colloid_cg.simulation.phase_start import at_energies
 
 HEAT_CAPACITY, AMOUNT, TEMPERATURE, DENSITY = 20.0, 5.0, 1.0, 3.0
 INTERVAL, SUBSTEPS = 0.02, 2
@@ -75,9 +76,7 @@ def continued(model: MetriplecticModel, state: PhaseState, energies: torch.Tenso
     fresh = phase_state(
         model, state.positions, state.velocities, cell=state.cell, species=state.species, time=state.time
     )
-    kinds = model.kinds(state.species)
-    entropy, thermal = entropy_at(model.energy, energies, fresh.volume, kinds, start=fresh.entropy)
-    return replace(fresh, entropy=entropy, thermal=thermal, reference=thermal.energy)
+    return at_energies(model, fresh, energies)
 
 
 @dataclass(frozen=True, eq=False)
