@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,10 +40,10 @@ baselines = ["langevin"]
 """
 
 
-def archive(folder: Path, **more: object) -> Path:
+def archive(folder: Path, **more: Any) -> Path:
     whole = quiet_recording(60).series(0, 60)
-    fields = {"pos": whole.positions, "vel": whole.velocities, "dt": whole.frame_interval, "mass": 1.0}
-    np.savez(folder / "gas.npz", box=np.array([EDGE, EDGE]), **fields, **more)  # type: ignore[arg-type]
+    fields: dict[str, Any] = {"pos": whole.positions, "vel": whole.velocities, "dt": whole.frame_interval, "mass": 1.0}
+    np.savez(folder / "gas.npz", box=np.array([EDGE, EDGE]), **fields, **more)
     return folder / "gas.npz"
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.errors import DataError
-from colloid_cg.learn.kinds import PAIR_DYNAMICS
+from colloid_cg.learn.kinds import PAIR_DYNAMICS, require_kind
 from colloid_cg.learn.momentum.config import MomentumFitConfig
 from colloid_cg.learn.momentum.memory import FrictionScan
 from colloid_cg.learn.momentum.metriplectic import HEAT_CAPACITY, metriplectic_model
@@ -92,12 +92,10 @@ def pair_dynamics_of(bundle: ModelBundle) -> PairDynamics:
     DataError
         If the bundle holds another kind of model.
     """
-    if bundle.config.get("kind") != PAIR_DYNAMICS:
-        raise DataError(
-            f"an {bundle.config.get('kind', 'overdamped')} model",
-            expected="pair dynamics fitted to positions and velocities",
-            action="fit a simulation that was imported with its velocities",
-        )
+    require_kind(
+        bundle.config, PAIR_DYNAMICS, expected="pair dynamics fitted to positions and velocities",
+        action="fit a simulation that was imported with its velocities",
+    )  # fmt: skip
     scan = bundle.diagnostics["friction_scan"]
     total, error = bundle.diagnostics["friction_per_mass"]
     first, second = bundle.config["windows"]

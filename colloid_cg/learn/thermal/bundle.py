@@ -14,8 +14,8 @@ from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.radial import SplineRadial
 from colloid_cg.dynamics.metriplectic.spline_energy import SplineEnergy
 from colloid_cg.dynamics.metriplectic.state import phase_state, total_energy
-from colloid_cg.errors import DataError, InputError
-from colloid_cg.learn.kinds import HIDDEN_ENTROPY
+from colloid_cg.errors import InputError
+from colloid_cg.learn.kinds import HIDDEN_ENTROPY, require_kind
 from colloid_cg.learn.momentum.bundle import (
     masses_of_species,
     rate_unit,
@@ -26,6 +26,7 @@ from colloid_cg.learn.momentum.bundle import (
 from colloid_cg.learn.momentum.contacts import find_contacts
 from colloid_cg.learn.thermal.config import ThermalFitConfig
 from colloid_cg.learn.thermal.fit import ThermalDynamics
+from colloid_cg.learn.thermal.training import FILTER_FROM
 from colloid_cg.learn.thermal.visited import Visited, visited
 from colloid_cg.observables import kinetic_temperature, without_common_motion
 from colloid_cg.records import PAIR_FORCE_COLUMNS, PAIR_FRICTION_COLUMNS, ModelBundle, PhaseSeries, metric
@@ -37,8 +38,6 @@ WIDE = 1.05
 """r Sigma^-1 r / d above which impulses are not explained."""
 RESOLVED = 0.1
 """Largest friction rate x frame interval of motion that is resolved."""
-_FILTERED = 2
-"""Rounds before the motion corrects the energies."""
 NOT_MODELLED = [
     "forces from outside, walls, baths and thermostats: the energy of the particles is taken as conserved",
     "memory: velocities are resolved from frame to frame",
@@ -122,12 +121,10 @@ def hidden_entropy_model(bundle: ModelBundle) -> MetriplecticModel:
     DataError
         If the bundle holds another kind of model.
     """
-    if bundle.config.get("kind") != HIDDEN_ENTROPY:
-        raise DataError(
-            f"an {bundle.config.get('kind', 'overdamped')} model",
-            expected="a model with hidden entropies",
-            action='fit with momentum.model = "hidden_entropy"',
-        )
+    require_kind(
+        bundle.config, HIDDEN_ENTROPY, expected="a model with hidden entropies",
+        action='fit with momentum.model = "hidden_entropy"',
+    )  # fmt: skip
     arrays = {name: torch.tensor(values) for name, values in bundle.weights.items()}
     return MetriplecticModel(
         masses=arrays["masses"],
@@ -150,7 +147,7 @@ def hidden_entropy_model(bundle: ModelBundle) -> MetriplecticModel:
 
 def converged(scores: tuple[float, ...], config: ThermalFitConfig) -> bool:
     """Return whether the selection block stopped getting better before the last round."""
-    filtered = scores[_FILTERED - 1 :]
+    filtered = scores[FILTER_FROM - 1 :]
     return len(filtered) > 1 and (len(scores) < config.rounds or filtered[-1] > min(filtered))
 
 

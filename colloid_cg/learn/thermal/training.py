@@ -22,7 +22,7 @@ from colloid_cg.seeding import generator
 SCHEMA = 4
 _DAMPING, _TINY, _LONGEST = 1e-4, 1e-8, 0.5
 """Of a scoring step: share of the diagonal added to it, least curvature, largest change of a parameter."""
-_FILTER_FROM = 2
+FILTER_FROM = 2
 """Rounds before the energies are corrected by the motion: a model far off would lead them astray."""
 _TRIED_FRAMES, _COARSE_ROUNDS = 120, 5
 
@@ -66,27 +66,27 @@ def train(
     while done.round < config.rounds and not _exhausted(done.scores, config.patience):
         _improve(parameters, optimiser, observed, hidden, config, n_train=n_train, round_=done.round, seed=seed)
         done.round += 1
-        if done.round > _FILTER_FROM:
+        if done.round > FILTER_FROM:
             for parameter in (parameters.heat, parameters.gain):
                 _adjust(parameter, parameters, observed, n_train=n_train, round_=done.round)
         hidden = _estimate(parameters, observed, done.round)
         done.scores.append(selection_scores(parameters, observed, hidden, n_train)[0])
-        if done.round <= _FILTER_FROM or done.scores[-1] <= min(done.scores[_FILTER_FROM - 1 :]):
+        if done.round <= FILTER_FROM or done.scores[-1] <= min(done.scores[FILTER_FROM - 1 :]):
             done.best = {name: value.detach().clone() for name, value in parameters.state_dict().items()}
         checkpoint.save("round", _kept(parameters, optimiser, done) | {"mark": np.array(mark)})
         progress(done.round, config.rounds)
     parameters.load_state_dict(done.best)
-    return done, _estimate(parameters, observed, max(config.rounds, _FILTER_FROM))
+    return done, _estimate(parameters, observed, max(config.rounds, FILTER_FROM))
 
 
 def _exhausted(scores: list[float], patience: int) -> bool:
-    filtered = scores[_FILTER_FROM - 1 :]
+    filtered = scores[FILTER_FROM - 1 :]
     return len(filtered) > patience and min(filtered[-patience:]) > min(filtered[:-patience])
 
 
 def _estimate(parameters: ThermalParameters, observed: Observed, round_: int) -> HiddenEnergies:
     with torch.no_grad():
-        gain = float(parameters.gain.exp()) if round_ >= _FILTER_FROM else 0.0
+        gain = float(parameters.gain.exp()) if round_ >= FILTER_FROM else 0.0
         return hidden_energies(parameters.model(), observed, gain=gain)
 
 
@@ -96,7 +96,7 @@ def _improve(
 ) -> None:  # fmt: skip
     """Take many small steps while the model is far off, then one by Fisher scoring."""
     usable = training_frames(config, n_train)
-    if round_ < _FILTER_FROM:
+    if round_ < FILTER_FROM:
         rng = generator(seed, "thermal fit", round_, _rank())
         for _ in range(config.steps):
             frames = np.sort(rng.choice(usable, config.batch_frames, replace=False)).tolist()

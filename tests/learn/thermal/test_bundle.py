@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -115,7 +116,7 @@ def test_intervals_are_those_of_fits_without_a_block() -> None:
     table = bundle().pair_friction
     assert table is not None
     r = torch.tensor(table["r"].to_numpy())
-    middle, width = fitted().interval(lambda model: model.radial.evaluate(r, None).par)  # type: ignore[arg-type, return-value]
+    middle, width = fitted().interval(lambda model: torch.as_tensor(model.radial.evaluate(r, None).par))
     assert width is not None
     scale = bundle().config["thermal_energy"]
     np.testing.assert_allclose(table["along"], middle.numpy() / scale, rtol=1e-9, atol=1e-12)
@@ -199,8 +200,8 @@ def test_other_particles_start_at_the_temperature_of_their_motion() -> None:
 def test_a_fit_says_what_speaks_against_it() -> None:
     train, select, _ = blocks()
 
-    def told(series_: PhaseSeries = train, **changes: object) -> list[str]:
-        return list(bundle_of(replace(fitted(), **changes), series_, select, SMALL).diagnostics["warnings"])  # type: ignore[arg-type]
+    def told(series_: PhaseSeries = train, **changes: Any) -> list[str]:
+        return list(bundle_of(replace(fitted(), **changes), series_, select, SMALL).diagnostics["warnings"])
 
     settled = {"scores": (1.0, 0.9, 0.95), "innovation_square": 1.0}
     assert told(**settled) == []
