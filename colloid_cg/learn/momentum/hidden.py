@@ -1,0 +1,366 @@
+"""Memory of the random forces as hidden vectors of pairs: how long it lasts, and how strong it is at each distance.
+
+With memory, friction is -int K(t - s) w(s) ds and the random force of a pair has the covariance k_B T K
+(fluctuation-dissipation), K(t) = sum_k g_k(r) kappa_k(t), for friction along and across alike. The random impulse
+
+    R_i(n) = m [v_i(t + n) - v_i(t)] - int F_i dt + int dt int K(t - s) w(s) ds
+
+is then the noise alone, and over windows of n frames
+
+    -<(e.R_i)(e.R_j)>_r = 2 k_B T sum_k g_par,k(r) H_k(n dt),   H_k(tau) = int_0^tau (tau - t) kappa_k(t) dt,
+
+likewise across: linear in g_k, non-negative least squares over several windows. The rates of kappa_k are those that
+make the friction of all pairs together agree with the windows of the training block; which kinds of kappa there are is
+the choice that errs least on the selection block. The memory enters R, so rates and frictions are iterated together.
+Distances are taken at the earlier of the two times, which is exact as long as pairs hardly move within the memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import least_squares, nnls
+
+from colloid_cg.dynamics.metriplectic.memory import MemoryKernel
+from colloid_cg.errors import DataError
+from colloid_cg.learn.forces import roughness
+from colloid_cg.learn.momentum.friction import PairData, path_integral
+from colloid_cg.learn.momentum.sums import friction_forces, impulse_products, spline_products, total_products
+
+KINDS = {"exponential": (1,), "two exponentials": (1, 1), "smooth and exponential": (2, 1)}
+"""Kinds of memory that are tried, simplest first: hidden vectors of each mode."""
+_ROUNDS = 12
+_SETTLED = 5e-3
+_RIDGE = 1e-10
+_LEAST_ERROR = 3e-3
+"""Error of the friction over a window, relative, below which none is believed: lattice of frames, shape of kappa."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FittedMemory:
+    """Memory kernels and the friction that belongs to each.
+
+    Parameters
+    ----------
+    kernels : tuple of MemoryKernel
+    along, across : arrays, shape (n_modes, n_kinds, n_knots)
+        Coefficients of the frictions over all times, not negative; splines of the pair dynamics.
+    replicates : array, shape (n_blocks, 2, n_modes, n_kinds, n_knots)
+        Both refitted without one block of time each, free of sign, at the same kernels.
+    rates_error : array, shape (n_modes, 2)
+        Standard errors of decay and swing, blocks of time left out in turn; zero for a swing that is none.
+    windows : int array, shape (k,)
+        Frames.
+    seen, seen_error, expected : arrays, shape (k,)
+        Friction per mass from the random impulses over each window in the training block, and of the kernels.
+    held_out : array, shape (k,)
+        The same in the selection block, empty without one.
+    misfits : dict
+        Root mean square departure on the selection block (without one, on the training block) of every kind that was
+        tried, in errors of the training block.
+    converged : bool
+    """
+
+    kernels: tuple[MemoryKernel, ...]
+    along: np.ndarray
+    across: np.ndarray
+    replicates: np.ndarray
+    rates_error: np.ndarray
+    windows: np.ndarray
+    seen: np.ndarray
+    seen_error: np.ndarray
+    expected: np.ndarray
+    held_out: np.ndarray
+    misfits: dict[str, float]
+    converged: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Impulses:
+    """What the memory of one block is fitted to.
+
+    Parameters
+    ----------
+    data : PairData
+    rest : array, shape (T, N, d)
+        Momentum less the impulse of the pair forces.
+    windows : tuple of int
+        Frames.
+    skip : int
+        Frames at the start whose past is not known.
+    """
+
+    data: PairData
+    rest: np.ndarray
+    windows: tuple[int, ...]
+    skip: int
+
+    @property
+    def times(self) -> np.ndarray:
+        """Lengths of the windows."""
+        return np.asarray(self.windows) * self.data.series.frame_interval
+
+    def mid_frames(self, window: int) -> tuple[int, np.ndarray]:
+        """Return the first mid frame of a window, and the blocks of all."""
+        first = self.skip + window // 2
+        return first, self.data.block[first : self.data.series.n_frames - (window - window // 2)]
+
+
+def memory_scale(windows: tuple[int, int], n_frames: int) -> tuple[int, ...]:
+    """Return the windows the memory is read off: 1, 2, .. frames, up to twice the longer window of the friction.
+
+    Long enough to see the friction level off; beyond, slow collective forces that rollouts make themselves add to it.
+    """
+    longest = min(2 * windows[1], n_frames // 8)
+    return tuple(sorted({round(n) for n in np.geomspace(1, longest, 12)}))
+
+
+def fit_memory(
+    train: Impulses, select: Impulses | None, friction: np.ndarray, weights: np.ndarray, *, smoothness: float
+) -> FittedMemory:
+    """Return the memory of ``train``, of the kind that errs least on ``select``.
+
+    Parameters
+    ----------
+    train, select : Impulses
+    friction : array, shape (2, n_kinds, n_knots)
+        Friction without memory: where the iteration starts.
+    weights : array, shape (n_kinds, n_knots)
+        Of :func:`~colloid_cg.learn.momentum.sums.mean_spline_weights`.
+    smoothness : float
+
+    Raises
+    ------
+    DataError
+        If there is no friction, or too few frames.
+    """
+    if len(train.windows) < 3 or train.data.series.n_frames < train.skip + 2 * train.windows[-1]:
+        raise DataError(
+            f"{train.data.series.n_frames} frames for a memory over windows of {list(train.windows)} frames",
+            expected="at least three windows, and twice the longest",
+            action='use a longer recording, or set momentum.memory = "none"',
+        )
+    tried = {}
+    for name, sizes in KINDS.items():
+        if 2 * sum(sizes) > len(train.windows):
+            continue
+        found = _iterated(train, sizes, friction, weights, smoothness)
+        tried[name] = (found, _misfit(select or train, found, weights))
+    misfits = {name: error for name, (_, error) in tried.items()}
+    best, _ = min(tried.values(), key=lambda pair: pair[1])
+    held_out = np.zeros(0) if select is None else _scan(select, best)[0]
+    return replace(best, misfits=misfits, held_out=held_out)
+
+
+def _iterated(
+    part: Impulses, sizes: tuple[int, ...], friction: np.ndarray, weights: np.ndarray, smoothness: float
+) -> FittedMemory:
+    """Return the memory of one kind: rates from the windows, frictions from the pairs, in turn."""
+    interval, d = part.data.series.frame_interval, part.data.series.dimension
+    kernels = _first_kernels(sizes, interval, part.windows[-1])
+    curves = np.stack([friction / len(sizes)] * len(sizes))
+    totals, converged = _totals(curves, weights, d), False
+    grams = _informations(part)
+    for _ in range(_ROUNDS):
+        momentum = random_momentum_with(part, kernels, curves)
+        blocks = _window_sums(part, momentum)
+        seen, error, without = _seen(blocks)
+        updated, levels = _rates(sizes, part.times, seen, error, (kernels, totals))
+        projections = _projections(part, momentum)
+        moved, kernels, before = _moved(kernels, updated), updated, totals
+        everything = np.ones(int(part.data.block.max()) + 1, dtype=bool)
+        curves = _solved(part, kernels, levels, grams, projections, everything, smoothness)
+        totals = _totals(curves, weights, d)
+        if max(moved, float(np.abs(totals - before).max() / totals.sum())) < _SETTLED:
+            converged = True
+            break
+    refits = [_rates(sizes, part.times, row, error, (kernels, levels))[0] for row in without]
+    replicates = [
+        _solved(part, kernels, levels, grams, projections, everything & (np.arange(len(everything)) != b), smoothness,
+                bounded=False)
+        for b in range(len(everything))
+    ]  # fmt: skip
+    rates = np.array([[(kernel.decay, kernel.swing or 0.0) for kernel in refit] for refit in refits])
+    expected = _expected(kernels, levels, part.times)
+    return FittedMemory(
+        kernels=kernels, along=curves[:, 0], across=curves[:, 1], replicates=np.stack(replicates).swapaxes(1, 2),
+        rates_error=np.sqrt((len(rates) - 1) * rates.var(axis=0)), windows=np.asarray(part.windows), seen=seen,
+        seen_error=error, expected=expected, held_out=np.zeros(0), misfits={}, converged=converged,
+    )  # fmt: skip
+
+
+def _first_kernels(sizes: tuple[int, ...], interval: float, longest: int) -> tuple[MemoryKernel, ...]:
+    """Return kernels to start from, the fastest first: memories from two frames to a quarter of the longest window."""
+    times = np.geomspace(2.0 * interval, max(0.25 * longest, 3.0) * interval, len(sizes))
+    return tuple(
+        MemoryKernel(1.0 / time) if size == 1 else MemoryKernel(1.0 / time, 1.0 / time)
+        for size, time in zip(sizes, times, strict=True)
+    )
+
+
+def delays(kernels: tuple[MemoryKernel, ...], interval: float, n_frames: int) -> np.ndarray:
+    """Return the weights with which the last frames enter the friction now, shape (n_modes, n_frames).
+
+    int kappa(u) x(t - u) du for an x that is straight between frames.
+    """
+    integrals = np.array([kernel.twice_integrated(interval * np.arange(n_frames + 1)) for kernel in kernels])
+    first = integrals[:, 1:2] / interval
+    later = np.diff(integrals, n=2, axis=1) / interval
+    return np.concatenate([first, later], axis=1)[:, :n_frames]
+
+
+def random_momentum_with(part: Impulses, kernels: tuple[MemoryKernel, ...], curves: np.ndarray) -> np.ndarray:
+    """Return what the noise alone did to the momenta, (T, N, d), friction with memory taken off."""
+    data, series, contacts = part.data, part.data.series, part.data.contacts
+    weights = delays(kernels, series.frame_interval, part.skip)
+    late = np.zeros_like(part.rest)
+    for own, (along, across) in zip(weights, curves, strict=True):
+        now = friction_forces(
+            series.positions, series.velocities, contacts.pairs, contacts.offsets, series.species, contacts.kinds,
+            contacts.periods, data.knots.lower, data.knots.width, along, across,
+        )  # fmt: skip
+        for lag, weight in enumerate(own):
+            if abs(weight) > _RIDGE:
+                late[lag:] += weight * now[: len(now) - lag]
+    return np.asarray(part.rest - path_integral(late, series.frame_interval))
+
+
+def _window_sums(part: Impulses, momentum: np.ndarray) -> np.ndarray:
+    """Return friction per mass times the window and number of frames, by window and block, (k, 2, n_blocks)."""
+    data, series, contacts, skip = part.data, part.data.series, part.data.contacts, part.skip
+    scale = 2.0 * data.thermal_energy * series.dimension * series.n_particles
+    found = []
+    for window in part.windows:
+        totals, frames = total_products(
+            momentum[skip:], series.positions[skip:], contacts.pairs, contacts.offsets[skip:], series.masses,
+            contacts.periods, data.knots.cutoff, window, data.block[skip:],
+        )  # fmt: skip
+        found.append([totals / (scale * window * series.frame_interval), frames])
+    return np.array(found)
+
+
+def _seen(blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return friction per mass over every window (k,), standard errors (k,), and without each block (b, k)."""
+    sums, frames = blocks[:, 0], blocks[:, 1]
+    used = frames.sum(axis=0) > 0
+    sums, frames = sums[:, used], frames[:, used]
+    values = sums.sum(axis=1) / frames.sum(axis=1)
+    without = ((sums.sum(axis=1)[:, None] - sums) / (frames.sum(axis=1)[:, None] - frames)).T
+    return values, np.sqrt((len(without) - 1) * without.var(axis=0)), without
+
+
+def _expected(kernels: tuple[MemoryKernel, ...], levels: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return the friction per mass that impulses over ``times`` show."""
+    return np.asarray(levels @ np.array([kernel.twice_integrated(times) for kernel in kernels]) / times)
+
+
+def _rates(
+    sizes: tuple[int, ...], times: np.ndarray, seen: np.ndarray, error: np.ndarray,
+    start: tuple[tuple[MemoryKernel, ...], np.ndarray],
+) -> tuple[tuple[MemoryKernel, ...], np.ndarray]:  # fmt: skip
+    """Return kernels and their frictions per mass by weighted least squares on the windows, logarithms as unknowns."""
+    kernels, levels = start
+    largest = float(np.abs(seen).max())
+    weight = 1.0 / np.maximum(error, _LEAST_ERROR * largest)
+    rates = [rate for kernel in kernels for rate in (kernel.decay, kernel.swing) if rate is not None]
+    unknown = np.log([*rates, *np.maximum(levels, 0.02 * largest)])
+
+    def parts(values: np.ndarray) -> tuple[tuple[MemoryKernel, ...], np.ndarray]:
+        numbers = iter(np.exp(values).tolist())
+        shaped = tuple(MemoryKernel(next(numbers), next(numbers) if size == 2 else None) for size in sizes)
+        return shaped, np.fromiter(numbers, dtype=float)
+
+    slowest, fastest = np.log(0.3 / times[-1]), np.log(20.0 / times[0])
+    bounds = np.array([[slowest, fastest]] * len(rates) + [[np.log(1e-3 * largest), np.log(10 * largest)]] * len(sizes))
+    inside = np.clip(unknown, bounds[:, 0] + 1e-6, bounds[:, 1] - 1e-6)
+    found = least_squares(lambda values: weight * (_expected(*parts(values), times) - seen), inside, bounds=bounds.T)
+    return parts(found.x)
+
+
+def _moved(before: tuple[MemoryKernel, ...], after: tuple[MemoryKernel, ...]) -> float:
+    """Return the largest relative change of a memory kernel over the time it lasts."""
+    changes = []
+    for old, new in zip(before, after, strict=True):
+        times = np.linspace(0.0, 4.0 / new.decay, 50)
+        changes.append(float(np.abs(old.at(times) - new.at(times)).max() / new.at_zero))
+    return max(changes)
+
+
+def _informations(part: Impulses) -> np.ndarray:
+    """Return sum B B^T over pairs of each window, shape (k, n_blocks, n_kinds, n_knots, n_knots)."""
+    return np.stack([_padded(spline_products(*_where(part), *part.mid_frames(w)), part) for w in part.windows])
+
+
+def _projections(part: Impulses, momentum: np.ndarray) -> np.ndarray:
+    """Return the covariances of the impulses of two partners on the splines, (k, 2, n_blocks, n_kinds, n_knots)."""
+    found = []
+    for window in part.windows:
+        sums = impulse_products(momentum, *_where(part), 0, window, *part.mid_frames(window))
+        found.append(np.stack([_padded(sums[0], part), _padded(sums[1], part)]))
+    return np.stack(found) / (2.0 * part.data.thermal_energy)
+
+
+def _padded(sums: np.ndarray, part: Impulses) -> np.ndarray:
+    """Return sums by block with zeros for the last blocks where a window leaves them empty."""
+    missing = int(part.data.block.max()) + 1 - len(sums)
+    return np.concatenate([sums, np.zeros((missing, *sums.shape[1:]))]) if missing else sums
+
+
+def _where(part: Impulses) -> tuple[object, ...]:
+    series, contacts, knots = part.data.series, part.data.contacts, part.data.knots
+    return (
+        series.positions, contacts.pairs, contacts.offsets, series.species, contacts.kinds, contacts.periods,
+        knots.lower, knots.width, knots.count,
+    )  # fmt: skip
+
+
+def _solved(
+    part: Impulses, kernels: tuple[MemoryKernel, ...], levels: np.ndarray, grams: np.ndarray, projections: np.ndarray,
+    kept: np.ndarray, smoothness: float, *, bounded: bool = True,
+) -> np.ndarray:  # fmt: skip
+    """Return the frictions of every mode, shape (n_modes, 2, n_kinds, n_knots), from the blocks ``kept``.
+
+    Windows weigh as the inverse of the variance of their impulses.
+    """
+    growth = np.array([kernel.twice_integrated(part.times) for kernel in kernels])  # (modes, windows)
+    weight = 1.0 / (levels @ growth) ** 2
+    n_modes, n_knots = len(kernels), projections.shape[-1]
+    solution = np.zeros((n_modes, 2, projections.shape[3], n_knots))
+    for kind in range(projections.shape[3]):
+        information = grams[:, kept, kind].sum(axis=1)
+        if not information.any():
+            continue
+        matrix = sum(w * np.kron(np.outer(g, g), own) for w, g, own in zip(weight, growth.T, information, strict=True))
+        diagonal = np.diag(matrix)
+        stiffness = matrix + smoothness * roughness((n_modes, n_knots), diagonal)
+        root = np.linalg.cholesky(stiffness + _RIDGE * diagonal.mean() * np.eye(len(matrix))).T
+        for channel in range(2):
+            own = projections[:, channel, kept, kind].sum(axis=1)
+            right = sum(w * np.kron(g, row) for w, g, row in zip(weight, growth.T, own, strict=True))
+            projected = np.linalg.solve(root.T, right)
+            found = nnls(root, projected)[0] if bounded else np.linalg.solve(root, projected)
+            solution[:, channel, kind] = found.reshape(n_modes, n_knots)
+    return solution
+
+
+def _totals(curves: np.ndarray, weights: np.ndarray, dimension: int) -> np.ndarray:
+    """Return the friction per mass of each mode, mean over particles and axes, shape (n_modes,)."""
+    return np.asarray((weights * (curves[:, 0] + (dimension - 1) * curves[:, 1])).sum(axis=(1, 2)) / dimension)
+
+
+def _scan(part: Impulses, memory: FittedMemory) -> tuple[np.ndarray, np.ndarray]:
+    """Return friction per mass over every window of a block, and standard errors."""
+    curves = np.stack([memory.along, memory.across], axis=1)
+    return _seen(_window_sums(part, random_momentum_with(part, memory.kernels, curves)))[:2]
+
+
+def _misfit(part: Impulses, memory: FittedMemory, weights: np.ndarray) -> float:
+    """Return the root mean square departure of the windows from the kernels, in errors of the training block.
+
+    The level is free: that of a short block fluctuates far more than the shape.
+    """
+    seen, _ = _scan(part, memory)
+    error = np.maximum(memory.seen_error, _LEAST_ERROR * np.abs(memory.expected).max())
+    level = float((memory.expected * seen / error**2).sum() / ((memory.expected / error) ** 2).sum())
+    return float(np.sqrt((((seen - level * memory.expected) / error) ** 2).mean()))
