@@ -117,7 +117,7 @@ def _with_memory(
     config: MomentumFitConfig,
 ) -> PairDynamics:
     """Return the dynamics with friction that acts late, through hidden vectors of pairs."""
-    windows = memory_scale(found.windows, data.series.n_frames)
+    windows = memory_scale(found.windows, found.friction_per_mass * data.series.frame_interval, data.series.n_frames)
     train = Impulses(data=data, rest=rest, windows=windows, skip=windows[-1])
     other = None
     if select is not None and select.n_frames >= 4 * windows[-1]:

@@ -10,9 +10,10 @@ is then the noise alone, and over windows of n frames
     -<(e.R_i)(e.R_j)>_r = 2 k_B T sum_k g_par,k(r) H_k(n dt),   H_k(tau) = int_0^tau (tau - t) kappa_k(t) dt,
 
 likewise across: linear in g_k, non-negative least squares over several windows. The rates of kappa_k are those that
-make the friction of all pairs together agree with the windows of the training block; which kinds of kappa there are is
-the choice that errs least on the selection block. The memory enters R, so rates and frictions are iterated together.
-Distances are taken at the earlier of the two times, which is exact as long as pairs hardly move within the memory.
+make the friction of all pairs together agree with the windows of the training block; of the kinds of kappa that are
+tried, the simplest is taken that errs on the selection block by hardly more than the best. The memory enters R, so
+rates and frictions are iterated together. Distances are taken at the earlier of the two times, which is exact as long
+as pairs hardly move within the memory.
 """
 
 from __future__ import annotations
@@ -28,11 +29,17 @@ from colloid_cg.learn.forces import roughness
 from colloid_cg.learn.momentum.friction import PairData, path_integral
 from colloid_cg.learn.momentum.sums import friction_forces, impulse_products, spline_products, total_products
 
-KINDS = {"exponential": (1,), "two exponentials": (1, 1), "smooth and exponential": (2, 1)}
+KINDS = {"exponential": (1,), "smooth": (2,), "two exponentials": (1, 1), "smooth and exponential": (2, 1)}
 """Kinds of memory that are tried, simplest first: hidden vectors of each mode."""
+_WORTH = 1.25
+"""Factor by which the misfit of a simpler kind may exceed the least of all."""
 _ROUNDS = 12
 _SETTLED = 5e-3
 _RIDGE = 1e-10
+_FEWEST = 4
+"""Windows at least: two unknowns of an exponential, and what speaks against it."""
+_BRAKED = 0.5
+"""Friction per mass times the longest window at most."""
 _LEAST_ERROR = 3e-3
 """Error of the friction over a window, relative, below which none is believed: lattice of frames, shape of kappa."""
 
@@ -107,19 +114,22 @@ class Impulses:
         return first, self.data.block[first : self.data.series.n_frames - (window - window // 2)]
 
 
-def memory_scale(windows: tuple[int, int], n_frames: int) -> tuple[int, ...]:
+def memory_scale(windows: tuple[int, int], friction: float, n_frames: int) -> tuple[int, ...]:
     """Return the windows the memory is read off: 1, 2, .. frames, up to twice the longer window of the friction.
 
     Long enough to see the friction level off; beyond, slow collective forces that rollouts make themselves add to it.
+    Nor may a window be longer than half the time ``friction`` (per mass, and frame) needs to stop a particle: by
+    <R^2> ~ 1 - e^-x + (g/gamma)^2 (x - 1 + e^-x), x = gamma tau, an error of g comes back in the next round
+    2 (x - 1 + e^-x)/x times as large, and the iteration runs away where that exceeds one.
     """
-    longest = min(2 * windows[1], n_frames // 8)
-    return tuple(sorted({round(n) for n in np.geomspace(1, longest, 12)}))
+    longest = int(min(2 * windows[1], n_frames // 8, _BRAKED / max(friction, 1e-12)))
+    return tuple(sorted({round(n) for n in np.geomspace(1, max(longest, 1), 12)}))
 
 
 def fit_memory(
     train: Impulses, select: Impulses | None, friction: np.ndarray, weights: np.ndarray, *, smoothness: float
 ) -> FittedMemory:
-    """Return the memory of ``train``, of the kind that errs least on ``select``.
+    """Return the memory of ``train``, of the simplest kind that errs on ``select`` by hardly more than the best.
 
     Parameters
     ----------
@@ -135,11 +145,11 @@ def fit_memory(
     DataError
         If there is no friction, or too few frames.
     """
-    if len(train.windows) < 3 or train.data.series.n_frames < train.skip + 2 * train.windows[-1]:
+    if len(train.windows) < _FEWEST or train.data.series.n_frames < 8 * train.windows[-1]:
         raise DataError(
             f"{train.data.series.n_frames} frames for a memory over windows of {list(train.windows)} frames",
-            expected="at least three windows, and twice the longest",
-            action='use a longer recording, or set momentum.memory = "none"',
+            expected=f"at least {_FEWEST} windows, and eight times the longest",
+            action='use more frames, closer together where friction is strong, or set momentum.memory = "none"',
         )
     tried = {}
     for name, sizes in KINDS.items():
@@ -148,7 +158,7 @@ def fit_memory(
         found = _iterated(train, sizes, friction, weights, smoothness)
         tried[name] = (found, _misfit(select or train, found, weights))
     misfits = {name: error for name, (_, error) in tried.items()}
-    best, _ = min(tried.values(), key=lambda pair: pair[1])
+    best = next(found for found, error in tried.values() if error <= _WORTH * min(misfits.values()))
     held_out = np.zeros(0) if select is None else _scan(select, best)[0]
     return replace(best, misfits=misfits, held_out=held_out)
 
@@ -334,14 +344,26 @@ def _solved(
         matrix = sum(w * np.kron(np.outer(g, g), own) for w, g, own in zip(weight, growth.T, information, strict=True))
         diagonal = np.diag(matrix)
         stiffness = matrix + smoothness * roughness((n_modes, n_knots), diagonal)
-        root = np.linalg.cholesky(stiffness + _RIDGE * diagonal.mean() * np.eye(len(matrix))).T
+        root, inverse = _root(stiffness)
         for channel in range(2):
             own = projections[:, channel, kept, kind].sum(axis=1)
             right = sum(w * np.kron(g, row) for w, g, row in zip(weight, growth.T, own, strict=True))
-            projected = np.linalg.solve(root.T, right)
-            found = nnls(root, projected)[0] if bounded else np.linalg.solve(root, projected)
+            projected = inverse @ right
+            found = nnls(root, projected)[0] if bounded else inverse.T @ projected
             solution[:, channel, kind] = found.reshape(n_modes, n_knots)
     return solution
+
+
+def _root(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return R with R^T R the matrix and (R^-1)^T, without directions that the data do not resolve.
+
+    Modes of equal rates cannot be told apart: only their sum is then known.
+    """
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), _RIDGE * np.diag(matrix).max()))
+    values, vectors = np.linalg.eigh(scale[:, None] * matrix * scale)
+    clear = values > _RIDGE * values[-1]
+    values, vectors = values[clear], vectors[:, clear]
+    return np.sqrt(values)[:, None] * vectors.T / scale, (vectors / np.sqrt(values)).T * scale
 
 
 def _totals(curves: np.ndarray, weights: np.ndarray, dimension: int) -> np.ndarray:
