@@ -72,6 +72,16 @@ def velocities(record: Record, melt: StarMelt, name: str, rollouts: list[Curves]
             better="lower",
             note="the figure VACF, t <= 20 against a harder target",
         )
+    if melt.second_msd is not None:
+        # The velocities are those of the second run, whose displacements differ from the first's.
+        mean_msd = np.mean([curves["msd"] for curves in rollouts], axis=0)
+        for end in (0.25, 0.5):
+            within = melt.second_msd.at <= end * melt.msd.at[-1] * (1 + 1e-9)
+            found = np.interp(melt.second_msd.at[within], melt.msd.at, mean_msd)
+            record.add(
+                f"{label}: MSD, t <= {end * melt.msd.at[-1]:g}, against the run of the VACF",
+                distance(found, melt.second_msd.values[within]),
+            )
     for time_of in SHORT:
         place = int(np.argmin(np.abs(at - time_of)))
         record.add(

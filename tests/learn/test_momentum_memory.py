@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,8 +21,10 @@ from colloid_cg.learn.momentum import (
 )
 from colloid_cg.learn.momentum.hidden import delays
 from colloid_cg.records import PhaseSeries
-from colloid_cg.simulation import SimulateConfig, phase_rollout
-from colloid_cg.store import read_model, write_model
+from colloid_cg.simulation import SimulateConfig
+from colloid_cg.simulation.phase import simulate_phase
+from colloid_cg.store import read_model, read_rollout, write_model, write_rollout
+from tests.learn.imported import as_imported
 from tests.learn.memory_worlds import MemoryWorld, friction_of_particles, simulate
 
 SIMPLE = MemoryWorld()
@@ -86,26 +89,30 @@ def test_frictions_at_each_distance_lie_within_their_bands() -> None:
     assert np.sqrt((off**2).mean()) < 1.2
 
 
-def test_rollouts_with_memory_have_the_velocities_of_the_recording_and_those_without_miss_them() -> None:
+def test_rollouts_with_memory_have_the_velocities_of_the_recording_and_those_without_miss_them(tmp_path: Path) -> None:
     series = recording(SIMPLE)
     expected = np.asarray(velocity_autocorrelation(series.velocities, 16))
+    expected /= expected[0]
     errors = {}
     for memory in ("hidden", "none"):
-        model = phase_model(bundle_of(fitted(SIMPLE, memory), series.between(0, 420), MomentumFitConfig()))
-        run = phase_rollout(
-            model, series, thermal_energy=1.0, config=SimulateConfig(frames=900, replicas=1, substeps=1), rng=3
-        )
+        bundle = bundle_of(fitted(SIMPLE, memory), series.between(0, 420), MomentumFitConfig())
+        run = simulate_phase(bundle, as_imported(series), SimulateConfig(frames=900, replicas=1, substeps=1), rng=3)
         assert run.velocities is not None
         found = np.asarray(velocity_autocorrelation(run.velocities[0, 100:], 16))
-        errors[memory] = np.linalg.norm(found / found[0] - expected / expected[0]) / np.linalg.norm(
-            expected / expected[0]
-        )
-        assert (run.ledger.hidden is None) == (memory == "none")
+        errors[memory] = np.linalg.norm(found / found[0] - expected) / np.linalg.norm(expected)
         assert np.abs(run.ledger.residual()).max() < 1e-9
+        write_rollout(tmp_path / memory, run)
+        again = read_rollout(tmp_path / memory)
+        if memory == "none":
+            assert again.ledger.hidden is None
+        else:
+            assert run.ledger.hidden is not None
+            np.testing.assert_array_equal(again.ledger.hidden, run.ledger.hidden)
+            assert run.ledger.hidden.std() > 1.0
     assert errors["hidden"] < 0.5 * errors["none"]
 
 
-def test_a_bundle_keeps_the_memory(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_bundle_keeps_the_memory(tmp_path: Path) -> None:
     series = recording(SIMPLE).between(0, 420)
     bundle = bundle_of(fitted(SIMPLE, "hidden"), series, MomentumFitConfig(memory="hidden"))
     write_model(tmp_path / "model", bundle)

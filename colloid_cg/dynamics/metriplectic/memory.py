@@ -18,6 +18,7 @@ vectors of the particles would couple neighbours of neighbours.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -90,16 +91,22 @@ class MemoryKernel:
 
     def relaxation(self, dt: float) -> tuple[np.ndarray, np.ndarray]:
         """Return P and L of z' = P z + sqrt(k_B T) L xi over ``dt``, exact, (k, k) each: variance k_B T stays k_B T."""
-        if self.swing is None:
-            drift = np.array([[self.decay]])
-        else:
-            own = float(np.hypot(self.decay, self.swing))
-            drift = np.array([[0.0, -own], [own, 2.0 * self.decay]])
-        kept = expm(-dt * drift)
-        lost = np.eye(len(kept)) - kept @ kept.T
-        # Over a very short step the spread of the undriven vector, of order dt^3, drowns in round-off.
-        values, vectors = np.linalg.eigh(lost)
-        return kept, vectors * np.sqrt(np.maximum(values, 0.0))
+        return _relaxation(self.decay, self.swing, dt)
+
+
+@lru_cache(maxsize=64)
+def _relaxation(decay: float, swing: float | None, dt: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return P and L of :meth:`MemoryKernel.relaxation`: the same at every step of a rollout."""
+    if swing is None:
+        drift = np.array([[decay]])
+    else:
+        own = float(np.hypot(decay, swing))
+        drift = np.array([[0.0, -own], [own, 2.0 * decay]])
+    kept = expm(-dt * drift)
+    lost = np.eye(len(kept)) - kept @ kept.T
+    # Over a very short step the spread of the undriven vector, of order dt^3, drowns in round-off.
+    values, vectors = np.linalg.eigh(lost)
+    return kept, vectors * np.sqrt(np.maximum(values, 0.0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
