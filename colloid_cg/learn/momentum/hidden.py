@@ -18,15 +18,16 @@ as pairs hardly move within the memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import least_squares, nnls
+from scipy.optimize import nnls
 
 from colloid_cg.dynamics.metriplectic.memory import MemoryKernel
 from colloid_cg.errors import DataError
 from colloid_cg.learn.forces import roughness
 from colloid_cg.learn.momentum.friction import PairData, path_integral
+from colloid_cg.learn.momentum.hidden_rates import LEAST_ERROR, first_kernels, fit_rates, friction_seen, largest_change
 from colloid_cg.learn.momentum.sums import friction_forces, impulse_products, spline_products, total_products
 
 KINDS = {"exponential": (1,), "smooth": (2,), "two exponentials": (1, 1), "smooth and exponential": (2, 1)}
@@ -40,8 +41,6 @@ _FEWEST = 4
 """Windows at least: two unknowns of an exponential, and what speaks against it."""
 _BRAKED = 0.5
 """Friction per mass times the longest window at most."""
-_LEAST_ERROR = 3e-3
-"""Error of the friction over a window, relative, below which none is believed: lattice of frames, shape of kappa."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -151,62 +150,88 @@ def fit_memory(
             expected=f"at least {_FEWEST} windows, and eight times the longest",
             action='use more frames, closer together where friction is strong, or set momentum.memory = "none"',
         )
-    tried = {}
+    grams, tried = _informations(train), {}
     for name, sizes in KINDS.items():
         if 2 * sum(sizes) > len(train.windows):
             continue
-        found = _iterated(train, sizes, friction, weights, smoothness)
-        tried[name] = (found, _misfit(select or train, found, weights))
+        found = _iterated(train, sizes, friction, weights, grams, smoothness)
+        tried[name] = (found, _misfit(select or train, found))
     misfits = {name: error for name, (_, error) in tried.items()}
     best = next(found for found, error in tried.values() if error <= _WORTH * min(misfits.values()))
-    held_out = np.zeros(0) if select is None else _scan(select, best)[0]
-    return replace(best, misfits=misfits, held_out=held_out)
+    rates_error, replicates = _spread(train, best, grams, smoothness)
+    return FittedMemory(
+        kernels=best.kernels, along=best.curves[:, 0], across=best.curves[:, 1], replicates=replicates,
+        rates_error=rates_error, windows=np.asarray(train.windows), seen=best.seen, seen_error=best.error,
+        expected=best.expected(train.times), misfits=misfits, converged=best.converged,
+        held_out=np.zeros(0) if select is None else _scan(select, best),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Found:
+    """Where the iteration of one kind ended.
+
+    ``curves`` (n_modes, 2, n_kinds, n_knots); ``levels`` friction per mass of every mode by the windows; ``seen``,
+    ``error`` (k,) and ``without`` (n_blocks, k) of the windows; ``projections`` of the impulses on the splines.
+    """
+
+    kernels: tuple[MemoryKernel, ...]
+    curves: np.ndarray
+    levels: np.ndarray
+    seen: np.ndarray
+    error: np.ndarray
+    without: np.ndarray
+    projections: np.ndarray
+    converged: bool
+
+    def expected(self, times: np.ndarray) -> np.ndarray:
+        """Return the friction per mass that impulses over ``times`` are to show."""
+        return friction_seen(self.kernels, self.levels, times)
 
 
 def _iterated(
-    part: Impulses, sizes: tuple[int, ...], friction: np.ndarray, weights: np.ndarray, smoothness: float
-) -> FittedMemory:
+    part: Impulses,
+    sizes: tuple[int, ...],
+    friction: np.ndarray,
+    weights: np.ndarray,
+    grams: np.ndarray,
+    smoothness: float,
+) -> _Found:
     """Return the memory of one kind: rates from the windows, frictions from the pairs, in turn."""
     interval, d = part.data.series.frame_interval, part.data.series.dimension
-    kernels = _first_kernels(sizes, interval, part.windows[-1])
+    kernels = first_kernels(sizes, interval, part.windows[-1])
     curves = np.stack([friction / len(sizes)] * len(sizes))
     totals, converged = _totals(curves, weights, d), False
-    grams = _informations(part)
+    everything = np.ones(int(part.data.block.max()) + 1, dtype=bool)
     for _ in range(_ROUNDS):
         momentum = random_momentum_with(part, kernels, curves)
-        blocks = _window_sums(part, momentum)
-        seen, error, without = _seen(blocks)
-        updated, levels = _rates(sizes, part.times, seen, error, (kernels, totals))
+        seen, error, without = _seen(_window_sums(part, momentum))
+        updated, levels = fit_rates(sizes, part.times, seen, error, (kernels, totals))
         projections = _projections(part, momentum)
-        moved, kernels, before = _moved(kernels, updated), updated, totals
-        everything = np.ones(int(part.data.block.max()) + 1, dtype=bool)
+        moved, kernels, before = largest_change(kernels, updated), updated, totals
         curves = _solved(part, kernels, levels, grams, projections, everything, smoothness)
         totals = _totals(curves, weights, d)
         if max(moved, float(np.abs(totals - before).max() / totals.sum())) < _SETTLED:
             converged = True
             break
-    refits = [_rates(sizes, part.times, row, error, (kernels, levels))[0] for row in without]
-    replicates = [
-        _solved(part, kernels, levels, grams, projections, everything & (np.arange(len(everything)) != b), smoothness,
-                bounded=False)
-        for b in range(len(everything))
-    ]  # fmt: skip
-    rates = np.array([[(kernel.decay, kernel.swing or 0.0) for kernel in refit] for refit in refits])
-    expected = _expected(kernels, levels, part.times)
-    return FittedMemory(
-        kernels=kernels, along=curves[:, 0], across=curves[:, 1], replicates=np.stack(replicates).swapaxes(1, 2),
-        rates_error=np.sqrt((len(rates) - 1) * rates.var(axis=0)), windows=np.asarray(part.windows), seen=seen,
-        seen_error=error, expected=expected, held_out=np.zeros(0), misfits={}, converged=converged,
+    return _Found(
+        kernels=kernels, curves=curves, levels=levels, seen=seen, error=error, without=without,
+        projections=projections, converged=converged,
     )  # fmt: skip
 
 
-def _first_kernels(sizes: tuple[int, ...], interval: float, longest: int) -> tuple[MemoryKernel, ...]:
-    """Return kernels to start from, the fastest first: memories from two frames to a quarter of the longest window."""
-    times = np.geomspace(2.0 * interval, max(0.25 * longest, 3.0) * interval, len(sizes))
-    return tuple(
-        MemoryKernel(1.0 / time) if size == 1 else MemoryKernel(1.0 / time, 1.0 / time)
-        for size, time in zip(sizes, times, strict=True)
-    )
+def _spread(part: Impulses, found: _Found, grams: np.ndarray, smoothness: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return standard errors of the rates (n_modes, 2), and the frictions without each block and without bound."""
+    sizes = tuple(kernel.n_vectors for kernel in found.kernels)
+    start = found.kernels, found.levels
+    refits = [fit_rates(sizes, part.times, row, found.error, start)[0] for row in found.without]
+    rates = np.array([[(kernel.decay, kernel.swing or 0.0) for kernel in refit] for refit in refits])
+    n_blocks = int(part.data.block.max()) + 1
+    replicates = [
+        _solved(part, *start, grams, found.projections, np.arange(n_blocks) != b, smoothness, bounded=False)
+        for b in range(n_blocks)
+    ]
+    return np.sqrt((len(rates) - 1) * rates.var(axis=0)), np.stack(replicates).swapaxes(1, 2)
 
 
 def delays(kernels: tuple[MemoryKernel, ...], interval: float, n_frames: int) -> np.ndarray:
@@ -258,43 +283,6 @@ def _seen(blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     values = sums.sum(axis=1) / frames.sum(axis=1)
     without = ((sums.sum(axis=1)[:, None] - sums) / (frames.sum(axis=1)[:, None] - frames)).T
     return values, np.sqrt((len(without) - 1) * without.var(axis=0)), without
-
-
-def _expected(kernels: tuple[MemoryKernel, ...], levels: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return the friction per mass that impulses over ``times`` show."""
-    return np.asarray(levels @ np.array([kernel.twice_integrated(times) for kernel in kernels]) / times)
-
-
-def _rates(
-    sizes: tuple[int, ...], times: np.ndarray, seen: np.ndarray, error: np.ndarray,
-    start: tuple[tuple[MemoryKernel, ...], np.ndarray],
-) -> tuple[tuple[MemoryKernel, ...], np.ndarray]:  # fmt: skip
-    """Return kernels and their frictions per mass by weighted least squares on the windows, logarithms as unknowns."""
-    kernels, levels = start
-    largest = float(np.abs(seen).max())
-    weight = 1.0 / np.maximum(error, _LEAST_ERROR * largest)
-    rates = [rate for kernel in kernels for rate in (kernel.decay, kernel.swing) if rate is not None]
-    unknown = np.log([*rates, *np.maximum(levels, 0.02 * largest)])
-
-    def parts(values: np.ndarray) -> tuple[tuple[MemoryKernel, ...], np.ndarray]:
-        numbers = iter(np.exp(values).tolist())
-        shaped = tuple(MemoryKernel(next(numbers), next(numbers) if size == 2 else None) for size in sizes)
-        return shaped, np.fromiter(numbers, dtype=float)
-
-    slowest, fastest = np.log(0.3 / times[-1]), np.log(20.0 / times[0])
-    bounds = np.array([[slowest, fastest]] * len(rates) + [[np.log(1e-3 * largest), np.log(10 * largest)]] * len(sizes))
-    inside = np.clip(unknown, bounds[:, 0] + 1e-6, bounds[:, 1] - 1e-6)
-    found = least_squares(lambda values: weight * (_expected(*parts(values), times) - seen), inside, bounds=bounds.T)
-    return parts(found.x)
-
-
-def _moved(before: tuple[MemoryKernel, ...], after: tuple[MemoryKernel, ...]) -> float:
-    """Return the largest relative change of a memory kernel over the time it lasts."""
-    changes = []
-    for old, new in zip(before, after, strict=True):
-        times = np.linspace(0.0, 4.0 / new.decay, 50)
-        changes.append(float(np.abs(old.at(times) - new.at(times)).max() / new.at_zero))
-    return max(changes)
 
 
 def _informations(part: Impulses) -> np.ndarray:
@@ -371,18 +359,17 @@ def _totals(curves: np.ndarray, weights: np.ndarray, dimension: int) -> np.ndarr
     return np.asarray((weights * (curves[:, 0] + (dimension - 1) * curves[:, 1])).sum(axis=(1, 2)) / dimension)
 
 
-def _scan(part: Impulses, memory: FittedMemory) -> tuple[np.ndarray, np.ndarray]:
-    """Return friction per mass over every window of a block, and standard errors."""
-    curves = np.stack([memory.along, memory.across], axis=1)
-    return _seen(_window_sums(part, random_momentum_with(part, memory.kernels, curves)))[:2]
+def _scan(part: Impulses, found: _Found) -> np.ndarray:
+    """Return friction per mass over every window of another block."""
+    return _seen(_window_sums(part, random_momentum_with(part, found.kernels, found.curves)))[0]
 
 
-def _misfit(part: Impulses, memory: FittedMemory, weights: np.ndarray) -> float:
+def _misfit(part: Impulses, found: _Found) -> float:
     """Return the root mean square departure of the windows from the kernels, in errors of the training block.
 
     The level is free: that of a short block fluctuates far more than the shape.
     """
-    seen, _ = _scan(part, memory)
-    error = np.maximum(memory.seen_error, _LEAST_ERROR * np.abs(memory.expected).max())
-    level = float((memory.expected * seen / error**2).sum() / ((memory.expected / error) ** 2).sum())
-    return float(np.sqrt((((seen - level * memory.expected) / error) ** 2).mean()))
+    seen, expected = _scan(part, found), found.expected(part.times)
+    error = np.maximum(found.error, LEAST_ERROR * np.abs(expected).max())
+    level = float((expected * seen / error**2).sum() / ((expected / error) ** 2).sum())
+    return float(np.sqrt((((seen - level * expected) / error) ** 2).mean()))
