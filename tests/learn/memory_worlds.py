@@ -13,6 +13,9 @@ import numpy as np
 
 from colloid_cg.records import Box, PhaseSeries
 
+_BURN = 1500
+"""Steps until the grid is forgotten: what it releases must have gone into the hidden vectors."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryWorld:
@@ -41,7 +44,7 @@ class MemoryWorld:
 def simulate(
     world: MemoryWorld, n_frames: int, *, rng: np.random.Generator, dt: float = 0.005, steps_per_frame: int = 4
 ) -> PhaseSeries:
-    """Return frames after 600 steps from a grid; k_B T = 1."""
+    """Return frames after 1500 steps from a grid; k_B T = 1."""
     n, edge = world.n_particles, world.edge
     i, j = np.triu_indices(n, 1)
     side = int(np.ceil(n ** (1 / 3)))
@@ -51,14 +54,14 @@ def simulate(
     v -= v.mean(axis=0)
     z, u = rng.normal(size=(2, len(i), 3))
     frames = []
-    for step in range(600 + n_frames * steps_per_frame):
+    for step in range(_BURN + n_frames * steps_per_frame):
         near, force, couple = _geometry(world, x, i, j)
         v, z = _kicked(world, v, z, (i[near], j[near], near), force, couple, 0.5 * dt)
         z, u = _relaxed(world, z, u, dt, rng)
         x = x + dt * v
         near, force, couple = _geometry(world, x, i, j)
         v, z = _kicked(world, v, z, (i[near], j[near], near), force, couple, 0.5 * dt)
-        if step >= 600 and (step - 600) % steps_per_frame == 0:
+        if step >= _BURN and (step - _BURN) % steps_per_frame == 0:
             frames.append((x, v))
     positions, velocities = (np.stack(parts) for parts in zip(*frames, strict=True))
     return PhaseSeries(

@@ -34,6 +34,8 @@ KINDS = {"exponential": (1,), "smooth": (2,), "two exponentials": (1, 1), "smoot
 """Kinds of memory that are tried, simplest first: hidden vectors of each mode."""
 _WORTH = 1.25
 """Factor by which the misfit of a simpler kind may exceed the least of all."""
+_WITHIN = 0.5
+"""Misfit, in standard errors of the training block, below which nothing speaks against a kind."""
 _ROUNDS = 12
 _SETTLED = 5e-3
 _RIDGE = 1e-10
@@ -157,7 +159,8 @@ def fit_memory(
         found = _iterated(train, sizes, friction, weights, grams, smoothness)
         tried[name] = (found, _misfit(select or train, found))
     misfits = {name: error for name, (_, error) in tried.items()}
-    best = next(found for found, error in tried.values() if error <= _WORTH * min(misfits.values()))
+    allowed = max(_WORTH * min(misfits.values()), _WITHIN)
+    best = next(found for found, error in tried.values() if error <= allowed)
     rates_error, replicates = _spread(train, best, grams, smoothness)
     return FittedMemory(
         kernels=best.kernels, along=best.curves[:, 0], across=best.curves[:, 1], replicates=replicates,
@@ -221,17 +224,25 @@ def _iterated(
 
 
 def _spread(part: Impulses, found: _Found, grams: np.ndarray, smoothness: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return standard errors of the rates (n_modes, 2), and the frictions without each block and without bound."""
+    """Return standard errors of the rates (n_modes, 2), and the frictions without each block and without bound.
+
+    Refits are at the random impulses of all blocks; what these give back in further rounds makes the departures
+    1/(1 - 2 (x - 1 + e^-x)/x) times as large, x the friction over the longest window (:func:`memory_scale`).
+    """
     sizes = tuple(kernel.n_vectors for kernel in found.kernels)
     start = found.kernels, found.levels
+    braked = float(found.seen.max() * part.times[-1])
+    gain = 1.0 / (1.0 - 2.0 * (braked + np.expm1(-braked)) / braked)
     refits = [fit_rates(sizes, part.times, row, found.error, start)[0] for row in found.without]
     rates = np.array([[(kernel.decay, kernel.swing or 0.0) for kernel in refit] for refit in refits])
     n_blocks = int(part.data.block.max()) + 1
-    replicates = [
+    replicates = np.stack([
         _solved(part, *start, grams, found.projections, np.arange(n_blocks) != b, smoothness, bounded=False)
         for b in range(n_blocks)
-    ]
-    return np.sqrt((len(rates) - 1) * rates.var(axis=0)), np.stack(replicates).swapaxes(1, 2)
+    ])  # fmt: skip
+    mean = replicates.mean(axis=0)
+    spread = mean + gain * (replicates - mean)
+    return gain * np.sqrt((len(rates) - 1) * rates.var(axis=0)), spread.swapaxes(1, 2)
 
 
 def delays(kernels: tuple[MemoryKernel, ...], interval: float, n_frames: int) -> np.ndarray:
