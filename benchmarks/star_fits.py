@@ -9,9 +9,10 @@ import numpy as np
 
 from benchmarks.star_melts import StarMelt
 from benchmarks.star_protocol import Candidate
+from colloid_cg.dynamics.metriplectic.steps.hidden import memory_step
 from colloid_cg.dynamics.metriplectic.steps.reinjection import reinjection_step
 from colloid_cg.learn.baselines import GraphNetworkConfig, fit_dpd, graph_network, langevin, velocity_relaxation
-from colloid_cg.learn.momentum import fit_pair_dynamics, metriplectic_model
+from colloid_cg.learn.momentum import MomentumFitConfig, fit_pair_dynamics, metriplectic_model
 
 two_stage_step = partial(reinjection_step, stages=2)
 
@@ -34,6 +35,24 @@ def pair_model(melt: StarMelt) -> Candidate:
     return Candidate(
         model=metriplectic_model(dynamics, melt.recording.masses[:1]), step=two_stage_step, figures=figures
     )
+
+
+def memory_model(melt: StarMelt) -> Candidate:
+    """Fit force and friction that acts late, with the settings of the package as they are."""
+    started = time.process_time()
+    dynamics = fit_pair_dynamics(melt.train, melt.select, MomentumFitConfig(memory="hidden"))
+    figures = {
+        "seconds": time.process_time() - started, "cutoff": dynamics.cutoff, "friction": dynamics.friction_per_mass,
+        "friction_error": dynamics.friction_per_mass_error, "converged": float(dynamics.converged),
+    }  # fmt: skip
+    memory = dynamics.memory
+    if memory is not None:
+        for number, (kernel, error) in enumerate(zip(memory.kernels, memory.rates_error, strict=True), start=1):
+            figures |= {f"decay {number}": kernel.decay, f"decay {number}_error": float(error[0])}
+            if kernel.swing is not None:
+                figures |= {f"swing {number}": kernel.swing, f"swing {number}_error": float(error[1])}
+        figures |= {f"misfit {name}": value for name, value in memory.misfits.items()}
+    return Candidate(model=metriplectic_model(dynamics, melt.recording.masses[:1]), step=memory_step, figures=figures)
 
 
 def langevin_model(melt: StarMelt) -> Candidate:

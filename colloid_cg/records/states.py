@@ -126,7 +126,8 @@ class Ledger:
     Models with velocities and an energy of their own (kind "metriplectic") have further accounts, else None: energy is
     then the total energy. ``kinetic`` and ``internal`` (relative to the start) are parts of it and ``absorbed`` the
     error of the conservative steps that went into the internal energy, all in k_B T0; ``entropy`` sum S_i (k_B);
-    ``redrawn`` counts particle-steps whose noise was drawn again.
+    ``redrawn`` counts particle-steps whose noise was drawn again. ``hidden``: energy of the hidden vectors of pairs
+    about k_B T0/2 per component (k_B T0), part of ``energy``; None for models without.
     """
 
     energy: np.ndarray
@@ -138,6 +139,7 @@ class Ledger:
     absorbed: np.ndarray | None = None
     entropy: np.ndarray | None = None
     redrawn: np.ndarray | None = None
+    hidden: np.ndarray | None = None
 
     def residual(self) -> np.ndarray:
         """Return the violation of the first law, shape (replicas, T), in k_B T0."""

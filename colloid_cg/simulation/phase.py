@@ -11,6 +11,7 @@ import torch
 
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.state import PhaseState, kinetic_energy, momentum, total_energy
+from colloid_cg.dynamics.metriplectic.steps.hidden import hidden_at_pairs, memory_step
 from colloid_cg.dynamics.metriplectic.steps.reinjection import reinjection_step
 from colloid_cg.errors import DataError
 from colloid_cg.learn.kinds import HIDDEN_ENTROPY
@@ -28,11 +29,16 @@ Step = Callable[[MetriplecticModel, PhaseState, float, torch.Generator], PhaseSt
 
 MOST_ROWS = 20_000_000
 """Positions (of one particle in one frame) that a rollout holds where nothing is said: 1 GB with velocities, in 3-D."""
-_ACCOUNTS = ("energy", "kinetic", "internal", "work", "bath_entropy", "absorbed", "entropy", "redrawn")
+_ACCOUNTS = ("energy", "kinetic", "internal", "work", "bath_entropy", "absorbed", "entropy", "redrawn", "hidden")
 
 
 def two_stage(model: MetriplecticModel, state: PhaseState, dt: float, rng: torch.Generator) -> PhaseState:
-    """Return the state after one re-injection step with two stages: energy and momentum to round-off."""
+    """Return the state after one re-injection step with two stages: energy and momentum to round-off.
+
+    With the hidden vectors of its pairs first, where the model has memory.
+    """
+    if model.memory is not None:
+        return memory_step(model, state, dt, rng)
     return reinjection_step(model, state, dt, rng, stages=2)
 
 
@@ -132,9 +138,12 @@ def phase_rollout(
             progress(replica * stored + done, config.replicas * stored)
 
         generator = torch.Generator().manual_seed(int(stream.integers(2**62)))
-        runs.append(_run(model, state, step, steps, generator, stored=stored, every=every, advance=advance))
+        first = state if model.memory is None else hidden_at_pairs(model, state, generator)
+        runs.append(_run(model, first, step, steps, generator, stored=stored, every=every, advance=advance))
     positions, velocities = (np.stack([getattr(run, name) for run in runs]) for name in ("positions", "velocities"))
     ledger = _ledger(runs, thermal_energy, model.boltzmann)
+    if model.memory is None:
+        ledger = replace(ledger, hidden=None)
     return Rollout(
         positions=positions,
         observed=positions,
@@ -240,6 +249,7 @@ def _account(model: MetriplecticModel, state: PhaseState) -> dict[str, float]:
         "absorbed": float(account.absorbed),
         "entropy": float(state.entropy.sum()),
         "redrawn": float(account.redrawn),
+        "hidden": 0.0 if state.hidden is None else float(state.hidden.energy),
     }
 
 
@@ -248,7 +258,7 @@ def _ledger(runs: list[_Run], thermal_energy: float, boltzmann: float) -> Ledger
     accounts: dict[str, Any] = {
         name: np.stack([run.accounts[:, place] for run in runs]) for place, name in enumerate(_ACCOUNTS)
     }
-    for name in ("energy", "kinetic", "internal", "work", "bath_entropy", "absorbed"):
+    for name in ("energy", "kinetic", "internal", "work", "bath_entropy", "absorbed", "hidden"):
         accounts[name] = accounts[name] / thermal_energy
     accounts["entropy"] = accounts["entropy"] / boltzmann
     return Ledger(momentum=np.stack([run.momentum for run in runs]), **accounts)

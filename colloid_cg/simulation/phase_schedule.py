@@ -42,12 +42,27 @@ def phase_schedule(
     model: MetriplecticModel, state: PhaseState, *, frame_interval: float, substeps: int | None = None
 ) -> PhaseSchedule:
     """Return the fewest steps per frame with rate x dt <= .05 and omega dt <= .2, or the number that is given."""
-    rate, stiffest = float(friction_rates(model, state).max()), stiffest_frequency(model, state)
+    rate = float(friction_rates(model, state).max())
+    stiffest = max(stiffest_frequency(model, state), memory_frequency(model, state))
     if substeps is None:
         needed = max(rate / FRICTION_STEP, stiffest / STIFF_STEP) * frame_interval
         substeps = max(1, int(np.ceil(needed * (1.0 - 1e-12))))
     dt = frame_interval / substeps
     return PhaseSchedule(dt=dt, substeps=substeps, friction_step=rate * dt, stiff_step=stiffest * dt)
+
+
+def memory_frequency(model: MetriplecticModel, state: PhaseState) -> float:
+    """Return the largest frequency at which a particle and the hidden vectors of its pairs exchange energy.
+
+    sqrt(sum_j trace(c_ij^2)/(d m_i)) of the particle with most neighbours; zero without memory.
+    """
+    if model.memory is None or not len(state.distance):
+        return 0.0
+    pairs, d = state.pairs, state.positions.shape[1]
+    kinds = model.pair_kinds(state.species, pairs.first, pairs.second)
+    squares = model.memory.couplings(state.distance, kinds).square().sum(dim=0)
+    stiffness = pairs.both(squares[0] + (d - 1) * squares[1]) / d
+    return float((stiffness * model.inverse_mass(state.species)[:, 0]).max().sqrt())
 
 
 def stiffest_frequency(model: MetriplecticModel, state: PhaseState) -> float:

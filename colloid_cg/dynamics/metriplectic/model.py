@@ -11,6 +11,7 @@ import torch
 from colloid_cg.dynamics.metriplectic.bath import Bath
 from colloid_cg.dynamics.metriplectic.energy import InternalEnergy
 from colloid_cg.dynamics.metriplectic.friction import PairLaw
+from colloid_cg.dynamics.metriplectic.memory import PairMemory
 from colloid_cg.dynamics.metriplectic.radial import RadialFunctions
 from colloid_cg.dynamics.model import species_pair_index
 from colloid_cg.errors import InputError
@@ -59,6 +60,8 @@ class MetriplecticModel:
     bath, external, body, drive : optional
         A solvent at fixed temperature; a potential of every particle; a force of every particle without a potential;
         paths of the prescribed particles.
+    memory : PairMemory, optional
+        Hidden vectors of pairs: friction that comes late and random forces that remember themselves.
     """
 
     masses: torch.Tensor
@@ -70,6 +73,7 @@ class MetriplecticModel:
     external: ExternalPotential | None = None
     body: BodyForce | None = None
     drive: Drive | None = None
+    memory: PairMemory | None = None
 
     def __post_init__(self) -> None:
         if self.masses.ndim != 1 or not bool((self.masses > 0).all()):
@@ -78,6 +82,12 @@ class MetriplecticModel:
             )
         if not self.boltzmann > 0:
             raise InputError(f"k_B = {self.boltzmann}", expected="a positive number", action="check the model")
+        if self.memory is not None and self.memory.cutoff > self.radial.cutoff:
+            raise InputError(
+                f"memory up to a distance of {self.memory.cutoff:g} in a model with the cutoff {self.radial.cutoff:g}",
+                expected="no more than that of the other functions",
+                action="extend the splines of the model",
+            )
 
     @cached_property
     def _pair_index(self) -> torch.Tensor:

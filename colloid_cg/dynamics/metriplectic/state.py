@@ -9,6 +9,7 @@ import torch
 
 from colloid_cg.dynamics.metriplectic.cell import Cell
 from colloid_cg.dynamics.metriplectic.energy import Thermal
+from colloid_cg.dynamics.metriplectic.memory import HiddenState
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.pairs import NeighbourList, Pairs, neighbour_list, separations
 from colloid_cg.dynamics.metriplectic.radial import RadialValues
@@ -62,6 +63,8 @@ class PhaseState:
     thermal : Thermal
         At (S_i, V_i).
     account : Account
+    hidden : HiddenState or None
+        Hidden vectors of pairs, for models with memory; drawn by the first step.
     """
 
     positions: torch.Tensor
@@ -79,6 +82,7 @@ class PhaseState:
     potential_force: torch.Tensor
     thermal: Thermal
     account: Account
+    hidden: HiddenState | None = None
 
     @property
     def pairs(self) -> Pairs:
@@ -171,6 +175,8 @@ def total_energy(model: MetriplecticModel, state: PhaseState) -> torch.Tensor:
         energy = energy + state.radial.potential.sum()
     if model.external is not None:
         energy = energy + model.external.at(state.positions, model.kinds(state.species))[0].sum()
+    if state.hidden is not None:
+        energy = energy + state.hidden.energy
     return energy
 
 

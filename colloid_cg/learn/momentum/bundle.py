@@ -11,6 +11,13 @@ from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.errors import DataError
 from colloid_cg.learn.kinds import PAIR_DYNAMICS, require_kind
 from colloid_cg.learn.momentum.config import MomentumFitConfig
+from colloid_cg.learn.momentum.hidden_bundle import (
+    memory_config,
+    memory_diagnostics,
+    memory_metrics,
+    memory_of,
+    memory_weights,
+)
 from colloid_cg.learn.momentum.memory import FrictionScan
 from colloid_cg.learn.momentum.metriplectic import HEAT_CAPACITY, metriplectic_model
 from colloid_cg.learn.momentum.model import PairDynamics
@@ -23,10 +30,11 @@ _MASS_TOLERANCE = 1e-9
 _SIGNIFICANT = 3.0
 _MISFIT = 0.1
 """Largest departure of displacements from velocity x time; a frame interval of a tenth of a period stays below."""
+FORGETFUL = "memory: random forces are taken as forgotten within the shorter window"
 NOT_MODELLED = [
     "heat: the data are at one temperature; the heat capacity is an assumption, particles exchange no heat directly",
     "friction that depends on temperature or on the density of neighbours",
-    "memory: random forces are taken as forgotten within the shorter window",
+    FORGETFUL,
     "many-body and non-conservative forces",
     "spin: friction across the line between two particles does not conserve angular momentum",
 ]
@@ -57,6 +65,7 @@ def bundle_of(
             "thermal_energy_from": dynamics.thermal_energy_from,
             "heat_capacity": HEAT_CAPACITY,
             "windows": list(dynamics.windows),
+            "memory": memory_config(dynamics.memory),
             "length_unit": length_unit,
             "time_unit": time_unit,
             "momentum": config.as_dict(),
@@ -67,19 +76,21 @@ def bundle_of(
             "friction_across": dynamics.friction_across,
             "replicates": dynamics.replicates,
             "masses": masses,
-        },
+        }
+        | memory_weights(dynamics.memory),
         metrics=_metrics(dynamics, train, temperature, error, time_unit),
         pair_force=_force_table(dynamics, len(masses)),
         pair_friction=_friction_table(dynamics, len(masses)),
         diagnostics={
             "friction_scan": _scan(dynamics, train.frame_interval),
+            "memory": memory_diagnostics(dynamics.memory, train.frame_interval),
             "friction_per_mass": [dynamics.friction_per_mass, dynamics.friction_per_mass_error],
             "force_samples": {"r_min": dynamics.lower, "r_max": dynamics.cutoff, "n_pairs": None},
             "kinetic_temperature": {"value": temperature, "standard_error": error},
             "velocity_slope": velocity_slope(train),
             "converged": dynamics.converged,
             "warnings": _warnings(dynamics, velocity_slope(train), temperature, error) + species_warnings(train),
-            "not_modelled": NOT_MODELLED,
+            "not_modelled": [item for item in NOT_MODELLED if dynamics.memory is None or item != FORGETFUL],
         },
     )
 
@@ -121,6 +132,7 @@ def pair_dynamics_of(bundle: ModelBundle) -> PairDynamics:
             memory_error=scan["memory_error"],
         ),
         converged=bool(bundle.diagnostics["converged"]),
+        memory=memory_of(bundle),
     )
 
 
@@ -206,7 +218,9 @@ def _metrics(
     dynamics: PairDynamics, train: PhaseSeries, temperature: float, error: float, time_unit: str
 ) -> dict[str, list[dict[str, Any]]]:
     wide = quantile(len(dynamics.replicates))
-    scan, (first, second) = dynamics.scan, dynamics.windows
+    scan, spans = dynamics.scan, " and ".join(str(window) for window in dynamics.windows)
+    if dynamics.memory is not None:
+        spans = f"{dynamics.memory.windows[0]} to {dynamics.memory.windows[-1]}"
     half = wide * dynamics.friction_per_mass_error
     memory = wide * scan.memory_error
     system = "" if time_unit == "s" else f" ({time_unit} units)"
@@ -219,7 +233,7 @@ def _metrics(
             dynamics.friction_per_mass, low90=dynamics.friction_per_mass - half,
             high90=dynamics.friction_per_mass + half, unit=rate_unit(time_unit),
             note=f"of a particle against all its neighbours, over its mass, mean over axes and particles; from random "
-            f"impulses over {first} and {second} frames, blocks of time left out in turn",
+            f"impulses over {spans} frames, blocks of time left out in turn",
         )],
         "temperature": [metric(
             dynamics.thermal_energy, unit=f"energy{system}",
@@ -231,13 +245,14 @@ def _metrics(
             scan.memory_time, low90=max(scan.memory_time - memory, 0.0), high90=scan.memory_time + memory,
             unit="s" if time_unit == "s" else f"time{system}",
             note="tau0 of gamma(tau) = gamma [1 - tau0/tau (1 - exp(-tau/tau0))], memory of the random force; shown "
-            "for comparison, the model itself has no memory",
+            "for comparison, the model itself has "
+            + ("no memory" if dynamics.memory is None else "the memory of its hidden vectors"),
         )],
         "heat_capacity": [metric(
             HEAT_CAPACITY, unit="k_B",
             note="of a particle; assumed, not measured: data at one temperature say nothing of it",
         )],
-    }  # fmt: skip
+    } | memory_metrics(dynamics.memory, time_unit, rate_unit(time_unit))  # fmt: skip
 
 
 def _scan(dynamics: PairDynamics, frame_interval: float) -> dict[str, Any]:

@@ -27,6 +27,9 @@ class MomentumFitConfig(Settings):
         forces (:func:`colloid_cg.learn.momentum.memory.memory_windows`).
     roughness : float
         Weight of the squared second differences of the coefficients, as a share of the local information.
+    memory : "none" or "hidden"
+        Whether friction acts at once, or late, through hidden vectors of pairs
+        (:mod:`colloid_cg.learn.momentum.hidden`).
     iterations : int
         Rounds of friction and random impulse at most.
     time_blocks : int
@@ -40,6 +43,7 @@ class MomentumFitConfig(Settings):
     n_knots: int = Field(default=12, ge=4, le=60)
     windows: tuple[int, int] | None = None
     roughness: float = Field(default=1e-4, ge=0)
+    memory: Literal["none", "hidden"] = "none"
     iterations: int = Field(default=12, ge=1, le=100)
     time_blocks: int = Field(default=10, ge=4, le=100)
 

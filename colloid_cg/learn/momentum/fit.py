@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from colloid_cg.learn.momentum.friction import (
     random_momentum,
     solve_both,
 )
+from colloid_cg.learn.momentum.hidden import Impulses, fit_memory, memory_scale
 from colloid_cg.learn.momentum.knots import Knots, time_blocks
 from colloid_cg.learn.momentum.memory import friction_over, friction_scan, memory_windows
 from colloid_cg.learn.momentum.model import PairDynamics
@@ -88,7 +90,7 @@ def fit_pair_dynamics(
     weights = _friction_weights(data)
     totals = [_total(weights, replicate[1:], train.dimension) for replicate in replicates]
     error = quantile(len(replicates)) * np.sqrt((len(replicates) - 1) * replicates[:, 0, :, 0].var(axis=0))
-    return PairDynamics(
+    found = PairDynamics(
         lower=data.knots.lower,
         cutoff=cutoff,
         force=steepened(force, error, data.knots),
@@ -102,6 +104,41 @@ def fit_pair_dynamics(
         friction_per_mass_error=float(np.sqrt((len(totals) - 1) * np.var(totals))),
         scan=friction_scan(data, random_momentum(data, rest, *friction), windows[1]),
         converged=converged,
+    )
+    return found if config.memory == "none" else _with_memory(found, data, rest, select, weights, config)
+
+
+def _with_memory(
+    found: PairDynamics,
+    data: PairData,
+    rest: np.ndarray,
+    select: PhaseSeries | None,
+    weights: np.ndarray,
+    config: MomentumFitConfig,
+) -> PairDynamics:
+    """Return the dynamics with friction that acts late, through hidden vectors of pairs."""
+    windows = memory_scale(found.windows, found.friction_per_mass * data.series.frame_interval, data.series.n_frames)
+    train = Impulses(data=data, rest=rest, windows=windows, skip=windows[-1])
+    other = None
+    if select is not None and select.n_frames >= 4 * windows[-1]:
+        held_out = _held_out(select, data, config.time_blocks)
+        other = Impulses(
+            data=held_out, rest=conservative_rest(held_out, found.force), windows=windows, skip=windows[-1]
+        )
+    friction = np.stack([found.friction_along, found.friction_across])
+    memory = fit_memory(train, other, friction, weights, smoothness=config.roughness)
+    both = np.stack([memory.along.sum(axis=0), memory.across.sum(axis=0)])
+    replicates = np.concatenate([found.replicates[:, :1], memory.replicates.sum(axis=2)], axis=1)
+    totals = [_total(weights, replicate[1:], data.series.dimension) for replicate in replicates]
+    return replace(
+        found,
+        friction_along=both[0],
+        friction_across=both[1],
+        replicates=replicates,
+        friction_per_mass=_total(weights, both, data.series.dimension),
+        friction_per_mass_error=float(np.sqrt((len(totals) - 1) * np.var(totals))),
+        converged=found.converged and memory.converged,
+        memory=memory,
     )
 
 
@@ -209,12 +246,15 @@ def _windows(select: PhaseSeries | None, data: PairData, force: np.ndarray) -> t
     """Return the windows from the residual forces of the selection block, with the force learned on the other."""
     if select is None:
         raise ConfigError("no selection block", expected="one", action="set momentum.windows")
-    contacts = find_contacts(select, data.knots.cutoff)
-    held_out = PairData(
-        series=select, contacts=contacts, knots=data.knots, block=np.zeros(select.n_frames, dtype=int),
-        thermal_energy=data.thermal_energy,
+    return memory_windows(conservative_rest(_held_out(select, data, 1), force))
+
+
+def _held_out(select: PhaseSeries, data: PairData, n_blocks: int) -> PairData:
+    """Return another block with the knots of ``data``."""
+    return replace(
+        data, series=select, contacts=find_contacts(select, data.knots.cutoff),
+        block=time_blocks(select.n_frames, n_blocks),
     )  # fmt: skip
-    return memory_windows(conservative_rest(held_out, force))
 
 
 def _found_range(

@@ -7,6 +7,7 @@ import torch
 
 from colloid_cg.dynamics.metriplectic.energy import ConstantHeatCapacity
 from colloid_cg.dynamics.metriplectic.friction import PowerLaw
+from colloid_cg.dynamics.metriplectic.memory import PairMemory
 from colloid_cg.dynamics.metriplectic.model import MetriplecticModel
 from colloid_cg.dynamics.metriplectic.radial import SplineRadial
 from colloid_cg.errors import InputError
@@ -28,7 +29,8 @@ def metriplectic_model(
 
     The friction of the model acts as dp = -(1/2)(1/T_i + 1/T_j) gamma w dt: gamma = T0 Gamma, Gamma the mechanical
     friction of the fit. Data at a single temperature say nothing of the heat capacity of a particle: it is an
-    assumption, of no consequence where it is much above k_B.
+    assumption, of no consequence where it is much above k_B. Dynamics with memory become hidden vectors of pairs, with
+    no friction beside them (:func:`~colloid_cg.dynamics.metriplectic.steps.hidden.memory_step` runs them).
 
     Parameters
     ----------
@@ -62,7 +64,19 @@ def metriplectic_model(
     def tensor(values: np.ndarray) -> torch.Tensor:
         return torch.tensor(values, dtype=dtype, device=device)
 
-    temperature = dynamics.thermal_energy
+    temperature, memory = dynamics.thermal_energy, dynamics.memory
+    hidden = (
+        None
+        if memory is None
+        else PairMemory(
+            kernels=memory.kernels,
+            frictions=tuple(
+                SplineRadial(lower=dynamics.lower, cutoff=dynamics.cutoff, par=tensor(along), perp=tensor(across))
+                for along, across in zip(memory.along, memory.across, strict=True)
+            ),
+            temperature=temperature,
+        )
+    )
     return MetriplecticModel(
         masses=tensor(masses),
         energy=ConstantHeatCapacity(
@@ -73,8 +87,9 @@ def metriplectic_model(
             lower=dynamics.lower,
             cutoff=dynamics.cutoff,
             force=tensor(dynamics.force),
-            par=tensor(temperature * dynamics.friction_along),
-            perp=tensor(temperature * dynamics.friction_across),
+            par=tensor(temperature * dynamics.friction_along) if memory is None else None,
+            perp=tensor(temperature * dynamics.friction_across) if memory is None else None,
         ),
         law=PowerLaw(temperature=temperature),
+        memory=hidden,
     )

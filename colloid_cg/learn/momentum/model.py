@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from colloid_cg.learn.momentum.hidden import FittedMemory
 from colloid_cg.learn.momentum.knots import Knots
 from colloid_cg.learn.momentum.memory import FrictionScan
 from colloid_cg.learn.sandwich import quantile
@@ -46,6 +47,9 @@ class PairDynamics:
         Friction against the window of the impulses.
     converged : bool
         Whether friction and random impulses settled.
+    memory : FittedMemory or None
+        How late the friction acts: ``friction_along`` and ``friction_across`` are then the frictions over all times,
+        the sums over its modes. None: at once.
     """
 
     lower: float
@@ -61,6 +65,7 @@ class PairDynamics:
     friction_per_mass_error: float
     scan: FrictionScan
     converged: bool
+    memory: FittedMemory | None = None
 
     def __repr__(self) -> str:
         """Return range and friction, for a notebook."""
