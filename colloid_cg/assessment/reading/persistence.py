@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from colloid_cg.assessment.reading.resampling import Resampling
+from colloid_cg.assessment.reading.resampling import Resampling, outer_level
 from colloid_cg.observables.displacements import pairs_at_lag
 
 FIRST_LAGS = 4
@@ -107,7 +107,8 @@ def _time(times: np.ndarray, drawn: Resampling) -> dict[str, Any] | None:
     known = times[1:][~np.isnan(times[1:])]
     entry = drawn.entry(float(times[0]), times[1:])
     if entry["low90"] is None and len(known) >= 0.9 * (len(times) - 1) and drawn.n_blocks >= 4:
-        low, high = np.sort(known)[[int(0.05 * len(known)), int(0.95 * len(known))]]
+        beyond = int(outer_level(drawn.n_blocks) * len(known))
+        low, high = np.sort(known)[[beyond, len(known) - 1 - beyond]]
         entry |= {
             "low90": float(low) if np.isfinite(low) else None,
             "high90": float(high) if np.isfinite(high) else None,

@@ -25,6 +25,8 @@ def descriptors(tracks: Trajectories, model: StructureModel, frames: np.ndarray)
         if part.stop > part.start:
             rows.append(np.arange(part.start, part.stop))
             values.append(describe(positions[part], species[part], box, neighbourhood=neighbourhood).values)
+    if not rows:
+        return np.zeros(0, dtype=np.int64), np.zeros((0, len(model.metadata["descriptors"])))
     return np.concatenate(rows), np.concatenate(values)
 
 
