@@ -106,7 +106,8 @@ def signs_of(tracks: Trajectories, model: StructureModel) -> dict[str, float]:
 
 def add(record: Record, name: str, row: np.ndarray, *, target: float | None = None) -> None:
     """Add a mean over glasses with its interval."""
-    low, high = np.quantile(row[1:], (0.05, 0.95))
+    # A resample of a small glass may hold nobody who moved.
+    low, high = np.nanquantile(row[1:], (0.05, 0.95))
     note = f"{GLASSES} glasses x {RUNS} runs, {LAG} frames ahead, top 5 %; blocks of space, each glass resampled"
     record.add(name, float(row[0]), target=target, better="higher", interval=[float(low), float(high)], note=note)
 

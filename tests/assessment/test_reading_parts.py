@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from scipy.special import digamma
 
 from colloid_cg.assessment.reading import (
     against_ceiling,
@@ -65,6 +66,18 @@ def test_mutual_information_of_gaussians(correlation):
     # The standard error of the estimator is about .012 nats here (spread of the terms over sqrt(n)).
     assert found["value"] == pytest.approx(-0.5 * np.log(1 - correlation**2), abs=0.04)
     assert found["low90"] < found["value"] < found["high90"]
+
+
+def test_information_terms_are_the_published_ones():
+    x, y = gaussian_pair(40, 0.5, seed=7)
+    terms = information_terms(x, y, neighbours=3)
+    for row in range(40):
+        dx, dy = np.abs(x - x[row]), np.abs(y - y[row])
+        reach = np.sort(np.maximum(dx, dy))[3]
+        # Strictly nearer than the third neighbour, the row itself not counted.
+        counts = [int((d < reach).sum()) - 1 for d in (dx, dy)]
+        wanted = digamma(3) + digamma(40) - sum(digamma(count + 1) for count in counts)
+        assert terms[row] == pytest.approx(wanted, abs=1e-12)
 
 
 def test_mutual_information_ignores_monotone_maps_and_sees_what_correlation_does_not():
