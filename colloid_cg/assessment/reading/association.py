@@ -53,12 +53,14 @@ def information_terms(x: np.ndarray, y: np.ndarray, *, neighbours: int = NEIGHBO
     points = np.stack([x, y], axis=1)
     # The nearest point of each is itself.
     reach = cKDTree(points).query(points, k=neighbours + 1, p=np.inf)[0][:, -1]
+    # Strictly nearer: the neighbour that sets the reach in one of the two must not enter by rounding.
+    reach = reach * (1.0 - 1e-10)
     counts = []
     for column in (x, y):
         ordered = np.sort(column)
-        # Strictly nearer than the k-th neighbour; the row itself taken off.
-        inside = np.searchsorted(ordered, column + reach, side="left")
-        counts.append(inside - np.searchsorted(ordered, column - reach, side="right") - 1)
+        inside = np.searchsorted(ordered, column + reach) - np.searchsorted(ordered, column - reach)
+        # The row itself taken off.
+        counts.append(inside - 1)
     return np.asarray(digamma(neighbours) + digamma(len(x)) - digamma(counts[0] + 1) - digamma(counts[1] + 1))
 
 
