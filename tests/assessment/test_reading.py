@@ -99,6 +99,13 @@ def test_nothing_of_the_test_block_decides(planted):
     assert third["positives"] > 2 * one["positives"]
 
 
+def test_the_best_handmade_variable_is_that_of_the_selection_block(planted):
+    tracks, fields = planted
+    told = fields.assign(local_density=fields["local_density"].where(~fields["frame"].between(15, 29), fields["s0"]))
+    found = read_hidden(tracks, told, blocks=BLOCKS, config=SETTINGS)
+    assert main_part(found)["chosen"]["handmade"] == "local_density"
+
+
 def test_events_are_labels_too_and_equal_input_gives_equal_bytes(planted):
     tracks, fields = planted
     frames = np.arange(3, 44, 2)
