@@ -296,6 +296,17 @@ def test_what_never_decays_is_longer_than_what_was_looked_at():
     assert found["longer_than"] == 20.0
 
 
+def test_what_is_forgotten_at_once_is_not_called_lasting():
+    alternating = (
+        np.tile(np.where(np.arange(100) % 2, 1.0, -1.0), (40, 1)) * np.where(np.arange(40) % 2, 1, -1)[:, None]
+    )
+    frames, particles = np.repeat(np.arange(40), 100), np.tile(np.arange(100), 40)
+    drawn = resampling(particles, resamples=50, rng=np.random.default_rng(0))
+    found = persistence(alternating.ravel(), frames, particles, drawn, lags=np.arange(1, 11), interval=2.0)
+    assert found["longer_than"] is None
+    assert 0.0 < found["time"]["value"] < 2.0
+
+
 # -- the ceiling of one run
 
 

@@ -54,7 +54,7 @@ def persistence(
     totals = np.einsum("rb,blk->rlk", weights, stacked)
     with np.errstate(invalid="ignore", divide="ignore"):
         curve = totals[..., 0] / totals[..., 1]
-    base = np.array([_at_zero(row[1:], lags) for row in curve])
+    base = np.array([_at_zero(row[1:], lags, at_zero=row[0]) for row in curve])
     with np.errstate(invalid="ignore", divide="ignore"):
         relative, noise = curve[:, 1:] / base[:, None], 1.0 - base / curve[:, 0]
     times = np.array([_crossing(row, lags) for row in relative]) * interval
@@ -70,10 +70,10 @@ def persistence(
     }
 
 
-def _at_zero(curve: np.ndarray, lags: np.ndarray) -> float:
-    """Return C(0) from the line through ln C at the first lags, NaN where C is not positive there."""
+def _at_zero(curve: np.ndarray, lags: np.ndarray, *, at_zero: float) -> float:
+    """Return C(0) from the line through ln C at the first lags; as measured where nothing is left at the first one."""
     if not curve[0] > 0.0:
-        return float("nan")
+        return float(at_zero)
     used = 1
     while used < min(FIRST_LAGS, len(curve)) and curve[used] > 0.5 * curve[0]:
         used += 1

@@ -105,7 +105,7 @@ def figure_ranking(parts: dict[str, dict[str, Any]]) -> Figure:
                       label=f"{word(name)}, AUC {area:.2f}")  # fmt: skip
             right.plot(precision["recall"], precision["precision"], color=colour, label=f"{word(name)}, AP {mean:.2f}")
         of = f", species {kind}" if len(parts) > 1 else ""
-        left.set(xlabel="false alarms", ylabel="rearrangements found", title=f"Who rearranges next{of}")
+        left.set(xlabel="false alarms (share)", ylabel="rearrangements found", title=f"Who rearranges next{of}")
         right.set(xlabel="rearrangements found (recall)", ylabel="precision", title=f"How often it is right{of}")
         right.set_ylim(0.0, None)
         left.legend(loc="lower right")
@@ -153,16 +153,20 @@ def figure_rates(found: dict[str, dict[str, Any]], name: str, unit: str) -> Figu
     """Rate of rearrangement against a hidden variable, with the fitted exponential; one colour per species."""
     figure = new_figure()
     (axes,) = axes_of(figure)
+    shown: list[float] = []
     for colour, (kind, own) in zip((BLUE, VERMILLION, GREEN, SKY), found.items(), strict=False):
         s, rate = floats(own["s"]), floats(own["rate"])
         known = rate > 0.0
         low, high = (floats(own[key])[known] for key in ("low90", "high90"))
         label = f"species {kind}" if len(found) > 1 else "90 % interval"
         _with_bars(axes, s[known], rate[known], low, high, colour, label, line=False)
+        shown += [*rate[known], *high[np.isfinite(high)], *low[low > 0.0]]
         grid = np.linspace(s.min(), s.max(), 100)
         law = np.exp(own["log_rate"]["value"] + own["slope"]["value"] * grid)
         axes.plot(grid, law, color=colour, linewidth=1.0, label=f"slope {own['slope']['value']:.2f}")
-    axes.set(xlabel=name, ylabel=f"rate of rearrangement{unit}", title=f"Rate against {name}")
+    axes.set(xlabel=f"structural variable {name}", ylabel=f"rate of rearrangement{unit}", title=f"Rate against {name}")
+    # Bars that reach zero end below the axes.
+    axes.set_ylim(min(shown) / 1.6, max(shown) * 1.6)
     plain_log(axes, y=True)
     axes.legend()
     return figure

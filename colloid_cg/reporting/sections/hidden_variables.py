@@ -38,7 +38,8 @@ def hidden_variables_section(content: ReportContent) -> Section:
     if reading is None:
         if dynamics:
             return Section(anchor="hidden", title=TITLE, text=tuple(dynamics))
-        return Section(anchor="hidden", title=TITLE, missing="colloid-cg structure RUN, then colloid-cg assess RUN")
+        first = "" if content.fields is not None else "colloid-cg structure RUN, then "
+        return Section(anchor="hidden", title=TITLE, missing=f"{first}colloid-cg assess RUN")
     units, warnings = units_of(content), tuple(warning_line(line) for line in reading["warnings"])
     if not reading["species"]:
         return Section(anchor="hidden", title=TITLE, text=(*warnings, *dynamics))
