@@ -262,7 +262,7 @@ def events_(run: o.Run, config: o.Config = None, seed: o.Seed = None, as_json: o
 
 @app.command("assess")
 def assess_(run: o.Run, config: o.Config = None, seed: o.Seed = None, as_json: o.Json = False) -> None:
-    """Compare the rollouts with the held-out part of the movie."""
+    """Compare the rollouts with the held-out part of the movie, and say what hidden variables mean and predict."""
     _one_stage("assess", run, config, seed, as_json)
 
 

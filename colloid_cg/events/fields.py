@@ -9,11 +9,11 @@ import pandas as pd
 
 from colloid_cg.events.config import EventConfig, Scales, scales
 from colloid_cg.events.hopnull import hop_table, variogram, window_covariance
-from colloid_cg.events.motion import without_affine_motion
 from colloid_cg.events.nulls import d2min_draw, d2min_tail, dispersed_tail
 from colloid_cg.events.scale import check, fit_scale
 from colloid_cg.neighbors import delaunay, within
 from colloid_cg.observables import bond_statistics, d2min, p_hop_of_rows, pairs_at_lag
+from colloid_cg.observables.affine import without_affine_motion
 from colloid_cg.records import NeighborGraph, Trajectories
 from colloid_cg.seeding import generator
 

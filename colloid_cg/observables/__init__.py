@@ -1,5 +1,6 @@
 """Pure functions of positions and trajectories: pair correlation, displacements, local rearrangement, order."""
 
+from colloid_cg.observables.affine import without_affine_motion
 from colloid_cg.observables.curve import Curve
 from colloid_cg.observables.displacements import msd, non_gaussian_parameter, pairs_at_lag, van_hove
 from colloid_cg.observables.hops import p_hop, p_hop_noise_floor, p_hop_of_rows
@@ -48,5 +49,6 @@ __all__ = [
     "vacf",
     "van_hove",
     "voronoi",
+    "without_affine_motion",
     "without_common_motion",
 ]

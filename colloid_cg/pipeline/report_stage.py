@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from colloid_cg.pipeline.from_tracks import TRACKS, read_some_fields
+from colloid_cg.pipeline.reading_stage import PRODUCT as READ
 from colloid_cg.pipeline.stage import Job, Stage, out_of_date
 from colloid_cg.pipeline.study import MEMORY_ROWS
 from colloid_cg.records import Trajectories
@@ -66,6 +67,7 @@ def gather(folder: RunFolder, *, memory_rows: int = MEMORY_ROWS) -> ReportConten
         model=_current(folder, "model", read_model),
         rollout=_current(folder, "rollout.zarr", read_rollout),
         assessment=_current(folder, "assessment.json", read_json),
+        reading=_current(folder, READ, read_json),
         events=_current(folder, "events.parquet", read_events),
         event_fields=read_some_fields(folder, shown) if not out_of_date("events.parquet", folder) else None,
     )
@@ -113,6 +115,7 @@ REPORT = Stage(
         "model",
         "rollout.zarr",
         "assessment.json",
+        READ,
         "events.parquet",
     ),
 )

@@ -12,19 +12,20 @@ from colloid_cg.pipeline.crew import Crew
 from colloid_cg.pipeline.fields import field_tables
 from colloid_cg.pipeline.from_source import IMPORT, INSPECT, TRACK, read_tracks
 from colloid_cg.pipeline.from_tracks import ASSESS, EVENTS, FIT, SIMULATE, STRUCTURE
+from colloid_cg.pipeline.reading_stage import READING
 from colloid_cg.pipeline.report_stage import REPORT
 from colloid_cg.pipeline.source import describe, open_source
-from colloid_cg.pipeline.stage import Job, Outcome, ProgressFactory, Stage, execute, no_progress
+from colloid_cg.pipeline.stage import Job, Outcome, ProgressFactory, Stage, execute, no_progress, out_of_date
 from colloid_cg.pipeline.study import Study, overlaid
 from colloid_cg.records import MICROMETRE, Trajectories
 from colloid_cg.store import RunFolder
 from colloid_cg.tracking import TrackConfig, check_against
 
 STAGES: dict[str, Stage] = {
-    stage.name: stage for stage in (INSPECT, TRACK, IMPORT, STRUCTURE, FIT, SIMULATE, EVENTS, ASSESS, REPORT)
+    stage.name: stage for stage in (INSPECT, TRACK, IMPORT, STRUCTURE, FIT, SIMULATE, EVENTS, READING, ASSESS, REPORT)
 }
-_AFTER_TRACKING = (STRUCTURE, FIT, SIMULATE, EVENTS, ASSESS)
-_NEEDS = {"simulate": "fit", "assess": "simulate"}
+_AFTER_TRACKING = (STRUCTURE, FIT, SIMULATE, EVENTS, READING, ASSESS)
+_NEEDS = {"simulate": "fit", "reading": "structure", "assess": "simulate"}
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def run_stage(
     progress: ProgressFactory = no_progress,
     announce: Announce = _ignore,
 ) -> RunResult:
-    """Do one stage of an existing run folder with the settings the folder was made with.
+    """Do one verb on an existing run folder with the settings the folder was made with.
 
     ``changes`` (the content of a TOML file) replaces the settings it names, for this and later stages.
     """
@@ -119,9 +120,16 @@ def run_stage(
     study = overlaid(manifest.get("study", {}), changes or {})
     job = Job(folder=folder, study=study, progress=progress, source=manifest.get("input", {}))
     with folder.locked():
-        outcome = _announced(STAGES[name], job, announce)
+        outcomes = tuple(_announced(stage, job, announce) for stage in _stages_of(name, folder))
         folder.update(study=study.as_dict())
-        return RunResult((outcome,))
+        return RunResult(outcomes)
+
+
+def _stages_of(verb: str, folder: RunFolder) -> tuple[Stage, ...]:
+    """Return the stages of a verb: "assess" reads hidden variables where there are some, and compares rollouts."""
+    if verb != ASSESS.name or not (folder.path / "structure").exists() or out_of_date("structure", folder):
+        return (STAGES[verb],)
+    return (READING, ASSESS) if (folder.path / "rollout.zarr").exists() else (READING,)
 
 
 def prepare(source: Path, folder: RunFolder, study: Study, *, progress: ProgressFactory, crew: Crew | None) -> Job:

@@ -198,7 +198,10 @@ def out_of_date(product: str, folder: RunFolder) -> str:
 
 
 def _maker(product: str) -> str:
-    makers = {"trajectories.parquet": "track", "model": "fit", "rollout.zarr": "simulate", "events.parquet": "events"}
+    makers = {
+        "trajectories.parquet": "track", "structure": "structure", "fields/structure.parquet": "structure",
+        "model": "fit", "rollout.zarr": "simulate", "events.parquet": "events",
+    }  # fmt: skip
     return makers.get(product, "run")
 
 

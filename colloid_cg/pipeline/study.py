@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from colloid_cg.assessment import AssessConfig
+from colloid_cg.assessment.reading import ReadingConfig
 from colloid_cg.errors import ConfigError, InputError
 from colloid_cg.events import EventConfig
 from colloid_cg.learn import FitConfig, MomentumFitConfig, ThermalFitConfig
@@ -31,6 +32,7 @@ STAGE_SETTINGS: tuple[type[Settings], ...] = (
     ThermalFitConfig,
     SimulateConfig,
     EventConfig,
+    ReadingConfig,
     AssessConfig,
     ComparisonConfig,
     TwinConfig,

@@ -37,6 +37,8 @@ class ReportContent:
     rollout : Rollout or None
     assessment : dict or None
         Made by :func:`colloid_cg.assessment.assess`.
+    reading : dict or None
+        Made by :func:`colloid_cg.assessment.reading.read_hidden`.
     events : EventTable or None
     event_fields : pandas.DataFrame or None
         frame, particle and the scores of single particles with their p-values (d2min, d2min_p, ...).
@@ -53,5 +55,6 @@ class ReportContent:
     model: ModelBundle | None = None
     rollout: Rollout | None = None
     assessment: dict[str, Any] | None = None
+    reading: dict[str, Any] | None = None
     events: EventTable | None = None
     event_fields: pd.DataFrame | None = None

@@ -4,6 +4,7 @@ from colloid_cg.twin.bounds import localisation_bound
 from colloid_cg.twin.cases import CASES, simulate_case
 from colloid_cg.twin.movie import Twin, make_twin, noiseless_frame, render, render_frame
 from colloid_cg.twin.readme import FILES
+from colloid_cg.twin.replicates import isoconfigurational_runs, truth_trajectories
 from colloid_cg.twin.settings import CameraConfig, TwinConfig
 from colloid_cg.twin.truth import TwinTruth, truth_table
 
@@ -14,6 +15,7 @@ __all__ = [
     "Twin",
     "TwinConfig",
     "TwinTruth",
+    "isoconfigurational_runs",
     "localisation_bound",
     "make_twin",
     "noiseless_frame",
@@ -21,4 +23,5 @@ __all__ = [
     "render_frame",
     "simulate_case",
     "truth_table",
+    "truth_trajectories",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,28 @@ def soft_glass(config: TwinConfig) -> TwinTruth:
     The temperature is set by ``repulsion``: k_B T/A = 1/repulsion. A prescribed disc repels the others with the same A
     at a = (sum of the diameters)/2. The drive starts from rest at equilibrium with the first frame.
     """
+    prepared = prepared_glass(config)
+    return filmed_glass(prepared, rng=generator(prepared.config.seed, "twin", "film"))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PreparedGlass:
+    """A glass at equilibrium, about to be filmed; ``config`` with the values of the case, lengths in um."""
+
+    config: TwinConfig
+    cell: np.ndarray
+    path: Oscillation | None
+    species: np.ndarray
+    start: np.ndarray
+    diameters: np.ndarray
+    potentials: SpeciesPotentials
+    force: PairForces
+    motion: Driven
+    longest_step: float
+
+
+def prepared_glass(config: TwinConfig) -> PreparedGlass:
+    """Return the glass of :func:`soft_glass` before the first frame."""
     config = _completed(config)
     diameters_of = disc_diameters(config)
     cell = cell_of(config)
@@ -52,27 +75,34 @@ def soft_glass(config: TwinConfig) -> TwinTruth:
         2.0 * given(config.repulsion) / given(config.contact) ** 2 * config.diffusion_coefficient
     )
     start = relaxed(force, start, motion.diffusion, config=config, longest_step=longest)
-    rng = generator(config.seed, "twin", "film")
-    clock = clock_of(config, longest_step=longest)
-    instants, means = film_motion(motion, start, clock=clock, n_frames=config.n_frames, rng=rng)
+    return PreparedGlass(
+        config=config, cell=cell, path=path, species=species, start=start, diameters=diameters_of[species],
+        potentials=potentials, force=force, motion=motion, longest_step=longest,
+    )  # fmt: skip
+
+
+def filmed_glass(glass: PreparedGlass, *, rng: np.random.Generator) -> TwinTruth:
+    """Film a prepared glass; ``rng`` gives the thermal noise."""
+    config, species, cell = glass.config, glass.species, glass.cell
+    clock = clock_of(config, longest_step=glass.longest_step)
+    instants, means = film_motion(glass.motion, glass.start, clock=clock, n_frames=config.n_frames, rng=rng)
     free = species < DRIVEN
-    energy = np.array([force.energy(positions) for positions in instants]) / int(free.sum())
-    diameters = diameters_of[species]
+    energy = np.array([glass.force.energy(positions) for positions in instants]) / int(free.sum())
     return TwinTruth(
         instants=instants,
         means=means,
         species=species,
         cell=cell,
         config=config,
-        parameters=_parameters(config, path=path, diameters=diameters, cell=cell)
-        | {"cutoff": largest_cutoff(potentials), "energy_per_particle": halves(energy)},
+        parameters=_parameters(config, path=glass.path, diameters=glass.diameters, cell=cell)
+        | {"cutoff": largest_cutoff(glass.potentials), "energy_per_particle": halves(energy)},
         pair_force=pair_force_table(
-            potentials, highest_energy=max(10.0, 0.5 * given(config.repulsion) * HIGHEST_OVERLAP**2)
+            glass.potentials, highest_energy=max(10.0, 0.5 * given(config.repulsion) * HIGHEST_OVERLAP**2)
         ),
         prescribed=~free,
-        partings=partings(instants[:, free], diameters=diameters[free], lengths=cell[1]),
-        diameters=diameters[free],
-        tables={} if motion.flow is None else {"flow": flow_table(motion.flow, config)},
+        partings=partings(instants[:, free], diameters=glass.diameters[free], lengths=cell[1]),
+        diameters=glass.diameters[free],
+        tables={} if glass.motion.flow is None else {"flow": flow_table(glass.motion.flow, config)},
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from colloid_cg.assessment import assess
+from colloid_cg.assessment.reading import ReadingConfig, read_hidden
 from colloid_cg.records import Box, EventTable, Ledger, ModelBundle, Rollout, Trajectories, metric
 from colloid_cg.reporting import ReportContent
 
@@ -147,6 +148,7 @@ def complete() -> ReportContent:
     p_values = np.where(
         rng.uniform(size=len(keys)) < 0.02, rng.uniform(0, 1e-4, len(keys)), rng.uniform(size=len(keys))
     )
+    fields = keys.assign(s0=rng.normal(size=len(keys)), psi6=rng.uniform(size=len(keys)))
     return ReportContent(
         title="Synthetic <movie> & check",
         run={
@@ -156,11 +158,15 @@ def complete() -> ReportContent:
         frames=[(index, frame_of(found, index)) for index in (0, FRAMES // 2, FRAMES - 1)],
         suggestion=suggestion(),
         tracks=found,
-        fields=keys.assign(s0=rng.normal(size=len(keys)), psi6=rng.uniform(size=len(keys))),
+        fields=fields,
         structure={"windows": 5, "training": {"epochs": 3, "loss": [1.0] * 20}},
         model=model,
         rollout=runs,
         assessment=assess(found.between(120, 200), runs, model),
+        reading=read_hidden(
+            found, fields, blocks={"train": (0, 100), "select": (100, 120), "test": (120, 200)},
+            config=ReadingConfig(lag=2, lags=(1, 2), labels=("displacement",), resamples=50, permutations=19),
+        ),
         events=event_table(),
         event_fields=keys.assign(d2min=rng.gamma(2.0, size=len(keys)), d2min_p=p_values),
     )  # fmt: skip

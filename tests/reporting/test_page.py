@@ -152,6 +152,7 @@ VERBS = {
     "model": "colloid-cg fit RUN",
     "rollout": "colloid-cg simulate RUN",
     "assessment": "colloid-cg assess RUN",
+    "reading": "colloid-cg assess RUN",
     "events": "colloid-cg events RUN",
 }
 

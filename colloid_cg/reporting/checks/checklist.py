@@ -7,6 +7,7 @@ from typing import Any
 from colloid_cg.reporting.checks.check import Check
 from colloid_cg.reporting.checks.comparison import comparison_checks, event_checks, structure_checks
 from colloid_cg.reporting.checks.dynamics import dynamics_checks, unmodelled_checks
+from colloid_cg.reporting.checks.hidden_variables import reading_checks
 from colloid_cg.reporting.checks.simulation import simulation_checks
 from colloid_cg.reporting.checks.tracking import tracking_checks
 from colloid_cg.reporting.content import ReportContent
@@ -21,6 +22,7 @@ def checklist(content: ReportContent, quality: dict[str, Any] | None) -> list[Ch
     return [
         *tracking_checks(content, quality),
         *structure_checks(content),
+        *reading_checks(content),
         *dynamics_checks(content.model),
         *comparison_checks(content.assessment),
         *event_checks(content),

@@ -7,6 +7,7 @@ from typing import Any
 
 from colloid_cg.reporting.content import ReportContent
 from colloid_cg.reporting.sections.findings import events_section
+from colloid_cg.reporting.sections.hidden_variables import hidden_variables_section
 from colloid_cg.reporting.sections.physics import (
     comparison_section,
     dynamics_section,
@@ -34,6 +35,7 @@ def all_sections(content: ReportContent, quality: dict[str, Any] | None) -> list
         suggestion_section(content),
         tracking_section(content, quality),
         structure_section(content),
+        hidden_variables_section(content),
         dynamics_section(content),
         comparison_section(content),
         ledger_section(content),
@@ -45,6 +47,7 @@ def all_sections(content: ReportContent, quality: dict[str, Any] | None) -> list
 
 _STAGES = {
     "structure": ("structure",),
+    "hidden": ("structure", "reading"),
     "dynamics": ("fit",),
     "comparison": ("fit", "simulate", "assess"),
     "ledger": ("fit", "simulate"),

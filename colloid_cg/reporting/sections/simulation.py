@@ -19,6 +19,7 @@ from colloid_cg.reporting.figures.phase import (
 )
 from colloid_cg.reporting.numbers import percent, plain, short
 from colloid_cg.reporting.sections.hidden_entropy import hidden_entropy_section
+from colloid_cg.reporting.sections.hidden_variables import hidden_variables_section
 from colloid_cg.reporting.sections.physics import (
     comparison_section,
     dynamics_section,
@@ -41,7 +42,7 @@ def simulation_sections(content: ReportContent) -> list[Section]:
     fitted = content.model is not None and in_phase_space(content.model.config)
     sections = [simulation_section(content)]
     if content.fields is not None:
-        sections.append(structure_section(content))
+        sections += [structure_section(content), hidden_variables_section(content)]
     if content.model is not None and not fitted:
         return [*sections, dynamics_section(content), comparison_section(content), ledger_section(content)]
     return [*sections, pair_dynamics_section(content), rollout_section(content), laws_section(content)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from colloid_cg.observables import pairs_at_lag
+from colloid_cg.observables.displacements import pairs_at_lag
 from colloid_cg.records import Trajectories
 
 _FEWEST = 20
