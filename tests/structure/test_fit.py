@@ -10,7 +10,7 @@ import torch
 from colloid_cg.errors import ConfigError, DataError, InputError
 from colloid_cg.records import Box, Trajectories
 from colloid_cg.structure import StructureConfig, StructureModel, encode, fit_structure
-from colloid_cg.structure.autoencoder import Block, principal_start, scores, train
+from colloid_cg.structure.autoencoder import Block, scores, train
 from colloid_cg.structure.gauge import fix_gauge
 from colloid_cg.structure.neighbourhood import typical_neighbourhood
 from colloid_cg.structure.sampling import (
@@ -22,6 +22,7 @@ from colloid_cg.structure.sampling import (
     thinned,
     time_blocks,
 )
+from colloid_cg.structure.starts import principal_start
 
 QUICK = StructureConfig(lag=1, epochs=12, max_rows=3000, batch=128)
 
