@@ -42,7 +42,8 @@ class StructureConfig(Settings):
     lag : int or None
         Frames to the second target of the decoder; None: where the descriptors keep half their correlation.
     validation_fraction : float
-        Last share of the frames, used to stop the training and to report scores, never to train.
+        Last share of the frames: decides on the start, the number of latents and the end of the training, and gives the
+        scores. A regression that no training improved is at last repeated with these frames in it.
     max_rows : int
         Largest number of (particle, frame) rows in the training set; more are thinned out evenly in time.
     hidden : tuple of int
@@ -54,6 +55,9 @@ class StructureConfig(Settings):
     mobility_weight : float
         Weight of the likelihood of a particle's own displacement over the lag, given s, against the mean squared error
         of its descriptors: above zero s is asked how far the particle will move, not only how it is surrounded.
+    stability : float
+        The regression of displacements that the encoder starts from is penalised until its predictions from resampled
+        training particles (movies, where there are five or more) correlate at least so well, any two of them.
     both_directions : bool
         Offer the training pairs with the arrow of time turned round as well: at equilibrium a displacement says as
         much about the neighbourhood it ends in. They are used where that predicts the validation block better.
@@ -82,6 +86,7 @@ class StructureConfig(Settings):
     learning_rate: float = Field(default=4e-3, gt=0)
     code_noise: float = Field(default=0.5, ge=0, le=2)
     mobility_weight: float = Field(default=5.0, ge=0)
+    stability: float = Field(default=0.9, ge=0, lt=1)
     both_directions: bool = True
     noise_augmentation: bool = False
 

@@ -216,7 +216,8 @@ def _rows(
     most: int,
 ) -> LaggedRows:
     """Describe the needed frames of every movie and return its rows; shown with localisation noise from ``stream``."""
-    parts, before = [], 0
+    parts: list[LaggedRows] = []
+    before = 0
     neighbourhood, lag = source.neighbourhood, source.lag
     for tracks, starts in movies:
         per_frame = len(tracks) / tracks.table["frame"].nunique()
@@ -234,7 +235,8 @@ def _rows(
             shifts = _localisation_shifts(tracks, stream)
             shown = described(tracks, wanted, neighbourhood=neighbourhood, window=window, shifts=shifts)
         rows = lagged_rows(frames, chosen, lag=lag, box=tracks.box, shown=shown)
-        parts.append(replace(rows, particle=rows.particle + before))
+        movie = np.full_like(rows.movie, len(parts))
+        parts.append(replace(rows, particle=rows.particle + before, movie=movie))
         before += int(tracks.table["particle"].max()) + 1
     return joined(parts)
 

@@ -45,7 +45,7 @@ class LaggedRows:
         What an encoder sees at both ends: the same arrays unless it sees a window of frames.
     shown, shown_later : arrays, shape (n, p)
         What it is shown in training: the same again unless localisation noise is added.
-    species, particle : int arrays, shape (n,)
+    species, particle, movie : int arrays, shape (n,)
         Particles of different movies carry different numbers.
     density : array, shape (n,)
     moved : array, shape (n,)
@@ -60,6 +60,7 @@ class LaggedRows:
     shown_later: np.ndarray
     species: np.ndarray
     particle: np.ndarray
+    movie: np.ndarray
     density: np.ndarray
     moved: np.ndarray
 
@@ -216,7 +217,7 @@ def lagged_rows(
                 present=present, later=after, seen=seen, seen_later=seen_later,
                 shown=seen if shown is None else noisy.seen[k],
                 shown_later=seen_later if shown is None else noisy_later.seen[m],
-                species=now.species[i], particle=both, density=now.density[i],
+                species=now.species[i], particle=both, movie=np.zeros_like(both), density=now.density[i],
                 moved=squared_displacement(box.shortest(later.position[j] - now.position[i]), now.species[i]),
             )
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,15 +12,19 @@ import torch
 from colloid_cg.errors import DataError
 from colloid_cg.nets import to_arrays, torch_generator
 from colloid_cg.progress import Progress, silent
-from colloid_cg.structure.autoencoder import Block, LaggedAutoencoder, Trained, row_losses, scores, train
+from colloid_cg.structure.autoencoder import Block, LaggedAutoencoder, Trained, joined_blocks, row_losses, scores, train
 from colloid_cg.structure.config import StructureConfig
 from colloid_cg.structure.gauge import Gauge, fix_gauge
 from colloid_cg.structure.sampling import LaggedRows
-from colloid_cg.structure.starts import Start, best_start, principal_start
+from colloid_cg.structure.starts import Stability, Start, best_start, paired_error, principal_start, within_one_error
 
 COLLAPSED_VARIANCE = 1e-6
 COLLAPSED_GAIN = 0.01
 """A latent whose variance vanishes has collapsed, or that predicts less than this share of it and no displacement."""
+
+SURE = 2.0
+"""Standard errors by which a trained network must beat its linear start on the validation block to replace it."""
+MANY_MOVIES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,14 +83,20 @@ def fit_species(
     scale = _scale(training)
     rows, held = scale.block(training, dimension), scale.block(validation, dimension)
     backward = scale.block(training.reversed(), dimension) if config.both_directions else None
-    start = best_start(rows, backward, held, config, latents)
     random = torch_generator(stream)
-    network = start.network(hidden=config.hidden, generator=random)
-    trained = train(network, start.rows, held, config=config, generator=random, progress=progress)
+    stability = Stability(group=_groups(training), least=config.stability, rng=stream)
+    start = best_start(rows, backward, held, weight=config.mobility_weight, latents=latents, stability=stability)
+    trained = _trained(start, held, validation.particle, config=config, generator=random, progress=progress)
+    final = trained.network
+    if trained.best_epoch == 0 and start.penalty > 0.0:
+        everything = (
+            [rows, held] if start.rows is rows else [start.rows, held, scale.block(validation.reversed(), dimension)]
+        )
+        final = start.refitted(joined_blocks(*everything)).network(hidden=config.hidden, generator=random)
     with torch.no_grad():
-        code, later = (trained.network.encoder(scale.input(v)) for v in (training.seen, training.seen_later))
+        code, later = (final.encoder(scale.input(v)) for v in (training.seen, training.seen_later))
     gauge = fix_gauge(code, later, torch.from_numpy(training.density))
-    arrays = {"mean": scale.seen[0], "inverse_scale": scale.seen[1], **to_arrays(trained.network)}
+    arrays = {"mean": scale.seen[0], "inverse_scale": scale.seen[1], **to_arrays(final)}
     arrays |= {"latent_mean": gauge.mean.numpy().copy(), "latent_map": gauge.matrix.numpy().copy()}
     linear = principal_start(
         rows, latents=latents, hidden=config.hidden, generator=torch_generator(np.random.default_rng(0))
@@ -93,6 +104,32 @@ def fit_species(
     report = {"training_rows": len(training), "validation_rows": len(validation)}
     report |= _report(trained, start, gauge, linear=linear, held=held)
     return Fitted(arrays=arrays, report=report, losses=_deciding(trained.network, held, config))
+
+
+def _trained(
+    start: Start,
+    held: Block,
+    particle: np.ndarray,
+    *,
+    config: StructureConfig,
+    generator: torch.Generator,
+    progress: Progress,
+) -> Trained:
+    """Train from ``start``; where that is not surely better on the validation block, keep the start itself."""
+    network = start.network(hidden=config.hidden, generator=generator)
+    network.calibrate(start.rows.shown)
+    untrained = copy.deepcopy(network)
+    trained = train(network, start.rows, held, config=config, generator=generator, progress=progress)
+    before, after = (row_losses(each, held, config.mobility_weight) for each in (untrained, trained.network))
+    gain = (before - after).numpy()
+    if float(gain.mean()) < SURE * paired_error(gain, particle):
+        return Trained(network=untrained, losses=trained.losses, best_epoch=0)
+    return trained
+
+
+def _groups(rows: LaggedRows) -> np.ndarray:
+    """Return what is drawn anew to see whether a fit hangs on it: movies if there are enough, else particles."""
+    return rows.movie if len(np.unique(rows.movie)) >= MANY_MOVIES else rows.particle
 
 
 def _scale(training: LaggedRows) -> _Scale:
@@ -158,14 +195,16 @@ def chosen_latents(losses: dict[int, np.ndarray], particle: np.ndarray) -> tuple
         Loss of every validation row for each k.
     particle : int array, shape (n,)
     """
-    best = min(losses, key=lambda k: (float(losses[k].mean()), k))
-    member = np.unique(particle, return_inverse=True)[1]
-    candidates, chosen = [], best
-    for k in sorted(losses, reverse=True):
-        excess = losses[k] - losses[best]
-        mean = float(excess.mean())
-        error = float(np.sqrt((np.bincount(member, excess - mean) ** 2).sum()) / len(excess))
-        candidates.append({"latents": k, "loss": float(losses[k].mean()), "excess": mean, "standard_error": error})
-        if k < best and mean <= error:
-            chosen = k
-    return chosen, candidates[::-1]
+    counts = sorted(losses)
+    chosen = counts[within_one_error([losses[k] for k in counts], particle)]
+    best = losses[min(counts, key=lambda k: float(losses[k].mean()))]
+    candidates = [
+        {
+            "latents": k,
+            "loss": float(losses[k].mean()),
+            "excess": float((losses[k] - best).mean()),
+            "standard_error": paired_error(losses[k] - best, particle),
+        }
+        for k in counts
+    ]
+    return chosen, candidates

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from colloid_cg.structure.autoencoder import Block, LaggedAutoencoder, joined_blocks, misfit
-from colloid_cg.structure.config import StructureConfig
 from colloid_cg.structure.displacements import flat_guess, told_by
 
-PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Ridge penalties over the number of rows: 1 weighs as much as a column of unit variance."""
+RESAMPLES = 8
 _SOFTENING = 0.05
 """Share of the median squared displacement added before the logarithm: none of it hangs on the smallest ones."""
 
@@ -28,6 +29,7 @@ class Start:
     log_freedom: float
     flat: torch.Tensor
     rows: Block
+    penalty: float = 0.0
 
     def network(self, *, hidden: Sequence[int], generator: torch.Generator) -> LaggedAutoencoder:
         """Return the untrained network that is this linear map."""
@@ -38,38 +40,111 @@ class Start:
             network.flat.copy_(self.flat)
         return network
 
-    def loss(self, block: Block, weight: float) -> float:
-        """Return the loss of the linear map on a block."""
+    def refitted(self, block: Block) -> Start:
+        """Return the regression with the same penalty on other rows."""
+        return next(_mobility(self.name, block, len(self.encode), penalties=(self.penalty,)))
+
+    def losses(self, block: Block, weight: float) -> np.ndarray:
+        """Return the loss of every row of a block."""
         told = block.shown @ self.encode.T @ self.decode.T
         told[:, -1] += self.intercept
         freedom = torch.tensor(self.log_freedom, dtype=told.dtype)
-        return float(misfit(told, block, weight, log_freedom=freedom).mean())
+        return np.asarray(misfit(told, block, weight, log_freedom=freedom).numpy())
 
 
-def best_start(training: Block, backward: Block | None, validation: Block, config: StructureConfig, k: int) -> Start:
-    """Return the linear start with the lowest loss on the validation block.
+def best_start(
+    training: Block, backward: Block | None, validation: Block, *, weight: float, latents: int, stability: Stability
+) -> Start:
+    """Return the linear start with the lowest loss on the validation block, penalised until it is stable.
 
     Parameters
     ----------
     training, backward, validation : Block
         ``backward``: the training rows with the arrow of time turned round, or None.
-    config : StructureConfig
-    k : int
-        Number of latents.
+    weight : float
+        Of the displacements in the loss; 0: principal components.
+    latents : int
+    stability : Stability
+        Of regressions on the same rows the smallest penalty is taken, from that of the lowest loss on, that is
+        stable; none with a higher loss than the principal components.
     """
+    principal = _principal(training, latents)
+    if weight == 0.0:
+        return principal
     sources = [("forward", training)]
     if backward is not None:
         sources.append(("both directions", joined_blocks(training, backward)))
-    best = _principal(training, k)
-    least = best.loss(validation, config.mobility_weight)
-    if config.mobility_weight == 0.0:
-        return best
+    least = ceiling = float(principal.losses(validation, weight).mean())
+    chosen: list[tuple[Start, float]] = []
     for name, rows in sources:
-        for start in _mobility(name, rows, k):
-            loss = start.loss(validation, config.mobility_weight)
-            if loss < least:
-                best, least = start, loss
-    return best
+        starts = [(start, float(start.losses(validation, weight).mean())) for start in _mobility(name, rows, latents)]
+        lowest = min((loss for _, loss in starts), default=np.inf)
+        if lowest < least:
+            least = lowest
+            first = next(k for k, (_, loss) in enumerate(starts) if loss == lowest)
+            chosen = [(start, loss) for start, loss in starts[first:] if loss < ceiling]
+    if not chosen:
+        return principal
+    return chosen[stability.first([start.penalty for start, _ in chosen], chosen[0][0].rows)][0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stability:
+    """How alike regressions on resampled rows must be.
+
+    Parameters
+    ----------
+    group : int array, shape (n,)
+        Of the training rows: what is drawn with replacement (movies, or particles).
+    least : float
+        Smallest correlation, over the training rows, between the predictions of any two resamples.
+    rng : numpy.random.Generator
+    """
+
+    group: np.ndarray
+    least: float
+    rng: np.random.Generator
+
+    def first(self, penalties: Sequence[float], block: Block) -> int:
+        """Return the first of rising penalties that is stable, or the last; ``block`` holds the rows once or twice."""
+        member = np.unique(self.group, return_inverse=True)[1]
+        logarithm = _logarithm(block.moved)
+        covariance = block.shown.T @ block.shown / len(block.shown)
+        resampled = []
+        for _ in range(RESAMPLES):
+            drawn = np.bincount(self.rng.integers(member.max() + 1, size=member.max() + 1), minlength=member.max() + 1)
+            weight = torch.from_numpy(np.tile(drawn[member], len(block.shown) // len(member)).astype(float))
+            weight = weight / weight.sum()
+            aim = block.shown.T @ (weight * (logarithm - (weight * logarithm).sum()))
+            resampled.append((*torch.linalg.eigh((block.shown * weight[:, None]).T @ block.shown), aim))
+        for k, penalty in enumerate(penalties):
+            maps = torch.stack([vector @ ((vector.T @ aim) / (value + penalty)) for value, vector, aim in resampled])
+            shared = maps @ covariance @ maps.T
+            size = shared.diagonal().clamp_min(1e-300).sqrt()
+            if float((shared / torch.outer(size, size)).min()) >= self.least:
+                return k
+        return len(penalties) - 1
+
+
+def within_one_error(losses: Sequence[np.ndarray], particle: np.ndarray) -> int:
+    """Return the first whose mean is within one standard error of the lowest mean.
+
+    Parameters
+    ----------
+    losses : sequence of arrays, shape (n,)
+        Of the same rows: the error is that of the paired difference.
+    particle : int array, shape (n,)
+        Rows of the same particle count as one.
+    """
+    best = losses[int(np.argmin([each.mean() for each in losses]))]
+    return next(k for k, each in enumerate(losses) if (each - best).mean() <= paired_error(each - best, particle))
+
+
+def paired_error(difference: np.ndarray, particle: np.ndarray) -> float:
+    """Return the standard error of a mean over rows of which those of the same particle count as one."""
+    member = np.unique(particle, return_inverse=True)[1]
+    sums = np.bincount(member, difference - difference.mean())
+    return float(np.sqrt((sums**2).sum()) / len(difference))
 
 
 def principal_start(
@@ -90,16 +165,15 @@ def _principal(block: Block, k: int) -> Start:
     )  # fmt: skip
 
 
-def _mobility(name: str, block: Block, k: int) -> Iterator[Start]:
+def _mobility(name: str, block: Block, k: int, *, penalties: Sequence[float] = PENALTIES) -> Iterator[Start]:
     """Yield ridge regressions of the logarithm of the squared displacement, one per penalty."""
-    n, typical = len(block.shown), float(block.moved.median())
-    logarithm = torch.log(block.moved + (_SOFTENING * typical or 1e-12))
+    n, logarithm = len(block.shown), _logarithm(block.moved)
     aim = block.shown.T @ (logarithm - logarithm.mean()) / n
     if float(logarithm.std()) < 1e-9 or float(aim.abs().max()) == 0.0:
         return
     value, vector = torch.linalg.eigh(block.shown.T @ block.shown / n)
     flat = flat_guess(block.moved, dimension=block.dimension)
-    for penalty in PENALTIES:
+    for penalty in penalties:
         first = vector @ ((vector.T @ aim) / (value + penalty))
         encode = _completed(block.shown, first, value, vector, k)
         guess = told_by(block.shown @ encode.T, block.moved, dimension=block.dimension, flat=flat)
@@ -108,7 +182,12 @@ def _mobility(name: str, block: Block, k: int) -> Iterator[Start]:
         yield Start(
             name=f"displacements, {name}, penalty {penalty:g}", encode=encode, decode=decode,
             intercept=float(guess[0]), log_freedom=float(guess[1]), flat=flat, rows=block,
+            penalty=penalty,
         )  # fmt: skip
+
+
+def _logarithm(moved: torch.Tensor) -> torch.Tensor:
+    return torch.log(moved + (_SOFTENING * float(moved.median()) or 1e-12))
 
 
 def _completed(
