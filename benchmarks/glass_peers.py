@@ -63,22 +63,34 @@ def glasses() -> list[Glass]:
 
 def area_under_curve(scores: np.ndarray, positive: np.ndarray) -> float:
     """Return the probability that a positive has the larger score."""
+    return area_of_ranks(rankdata(scores), positive)
+
+
+def area_of_ranks(ranks: np.ndarray, positive: np.ndarray) -> float:
+    """Return the same from the ranks, 1 the smallest."""
     n = int(positive.sum())
-    return float((rankdata(scores)[positive].sum() - n * (n + 1) / 2) / n / (len(positive) - n))
+    return float((ranks[positive].sum() - n * (n + 1) / 2) / n / (len(positive) - n))
 
 
-def reach(scores: np.ndarray, distances: np.ndarray, run: int) -> tuple[float, float]:
-    """Return AUC - 1/2 for the fastest 5 % of a run, of the scores and of the mean of all other runs."""
+def hot_and_oracle(distances: np.ndarray, run: int) -> tuple[np.ndarray, float]:
+    """Return the fastest 5 % of a run (mask) and AUC - 1/2 of the mean of all other runs for them."""
     hot = distances[run] > np.quantile(distances[run], HOT)
     others = (distances.sum(axis=0) - distances[run]) / (len(distances) - 1)
-    return area_under_curve(scores, hot) - 0.5, area_under_curve(others, hot) - 0.5
+    return hot, area_under_curve(others, hot) - 0.5
 
 
-def pooled_efficiency(scores: list[np.ndarray], distances: list[np.ndarray], runs: range = range(1)) -> float:
-    """Return what the scores reach of what the other runs reach, all configurations together, mean over ``runs``."""
-    together, moved = np.concatenate(scores), np.concatenate(distances, axis=1)
-    reached = np.array([reach(together, moved, run) for run in runs]).mean(axis=0)
-    return float(reached[0] / reached[1])
+def pooled_efficiencies(
+    scores: dict[str, list[np.ndarray]], distances: list[np.ndarray], *, runs: range = range(1)
+) -> dict[str, float]:
+    """Return what each score reaches of what the other runs reach, all configurations together, mean over ``runs``."""
+    moved = np.concatenate(distances, axis=1)
+    cases = [hot_and_oracle(moved, run) for run in runs]
+    oracle = sum(each for _, each in cases)
+    together = {name: rankdata(np.concatenate(each)) for name, each in scores.items()}
+    return {
+        name: float(sum(area_of_ranks(ranks, hot) - 0.5 for hot, _ in cases) / oracle)
+        for name, ranks in together.items()
+    }
 
 
 def ridge(values: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -11,14 +11,13 @@ Writes benchmarks/results/kob_andersen.json.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.glass_peers import Glass, glasses, linear_peers, pooled_efficiency
+from benchmarks.glass_peers import Glass, glasses, linear_peers, pooled_efficiencies
 from benchmarks.glass_symmetry import symmetry_figures
 from benchmarks.record import Record
 from colloid_cg.seeding import generator
@@ -29,7 +28,6 @@ from colloid_cg.structure.sampling import LaggedRows, described, joined, lagged_
 CANDIDATES = {
     "cutoff 2.6": StructureConfig(lag=1, cutoff=2.6, generations=2, radial_functions=14),
     "cutoff 3.0": StructureConfig(lag=1, cutoff=3.0, generations=2, radial_functions=12),
-    "cutoff 3.0, 4 bond shells": StructureConfig(lag=1, cutoff=3.0, generations=2, radial_functions=12, bond_shells=4),
 }
 FOLDS = ((0, 1), (2, 3), (4, 5), (6, 7))
 SPECIES = ((0, "A", 0.45), (1, "B", 0.50))
@@ -146,6 +144,7 @@ def run_fold(
 def add_quality(record: Record, values: dict[str, dict[int, np.ndarray]], all_glasses: list[Glass]) -> None:
     """Add Pearson and efficiency of every variable, and what the network gains on each, by paired bootstrap."""
     drawn = np.random.default_rng(0).integers(len(all_glasses), size=(RESAMPLED, len(all_glasses)))
+    every = [np.arange(len(all_glasses)), *drawn]
     for kind, name, target in SPECIES:
         own = [glass.species == kind for glass in all_glasses]
         distances = [glass.distances[:, rows] for glass, rows in zip(all_glasses, own, strict=True)]
@@ -154,17 +153,15 @@ def add_quality(record: Record, values: dict[str, dict[int, np.ndarray]], all_gl
             variable: np.array([np.corrcoef(s, d.mean(axis=0))[0, 1] for s, d in zip(each, distances, strict=True)])
             for variable, each in scores.items()
         }
-        statistics: dict[str, tuple[float, Callable[[str, np.ndarray], float]]] = {
-            "Pearson with propensity": (target, lambda variable, rows, p=pearson: float(p[variable][rows].mean())),
-            "single-run efficiency": (
-                0.65,
-                lambda variable, rows, s=scores, d=distances: pooled_efficiency(
-                    [s[variable][k] for k in rows], [d[k] for k in rows]
-                ),
+
+        statistics = {
+            "Pearson with propensity": (
+                target, [{v: float(p[rows].mean()) for v, p in pearson.items()} for rows in every],
             ),
-        }
-        for label, (wanted, statistic) in statistics.items():
-            each = {v: np.array([statistic(v, rows) for rows in [np.arange(len(own)), *drawn]]) for v in values}
+            "single-run efficiency": (0.65, [efficiencies(scores, distances, rows) for rows in every]),
+        }  # fmt: skip
+        for label, (wanted, found) in statistics.items():
+            each = {v: np.array([one[v] for one in found]) for v in values}
             for variable, figures in each.items():
                 record.add(
                     f"{name}, {variable}: {label}", float(figures[0]),
@@ -177,13 +174,19 @@ def add_quality(record: Record, values: dict[str, dict[int, np.ndarray]], all_gl
                     f"{name}, network less {variable}: {label}", float(gain[0]), interval=interval(gain[1:]),
                     note="paired bootstrap over configurations",
                 )  # fmt: skip
-        for variable, each_score in scores.items():
+        for variable, share in pooled_efficiencies(scores, distances, runs=ALL_RUNS).items():
             record.add(
-                f"{name}, {variable}: efficiency, each of the 32 runs scored in turn",
-                pooled_efficiency(each_score, distances, ALL_RUNS),
+                f"{name}, {variable}: efficiency, each of the 32 runs scored in turn", share,
                 target=0.65 if variable == NETWORK else None, better="higher",
                 note="the same as single-run efficiency with a smaller sampling error",
             )  # fmt: skip
+
+
+def efficiencies(
+    scores: dict[str, list[np.ndarray]], distances: list[np.ndarray], rows: np.ndarray
+) -> dict[str, float]:
+    """Return the single-run efficiency of every variable over some configurations."""
+    return pooled_efficiencies({name: [s[k] for k in rows] for name, s in scores.items()}, [distances[k] for k in rows])
 
 
 def interval(values: np.ndarray) -> list[float]:

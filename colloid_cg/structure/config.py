@@ -57,7 +57,7 @@ class StructureConfig(Settings):
         of its descriptors: above zero s is asked how far the particle will move, not only how it is surrounded.
     stability : float
         The regression of displacements that the encoder starts from is penalised until its predictions from resampled
-        training particles (movies, where there are five or more) correlate at least so well, any two of them.
+        training particles (movies, where there are five or more) correlate at least so well (median over pairs).
     both_directions : bool
         Offer the training pairs with the arrow of time turned round as well: at equilibrium a displacement says as
         much about the neighbourhood it ends in. They are used where that predicts the validation block better.
@@ -86,7 +86,7 @@ class StructureConfig(Settings):
     learning_rate: float = Field(default=4e-3, gt=0)
     code_noise: float = Field(default=0.5, ge=0, le=2)
     mobility_weight: float = Field(default=5.0, ge=0)
-    stability: float = Field(default=0.9, ge=0, lt=1)
+    stability: float = Field(default=0.95, ge=0, lt=1)
     both_directions: bool = True
     noise_augmentation: bool = False
 

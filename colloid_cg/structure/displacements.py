@@ -9,8 +9,8 @@ import torch
 
 STEEPEST = 6.0
 """Largest logarithm of a mobility over the typical one."""
-_FREEDOMS = np.geomspace(1.0, 200.0, 16)
-_ROUNDS = 100
+_FREEDOMS = np.geomspace(1.0, 200.0, 10)
+_ROUNDS = 60
 
 
 def surprise(
@@ -61,16 +61,22 @@ def _width(moved: np.ndarray, freedom: float, dimension: int) -> float:
     for _ in range(_ROUNDS):
         weight = (freedom + dimension) / (freedom + dimension * moved / value)
         new = max(float(np.mean(weight * moved)), math.exp(-STEEPEST))
-        if abs(new - value) < 1e-6 * value:
+        if abs(new - value) < 1e-4 * value:
             break
         value = new
     return float(np.clip(math.log(new), -STEEPEST, STEEPEST))
 
 
-def told_by(code: torch.Tensor, moved: torch.Tensor, *, dimension: int, flat: torch.Tensor) -> torch.Tensor:
-    """Return (intercept, ln nu, slopes ...) of the most likely ln v = intercept + code @ slopes, shape (2 + k,)."""
-    guess = torch.cat([flat, torch.zeros(code.shape[1], dtype=code.dtype)]).requires_grad_()
-    optimiser = torch.optim.LBFGS([guess], max_iter=60, line_search_fn="strong_wolfe")
+def told_by(code: torch.Tensor, moved: torch.Tensor, *, dimension: int, first: torch.Tensor) -> torch.Tensor:
+    """Return (intercept, ln nu, slopes ...) of the most likely ln v = intercept + code @ slopes, shape (2 + k,).
+
+    ``first`` is where the search begins: such a vector, or :func:`flat_guess`.
+    """
+    first = torch.nn.functional.pad(first, (0, 2 + code.shape[1] - len(first)))
+    guess = first.clone().requires_grad_()
+    optimiser = torch.optim.LBFGS(
+        [guess], max_iter=30, tolerance_grad=1e-5, tolerance_change=1e-7, line_search_fn="strong_wolfe"
+    )
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
@@ -81,4 +87,4 @@ def told_by(code: torch.Tensor, moved: torch.Tensor, *, dimension: int, flat: to
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
     found = guess.detach()
-    return found if bool(torch.isfinite(found).all()) else torch.cat([flat, torch.zeros_like(found[2:])])
+    return found if bool(torch.isfinite(found).all()) else first

@@ -42,7 +42,7 @@ class Start:
 
     def refitted(self, block: Block) -> Start:
         """Return the regression with the same penalty on other rows."""
-        return next(_mobility(self.name, block, len(self.encode), penalties=(self.penalty,)))
+        return next(_mobility(self.name, block, len(self.encode), flat=self.flat, penalties=(self.penalty,)))
 
     def losses(self, block: Block, weight: float) -> np.ndarray:
         """Return the loss of every row of a block."""
@@ -77,7 +77,10 @@ def best_start(
     least = ceiling = float(principal.losses(validation, weight).mean())
     chosen: list[tuple[Start, float]] = []
     for name, rows in sources:
-        starts = [(start, float(start.losses(validation, weight).mean())) for start in _mobility(name, rows, latents)]
+        starts = [
+            (start, float(start.losses(validation, weight).mean()))
+            for start in _mobility(name, rows, latents, flat=principal.flat)
+        ]
         lowest = min((loss for _, loss in starts), default=np.inf)
         if lowest < least:
             least = lowest
@@ -97,7 +100,7 @@ class Stability:
     group : int array, shape (n,)
         Of the training rows: what is drawn with replacement (movies, or particles).
     least : float
-        Smallest correlation, over the training rows, between the predictions of any two resamples.
+        Median correlation, over the training rows, between the predictions of two resamples.
     rng : numpy.random.Generator
     """
 
@@ -121,7 +124,8 @@ class Stability:
             maps = torch.stack([vector @ ((vector.T @ aim) / (value + penalty)) for value, vector, aim in resampled])
             shared = maps @ covariance @ maps.T
             size = shared.diagonal().clamp_min(1e-300).sqrt()
-            if float((shared / torch.outer(size, size)).min()) >= self.least:
+            agreement = (shared / torch.outer(size, size))[*torch.triu_indices(RESAMPLES, RESAMPLES, offset=1)]
+            if float(agreement.median()) >= self.least:
                 return k
         return len(penalties) - 1
 
@@ -165,18 +169,20 @@ def _principal(block: Block, k: int) -> Start:
     )  # fmt: skip
 
 
-def _mobility(name: str, block: Block, k: int, *, penalties: Sequence[float] = PENALTIES) -> Iterator[Start]:
+def _mobility(
+    name: str, block: Block, k: int, *, flat: torch.Tensor, penalties: Sequence[float] = PENALTIES
+) -> Iterator[Start]:
     """Yield ridge regressions of the logarithm of the squared displacement, one per penalty."""
     n, logarithm = len(block.shown), _logarithm(block.moved)
     aim = block.shown.T @ (logarithm - logarithm.mean()) / n
     if float(logarithm.std()) < 1e-9 or float(aim.abs().max()) == 0.0:
         return
     value, vector = torch.linalg.eigh(block.shown.T @ block.shown / n)
-    flat = flat_guess(block.moved, dimension=block.dimension)
+    guess = flat
     for penalty in penalties:
         first = vector @ ((vector.T @ aim) / (value + penalty))
         encode = _completed(block.shown, first, value, vector, k)
-        guess = told_by(block.shown @ encode.T, block.moved, dimension=block.dimension, flat=flat)
+        guess = told_by(block.shown @ encode.T, block.moved, dimension=block.dimension, first=guess)
         decode = _decoder(block, encode)
         decode[-1] = guess[2:]
         yield Start(

@@ -250,6 +250,52 @@ def test_several_movies_are_learned_from_together(two_phases):
         fit_structure(parts, QUICK.model_copy(update={"lag": 5}))
 
 
+def test_window_is_mean_and_spread_over_past_frames(two_phases, model):
+    frames = described(two_phases, [4, 5, 6], neighbourhood=model.neighbourhood)
+    seen = described(two_phases, [6], neighbourhood=model.neighbourhood, window=3)[6]
+    one = seen.particle[7]
+    course = np.stack([frames[k].values[frames[k].particle == one][0] for k in (4, 5, 6)])
+    np.testing.assert_allclose(seen.seen[7], np.concatenate([course.mean(axis=0), course.std(axis=0)]), rtol=1e-12)
+    np.testing.assert_array_equal(seen.values[7], course[2])
+
+
+def test_window_needs_every_frame_and_looks_only_back(two_phases):
+    config = QUICK.model_copy(update={"window": 3, "epochs": 2})
+    fitted = fit_structure(two_phases, config, rng=3)
+    found = encode(fitted, two_phases)
+    assert found.loc[found["frame"] < 2, "s0"].isna().all()
+    assert found.loc[found["frame"] == 2, "s0"].notna().sum() > 30
+    # Frames to come change nothing; a gap costs the frames whose window it lies in.
+    early = encode(fitted, two_phases.between(0, 7))["s0"].to_numpy()
+    assert early.tobytes() == found.loc[found["frame"] < 7, "s0"].to_numpy().tobytes()
+    known = found.loc[(found["frame"] == 6) & found["s0"].notna(), "particle"].iloc[0]
+    table = two_phases.table
+    gap = encode(fitted, two_phases.with_table(table[~((table["frame"] == 6) & (table["particle"] == known))]))
+    own = gap[gap["particle"] == known].set_index("frame")["s0"]
+    assert own.loc[[7, 8]].isna().all()
+    before = found[found["particle"] == known].set_index("frame")["s0"]
+    np.testing.assert_array_equal(own.loc[[2, 3, 4, 5, 9]].to_numpy(), before.loc[[2, 3, 4, 5, 9]].to_numpy())
+
+
+def test_window_sees_no_frame_of_another_block(two_phases):
+    blocks = time_blocks(two_phases, StructureConfig(lag=2, window=2))
+    training, validation = blocks.starts(2, window=2)
+    assert training.min() == blocks.training[0] + 1
+    assert validation.min() == blocks.validation[0] + 1
+
+
+def test_number_of_latents_is_chosen_and_reported(two_phases):
+    fitted = fit_structure(two_phases, QUICK.model_copy(update={"latents": "auto", "epochs": 2}), rng=3)
+    tried = [fitted.metadata["species"][kind]["latents_tried"] for kind in ("0", "1")]
+    assert [[each["latents"] for each in part] for part in tried] == [[1, 2, 3]] * 2
+    chosen = [fitted.metadata["species"][kind]["latents_chosen"] for kind in ("0", "1")]
+    assert fitted.latents == fitted.metadata["latents"] == max(chosen)
+    weights, document = fitted.to_arrays()
+    again = StructureModel.from_arrays(weights, json.loads(json.dumps(document)))
+    found = encode(again, two_phases)
+    assert [name for name in found.columns if name.startswith("s")] == [f"s{k}" for k in range(fitted.latents)]
+
+
 def test_gauge_undoes_any_mixing_of_the_code():
     rng = np.random.default_rng(4)
     slow, fast = rng.normal(size=20_000), rng.normal(size=20_000)
@@ -291,6 +337,24 @@ def test_unlinked_particles_are_refused():
     tracks = small(8, 200)
     with pytest.raises(DataError, match="both ends of a lag"):
         fit_structure(tracks.with_table(tracks.table.assign(particle=np.arange(len(tracks)))), StructureConfig(lag=1))
+
+
+def test_few_particles_and_a_missing_species_are_said(two_phases, model):
+    assert model.metadata["warnings"] == []
+    found = fit_structure(small(30, 40), StructureConfig(lag=1, epochs=1, cutoff=1.5, generations=0)).metadata["warnings"]
+    assert any("40 different particles" in line for line in found)
+    assert any("one species is assumed" in line for line in found)
+    plain = fit_structure(two_phases.with_table(two_phases.table.drop(columns="species")), QUICK)
+    assert len(plain.metadata["warnings"]) == 1
+    assert "one species is assumed" in plain.metadata["warnings"][0]
+
+
+def test_particles_without_neighbours_are_said_or_refused():
+    sparse = small(8, 300, side=60.0)
+    found = fit_structure(sparse, StructureConfig(lag=1, epochs=1, cutoff=2.0)).metadata["warnings"]
+    assert any("no neighbour within 2 um" in line for line in found)
+    with pytest.raises(DataError, match=r"raise structure\.cutoff"):
+        fit_structure(small(8, 30, side=1000.0), StructureConfig(lag=1, epochs=1, cutoff=0.01))
 
 
 def test_neighbourhoods_without_variation_are_refused():
