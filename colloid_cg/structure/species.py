@@ -12,6 +12,7 @@ import torch
 from colloid_cg.errors import DataError
 from colloid_cg.nets import to_arrays, torch_generator
 from colloid_cg.progress import Progress, silent
+from colloid_cg.seeding import generator
 from colloid_cg.structure.autoencoder import Block, LaggedAutoencoder, Trained, joined_blocks, row_losses, scores, train
 from colloid_cg.structure.config import StructureConfig
 from colloid_cg.structure.gauge import Gauge, fix_gauge
@@ -22,8 +23,11 @@ COLLAPSED_VARIANCE = 1e-6
 COLLAPSED_GAIN = 0.01
 """A latent whose variance vanishes has collapsed, or that predicts less than this share of it and no displacement."""
 
-SURE = 2.0
-"""Standard errors by which a trained network must beat its linear start on the validation block to replace it."""
+SURE = 4.0
+"""Standard errors by which a trained network must beat its linear start on the validation block to replace it.
+
+Twice the usual two: neighbours move together, and the errors count them as independent.
+"""
 MANY_MOVIES = 5
 
 
@@ -84,9 +88,9 @@ def fit_species(
     rows, held = scale.block(training, dimension), scale.block(validation, dimension)
     backward = scale.block(training.reversed(), dimension) if config.both_directions else None
     random = torch_generator(stream)
-    stability = Stability(group=_groups(training), least=config.stability, rng=stream)
+    stability = Stability(group=_groups(training), least=config.stability, rng=generator(0, "structure stability"))
     start = best_start(rows, backward, held, weight=config.mobility_weight, latents=latents, stability=stability)
-    trained = _trained(start, held, validation.particle, config=config, generator=random, progress=progress)
+    trained = _trained(start, held, validation.particle, config=config, random=random, progress=progress)
     final = trained.network
     if trained.best_epoch == 0 and start.penalty > 0.0:
         everything = (
@@ -112,14 +116,14 @@ def _trained(
     particle: np.ndarray,
     *,
     config: StructureConfig,
-    generator: torch.Generator,
+    random: torch.Generator,
     progress: Progress,
 ) -> Trained:
     """Train from ``start``; where that is not surely better on the validation block, keep the start itself."""
-    network = start.network(hidden=config.hidden, generator=generator)
+    network = start.network(hidden=config.hidden, generator=random)
     network.calibrate(start.rows.shown)
     untrained = copy.deepcopy(network)
-    trained = train(network, start.rows, held, config=config, generator=generator, progress=progress)
+    trained = train(network, start.rows, held, config=config, generator=random, progress=progress)
     before, after = (row_losses(each, held, config.mobility_weight) for each in (untrained, trained.network))
     gain = (before - after).numpy()
     if float(gain.mean()) < SURE * paired_error(gain, particle):
