@@ -64,12 +64,15 @@ def _structure(job: Job) -> dict[str, Any]:
     write_structure(job.folder.path / "structure", *model.to_arrays())
     names: list[str] = []
     with table_writer(job.folder.path / FIELD_PARTS[0]) as writer:
-        for frames in spans(job):
-            fields = encode(model, trajectory_file(job).read(frames))
+        for first, last in spans(job):
+            # A window of frames reaches back into the span before.
+            fields = encode(model, trajectory_file(job).read((max(first - config.window + 1, 0), last)))
+            fields = fields[fields["frame"] >= first].reset_index(drop=True)
             names = [name for name in fields.columns if name not in ("frame", "particle")]
             writer.append(fields)
     assemble_fields(job, fresh=FIELD_PARTS[0])
-    return {"metadata": model.metadata, "columns": names, **(used.shortened or {})}
+    summary = {"metadata": model.metadata, "columns": names, **(used.shortened or {})}
+    return _warned(summary, model.metadata["warnings"])
 
 
 def _fit(job: Job) -> dict[str, Any]:

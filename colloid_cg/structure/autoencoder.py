@@ -13,17 +13,15 @@ from torch import nn
 from colloid_cg.nets import SkipNetwork
 from colloid_cg.progress import Progress, silent
 from colloid_cg.structure.config import StructureConfig
-
-_STEEPEST = 6.0
-"""Largest logarithm of a mobility over the mean one."""
+from colloid_cg.structure.displacements import STEEPEST, surprise
 
 
 class LaggedAutoencoder(nn.Module):
-    """Encoder q -> k and decoder k -> 2 q + 1, each a linear map plus a perceptron, with a noisy code in between.
+    """Encoder p -> k and decoder k -> 2 q + 1, each a linear map plus a perceptron, with a noisy code in between.
 
-    The decoder tells the descriptors now and a lag later, and the logarithm of the mean squared displacement until then
-    over that of all particles. Before training the encoder is the projection on the first k principal components and
-    the decoder the least squares prediction from them, the same displacement for all: the linear baseline itself.
+    The decoder tells the descriptors now and a lag later, and the logarithm of the squared width of the displacement
+    until then over that of all particles. Before training both are linear maps (:mod:`colloid_cg.structure.starts`):
+    the linear baseline itself.
 
     In training the standardised code carries noise. Without it a curve through descriptor space could fold back
     and forth to pass near every point: a good score for a variable that is no smooth function of structure.
@@ -31,6 +29,8 @@ class LaggedAutoencoder(nn.Module):
 
     centre: torch.Tensor
     scale: torch.Tensor
+    flat: torch.Tensor
+    """(ln v, ln nu) of displacements that are the same for all."""
 
     def __init__(
         self, encode: torch.Tensor, decode: torch.Tensor, *, hidden: Sequence[int], generator: torch.Generator
@@ -39,6 +39,8 @@ class LaggedAutoencoder(nn.Module):
         self.encoder = SkipNetwork(encode, hidden=hidden, generator=generator)
         self.decoder = SkipNetwork(decode, hidden=tuple(reversed(hidden)), generator=generator)
         self.register_buffer("centre", torch.zeros(len(encode), dtype=encode.dtype))
+        self.log_freedom = nn.Parameter(torch.tensor(STEEPEST, dtype=encode.dtype))
+        self.register_buffer("flat", torch.tensor([0.0, STEEPEST], dtype=encode.dtype))
         self.register_buffer("scale", torch.ones(len(encode), dtype=encode.dtype))
 
     def forward(self, shown: torch.Tensor) -> torch.Tensor:
@@ -62,7 +64,7 @@ class LaggedAutoencoder(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Standardised rows of one species: what the encoder sees (n, q), what is to be predicted (n, 2 q), and moved (n,).
+    """Standardised rows of one species: what the encoder sees (n, p), what is to be predicted (n, 2 q), and moved (n,).
 
     ``moved`` is the squared displacement per axis over its mean on the training rows, ``dimension`` the number of axes.
     """
@@ -72,11 +74,25 @@ class Block:
     moved: torch.Tensor
     dimension: int
 
+    def rows(self, chosen: torch.Tensor) -> Block:
+        """Return some of the rows."""
+        return Block(
+            shown=self.shown[chosen], target=self.target[chosen], moved=self.moved[chosen], dimension=self.dimension
+        )
+
     def float(self) -> Block:
         """Return the rows in single precision."""
         return Block(
             shown=self.shown.float(), target=self.target.float(), moved=self.moved.float(), dimension=self.dimension
         )
+
+
+def joined_blocks(*blocks: Block) -> Block:
+    """Return the rows of several blocks one after the other."""
+    shown, target, moved = (
+        torch.cat([getattr(block, name) for block in blocks]) for name in ("shown", "target", "moved")
+    )
+    return Block(shown=shown, target=target, moved=moved, dimension=blocks[0].dimension)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,21 +121,8 @@ class Scores:
         return 0.5 * (self.present + self.later)
 
 
-def principal_start(
-    block: Block, *, latents: int, hidden: Sequence[int], generator: torch.Generator
-) -> LaggedAutoencoder:
-    """Return the untrained network: principal components in, least squares out."""
-    n = len(block.shown)
-    value, vector = torch.linalg.eigh(block.shown.T @ block.shown / n)
-    leading = torch.argsort(value, descending=True)[:latents]
-    encode = (vector[:, leading] / value[leading].clamp_min(1e-12).sqrt()).T.contiguous()
-    code = block.shown @ encode.T
-    decode = torch.linalg.lstsq(code.T @ code / n, code.T @ block.target / n).solution.T
-    decode = torch.nn.functional.pad(decode, (0, 0, 0, 1)).contiguous()
-    return LaggedAutoencoder(encode, decode, hidden=hidden, generator=generator)
-
-
 def train(
+    network: LaggedAutoencoder,
     training: Block,
     validation: Block,
     *,
@@ -132,7 +135,6 @@ def train(
     Best is the lowest validation loss. Trained in single precision (twice as fast), returned in double.
     Run inside :func:`colloid_cg.nets.single_thread` for repeatable bytes.
     """
-    network = principal_start(training, latents=config.latents, hidden=config.hidden, generator=generator)
     network, training, validation = network.float(), training.float(), validation.float()
     optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=max(config.epochs, 1))
@@ -144,7 +146,7 @@ def train(
         for rows in torch.split(order, config.batch):
             optimiser.zero_grad()
             told = network.noisy(training.shown[rows], noise=config.code_noise, generator=generator)
-            error = _misfit(told, training, rows, weight)
+            error = misfit(told, training.rows(rows), weight, log_freedom=network.log_freedom).mean()
             error.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         schedule.step()
@@ -164,30 +166,29 @@ def scores(network: LaggedAutoencoder, block: Block) -> Scores:
     with torch.no_grad():
         told = network(block.shown)
         error = (told[:, :-1] - block.target) ** 2
-        flat = surprise(torch.zeros_like(block.moved), block.moved, dimension=block.dimension)
-        gain = float((flat - surprise(told[:, -1], block.moved, dimension=block.dimension)).mean())
+        flat = surprise(
+            network.flat[0].expand_as(block.moved), block.moved, dimension=block.dimension, log_freedom=network.flat[1]
+        )
+        found = surprise(told[:, -1], block.moved, dimension=block.dimension, log_freedom=network.log_freedom)
     q = error.shape[1] // 2
     shares = [
         1.0 - float(error[:, part].sum() / (block.target[:, part] ** 2).sum()) for part in (slice(q), slice(q, None))
     ]
-    return Scores(present=shares[0], later=shares[1], mobility=gain)
+    return Scores(present=shares[0], later=shares[1], mobility=float((flat - found).mean()))
 
 
-def surprise(log_mobility: torch.Tensor, moved: torch.Tensor, *, dimension: int) -> torch.Tensor:
-    """Return -ln p of displacements, up to a constant: (d/2) [ln v + m/v], shape (n,).
-
-    Normal with variance v = exp(``log_mobility``) per axis; m = ``moved`` is the squared length per axis.
-    """
-    bounded = log_mobility.clamp(-_STEEPEST, _STEEPEST)
-    return 0.5 * dimension * (bounded + moved * torch.exp(-bounded))
+def misfit(told: torch.Tensor, block: Block, weight: float, *, log_freedom: torch.Tensor) -> torch.Tensor:
+    """Return the squared error of the descriptors plus ``weight`` times -ln p of the displacement of each row, (n,)."""
+    error = ((told[:, :-1] - block.target) ** 2).mean(dim=1)
+    unlikely = surprise(told[:, -1], block.moved, dimension=block.dimension, log_freedom=log_freedom)
+    return error + weight * unlikely
 
 
-def _misfit(told: torch.Tensor, block: Block, rows: torch.Tensor, weight: float) -> torch.Tensor:
-    """Return the mean squared error of the descriptors plus ``weight`` times -ln p of the displacements."""
-    error = nn.functional.mse_loss(told[:, :-1], block.target[rows])
-    return error + weight * surprise(told[:, -1], block.moved[rows], dimension=block.dimension).mean()
+def row_losses(network: LaggedAutoencoder, block: Block, weight: float) -> torch.Tensor:
+    """Return the loss of every row of a block, shape (n,)."""
+    with torch.no_grad():
+        return misfit(network(block.shown), block, weight, log_freedom=network.log_freedom)
 
 
 def _loss(network: LaggedAutoencoder, block: Block, weight: float) -> float:
-    with torch.no_grad():
-        return float(_misfit(network(block.shown), block, torch.arange(len(block.shown)), weight))
+    return float(row_losses(network, block, weight).mean())

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from colloid_cg.neighbors import within
 from colloid_cg.records import Box, NeighborGraph
 from colloid_cg.shapes import Positions, Scalars
-from colloid_cg.structure.bonds import ORDERS, bond_order
+from colloid_cg.structure.bonds import ORDERS, SHELL_ORDERS, shell_bond_orders
 from colloid_cg.structure.cells import voronoi_cells
 from colloid_cg.structure.neighbourhood import Neighbourhood
 from colloid_cg.structure.windows import window, window_volume
@@ -43,6 +43,7 @@ def descriptor_names(neighbourhood: Neighbourhood) -> tuple[str, ...]:
     letter = "psi" if neighbourhood.dimension == 2 else "q"
     names = [f"g{b}_{radius:.3g}" for b in range(neighbourhood.n_species) for radius in neighbourhood.shells]
     names += [f"{letter}{k}_{shell}" for shell in ("near", "wide") for k in ORDERS]
+    names += [f"{letter}{k}_{radius:.3g}" for k in SHELL_ORDERS for radius in neighbourhood.bond_radii]
     names += ["cell"] if neighbourhood.dimension == 2 else []
     return tuple(f"{name}_mean{g}" if g else name for g in range(neighbourhood.generations + 1) for name in names)
 
@@ -115,14 +116,14 @@ def local_density(graph: NeighborGraph, cutoff: float) -> Scalars:
 
 
 def averaged_generations(values: np.ndarray, graph: NeighborGraph, *, neighbourhood: Neighbourhood) -> np.ndarray:
-    r"""Append ``generations`` rounds of averaging over first neighbours, shape (n, q (1 + generations)).
+    r"""Append ``generations`` rounds of averaging over neighbours, shape (n, q (1 + generations)).
 
     .. math:: \bar x_i = \Big(x_i + \sum_j \chi_{ij} x_j\Big) \Big/ \Big(1 + \sum_j \chi_{ij}\Big)
 
     Filion and co-workers, doi:10.1103/PhysRevLett.127.088007.
     """
     n = graph.n_particles
-    weight = window(graph.distances, neighbourhood.bond_cutoff)
+    weight = window(graph.distances, neighbourhood.averaging)
     near = weight > 0.0
     (i, j), w = graph.pairs[near].T, weight[near]
     each = np.arange(n)
@@ -136,14 +137,17 @@ def averaged_generations(values: np.ndarray, graph: NeighborGraph, *, neighbourh
 
 
 def _bond_orders(graph: NeighborGraph, neighbourhood: Neighbourhood) -> list[Scalars]:
+    """Return the bond order of the first shell, of the whole neighbourhood and of each of ``bond_radii``."""
     centre, _, vectors = graph.directed()
     distance = np.concatenate([graph.distances, graph.distances])
-    orders = []
+    n, columns = graph.n_particles, []
     for radius in (neighbourhood.bond_cutoff, neighbourhood.cutoff):
         weight = window(distance, radius)
         inside = weight > 0.0
-        orders += [
-            bond_order(vectors[inside], weight[inside], centre[inside], n_particles=graph.n_particles, order=k)
-            for k in ORDERS
-        ]
-    return orders
+        columns += shell_bond_orders(vectors[inside], [weight[inside]], centre[inside], n_particles=n, orders=ORDERS)
+    if neighbourhood.bond_shells:
+        width = 0.5 * (neighbourhood.cutoff - neighbourhood.first_shell) / neighbourhood.bond_shells
+        smooth = window(distance, neighbourhood.cutoff)
+        shells = [smooth * np.exp(-0.5 * ((distance - r) / width) ** 2) for r in neighbourhood.bond_radii]
+        columns += shell_bond_orders(vectors, shells, centre, n_particles=n, orders=SHELL_ORDERS)
+    return columns

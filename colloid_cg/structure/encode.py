@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 import pandas as pd
 
@@ -9,8 +11,8 @@ from colloid_cg.errors import InputError
 from colloid_cg.nets import single_thread
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import Trajectories
-from colloid_cg.structure.descriptors import describe
 from colloid_cg.structure.model import StructureModel
+from colloid_cg.structure.sampling import FrameRows, Movie, over_window
 
 
 def encode(model: StructureModel, tracks: Trajectories, *, progress: Progress = silent) -> pd.DataFrame:
@@ -27,7 +29,8 @@ def encode(model: StructureModel, tracks: Trajectories, *, progress: Progress = 
     -------
     pandas.DataFrame
         One row per detection in the order of ``tracks.table``: ``frame, particle, s0, s1, ..., psi6, voronoi_area``
-        (um2; both NaN in 3-D), ``local_density`` (1/um2 or 1/um3). NaN where the edge of the view could change it.
+        (um2; both NaN in 3-D), ``local_density`` (1/um2 or 1/um3). NaN where the edge of the view could change it; s
+        also where the particle lacks a frame of the window (its first frames, a gap).
 
     Raises
     ------
@@ -35,29 +38,31 @@ def encode(model: StructureModel, tracks: Trajectories, *, progress: Progress = 
         If the tracks have another number of axes, or species the model has not seen.
     """
     _check(model, tracks)
-    neighbourhood, positions, box = model.neighbourhood, tracks.camera_positions, tracks.box
-    species, offsets = tracks.table["species"].to_numpy(), tracks.frame_offsets()
-    hidden = np.full((len(tracks), model.config.latents), np.nan)
+    movie = Movie(tracks, neighbourhood=model.neighbourhood)
+    particle, earlier = tracks.table["particle"].to_numpy(), deque[FrameRows](maxlen=model.config.window)
+    hidden = np.full((len(tracks), model.latents), np.nan)
     fields = {name: np.full(len(tracks), np.nan) for name in ("psi6", "voronoi_area", "local_density")}
     with single_thread():
         for frame in range(tracks.n_frames):
-            part = slice(offsets[frame], offsets[frame + 1])
-            if part.start < part.stop:
-                found = describe(positions[part], species[part], box, neighbourhood=neighbourhood)
-                hidden[part] = _hidden(model, found.values, found.valid, species[part])
-                for name, field in fields.items():
-                    field[part] = getattr(found, name)
+            part, found = movie.describe(frame)
+            earlier.appendleft(movie.rows(part, found))
+            if len(earlier) == model.config.window:
+                seen = over_window(list(earlier))
+                rows = part.start + np.searchsorted(particle[part], seen.particle)
+                hidden[rows] = _hidden(model, seen)
+            for name, field in fields.items():
+                field[part] = getattr(found, name)
             progress(frame + 1, tracks.n_frames)
-    columns = {f"s{k}": hidden[:, k] for k in range(model.config.latents)} | fields
+    columns = {f"s{k}": hidden[:, k] for k in range(model.latents)} | fields
     return tracks.table[["frame", "particle"]].assign(**columns)
 
 
-def _hidden(model: StructureModel, values: np.ndarray, valid: np.ndarray, species: np.ndarray) -> np.ndarray:
-    hidden = np.full((len(values), model.config.latents), np.nan)
+def _hidden(model: StructureModel, rows: FrameRows) -> np.ndarray:
+    hidden = np.full((len(rows.particle), model.latents), np.nan)
     for central in model.species:
-        rows = valid & (species == central)
-        if rows.any():
-            hidden[rows] = model.encoded(values[rows], species=central)
+        own = rows.species == central
+        if own.any():
+            hidden[own] = model.encoded(rows.seen[own], species=central)
     return hidden
 
 

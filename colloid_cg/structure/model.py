@@ -53,6 +53,12 @@ class StructureModel:
         return Neighbourhood(**self.metadata["neighbourhood"])
 
     @property
+    def latents(self) -> int:
+        """Number of hidden variables."""
+        chosen = self.metadata.get("latents", self.config.latents)
+        return int(chosen)
+
+    @property
     def species(self) -> tuple[int, ...]:
         """Species that have an encoder."""
         return tuple(sorted(int(name) for name, found in self.metadata["species"].items() if "left_out" not in found))
@@ -69,13 +75,13 @@ class StructureModel:
         )
 
     def encoded(self, values: np.ndarray, *, species: int) -> np.ndarray:
-        """Return s, shape (n, k), of descriptors of shape (n, q) around particles of one species.
+        """Return s, shape (n, k), of what the encoder sees, shape (n, p), around particles of one species.
 
         Run inside :func:`colloid_cg.nets.single_thread` for repeatable bytes.
         """
         prefix = f"species{species}."
         mean, inverse = self.weights[prefix + "mean"], self.weights[prefix + "inverse_scale"]
-        blank = torch.zeros(self.config.latents, len(mean), dtype=torch.float64)
+        blank = torch.zeros(self.latents, len(mean), dtype=torch.float64)
         encoder = SkipNetwork(blank, hidden=self.config.hidden, generator=torch.Generator())
         from_arrays(encoder, self.weights, prefix=prefix + "encoder.")
         with torch.no_grad():

@@ -12,8 +12,6 @@ from colloid_cg.errors import ConfigError, DataError
 from colloid_cg.records import Box, Trajectories
 from colloid_cg.structure.config import StructureConfig
 
-BOND_FRACTION = 0.7
-"""First neighbours lie within this share of the cutoff (1.54 spacings at the default 2.2)."""
 DILUTE_NEIGHBOURS = 6
 _SAMPLED_FRAMES = 10
 _MINIMUM_PARTICLES = DILUTE_NEIGHBOURS + 2
@@ -28,10 +26,14 @@ class Neighbourhood:
     cutoff : float
         Radius of the neighbourhood.
     bond_cutoff : float
-        Radius of the first shell: bond order and averaging over first neighbours.
+        Radius of the first shell, for the bond order.
     first_shell, shell_width : float
         Radius of the innermost Gaussian shell and width of all of them.
     radial_functions, generations, n_species, dimension : int
+    averaging_cutoff : float or None
+        Range of the averaging over neighbours; None: that of the first shell.
+    bond_shells : int
+        Shells of their own bond order, between the innermost Gaussian shell and the cutoff.
     """
 
     cutoff: float
@@ -42,6 +44,19 @@ class Neighbourhood:
     generations: int
     n_species: int
     dimension: int
+    averaging_cutoff: float | None = None
+    bond_shells: int = 0
+
+    @property
+    def averaging(self) -> float:
+        """Range of the averaging over neighbours."""
+        return self.bond_cutoff if self.averaging_cutoff is None else self.averaging_cutoff
+
+    @property
+    def bond_radii(self) -> np.ndarray:
+        """Centres of the shells with a bond order of their own, shape (bond_shells,)."""
+        edges = np.linspace(self.first_shell, self.cutoff, self.bond_shells + 1)
+        return np.asarray(0.5 * (edges[1:] + edges[:-1]))
 
     @property
     def shells(self) -> np.ndarray:
@@ -51,7 +66,7 @@ class Neighbourhood:
     @property
     def reach(self) -> float:
         """Distance up to which a particle can change the description of another: averages of averages reach further."""
-        return self.cutoff + self.generations * self.bond_cutoff
+        return self.cutoff + self.generations * self.averaging
 
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-able dictionary."""
@@ -78,7 +93,9 @@ def typical_neighbourhood(tracks: Trajectories, config: StructureConfig) -> Neig
     first_shell = min(float(np.quantile(nearest, 0.01)), 0.9 * cutoff)
     return Neighbourhood(
         cutoff=cutoff,
-        bond_cutoff=BOND_FRACTION * cutoff,
+        bond_cutoff=config.bond_fraction * cutoff,
+        averaging_cutoff=config.averaging_fraction * cutoff,
+        bond_shells=config.bond_shells,
         first_shell=first_shell,
         shell_width=(cutoff - first_shell) / config.radial_functions,
         radial_functions=config.radial_functions,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from colloid_cg.errors import DataError
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import Box, Trajectories
 from colloid_cg.structure.config import StructureConfig
-from colloid_cg.structure.descriptors import describe
+from colloid_cg.structure.descriptors import Description, describe
 from colloid_cg.structure.neighbourhood import Neighbourhood
 
 HALF = 0.5
@@ -20,27 +20,47 @@ _LAG_FRAMES = 6
 
 @dataclass(frozen=True, kw_only=True)
 class FrameRows:
-    """Valid particles of one frame: ids (ascending), species, descriptors, local density, positions (n, d) in um."""
+    """Valid particles of one frame: ids (ascending), species, descriptors, local density, positions (n, d) in um.
+
+    ``seen`` is what an encoder sees of them: ``values`` themselves, or mean and spread over a window of frames.
+    """
 
     particle: np.ndarray
     species: np.ndarray
     values: np.ndarray
     density: np.ndarray
     position: np.ndarray
+    seen: np.ndarray
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LaggedRows:
     """Pairs of descriptions of the same particle: at a frame, and ``lag`` frames later.
 
-    ``shown`` is what the encoder sees of the present: equal to ``present`` unless noise is added. ``moved`` is the
-    squared displacement per axis in um2, the common motion of the species taken off.
+    Parameters
+    ----------
+    present, later : arrays, shape (n, q)
+        Descriptors, as measured.
+    seen, seen_later : arrays, shape (n, p)
+        What an encoder sees at both ends: the same arrays unless it sees a window of frames.
+    shown, shown_later : arrays, shape (n, p)
+        What it is shown in training: the same again unless localisation noise is added.
+    species, particle, movie : int arrays, shape (n,)
+        Particles of different movies carry different numbers.
+    density : array, shape (n,)
+    moved : array, shape (n,)
+        Squared displacement per axis in um2, the common motion of the species taken off.
     """
 
-    shown: np.ndarray
     present: np.ndarray
     later: np.ndarray
+    seen: np.ndarray
+    seen_later: np.ndarray
+    shown: np.ndarray
+    shown_later: np.ndarray
     species: np.ndarray
+    particle: np.ndarray
+    movie: np.ndarray
     density: np.ndarray
     moved: np.ndarray
 
@@ -49,14 +69,12 @@ class LaggedRows:
 
     def take(self, rows: np.ndarray) -> LaggedRows:
         """Return some of the rows (indices or mask)."""
-        return LaggedRows(
-            shown=self.shown[rows],
-            present=self.present[rows],
-            later=self.later[rows],
-            species=self.species[rows],
-            density=self.density[rows],
-            moved=self.moved[rows],
-        )
+        return _mapped([self], lambda parts: parts[0][rows])
+
+    def reversed(self) -> LaggedRows:
+        """Return the same pairs with the arrow of time turned round."""
+        swapped = {"present": self.later, "later": self.present, "seen": self.seen_later, "seen_later": self.seen}
+        return replace(self, **swapped, shown=self.shown_later, shown_later=self.shown)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +84,11 @@ class Blocks:
     training: tuple[int, int]
     validation: tuple[int, int]
 
-    def starts(self, lag: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the frames of both blocks whose partner ``lag`` later lies in the same block."""
+    def starts(self, lag: int, *, window: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Return the frames of both blocks whose partner ``lag`` later and whose window lie in the same block."""
         return (
-            np.arange(self.training[0], self.training[1] - lag),
-            np.arange(self.validation[0], self.validation[1] - lag),
+            np.arange(self.training[0] + window - 1, self.training[1] - lag),
+            np.arange(self.validation[0] + window - 1, self.validation[1] - lag),
         )
 
 
@@ -84,13 +102,14 @@ def time_blocks(tracks: Trajectories, config: StructureConfig) -> Blocks:
     """
     frame = tracks.table["frame"]
     first, stop = (int(frame.min()), int(frame.max()) + 1) if len(frame) else (0, 0)
-    least = (config.lag or 1) + 1
+    least = (config.lag or 1) + config.window
     length = max(least, round(config.validation_fraction * (stop - first)))
     if stop - first - length < least:
         raise DataError(
             f"detections in {stop - first} frames",
-            expected=f"at least {2 * least} frames to learn from and to check against (lag {least - 1})",
-            action="record a longer movie, or lower structure.lag or structure.validation_fraction",
+            expected=f"at least {2 * least} frames to learn from and to check against (lag {config.lag or 1}, "
+            f"window {config.window})",
+            action="record a longer movie, or lower structure.lag, structure.window or structure.validation_fraction",
         )
     return Blocks(training=(first, stop - length), validation=(stop - length, stop))
 
@@ -106,28 +125,70 @@ def described(
     frames: Iterable[int],
     *,
     neighbourhood: Neighbourhood,
+    window: int = 1,
     shifts: np.ndarray | None = None,
     progress: Progress = silent,
 ) -> dict[int, FrameRows]:
-    """Return the valid rows of each frame; ``shifts`` (um, one per detection) moves the particles first."""
-    offsets, positions, box = tracks.frame_offsets(), tracks.camera_positions, tracks.box
-    species, particle = tracks.table["species"].to_numpy(), tracks.table["particle"].to_numpy()
-    still = tracks.positions
-    moved = positions if shifts is None else positions + shifts
+    """Return the valid rows of each frame; ``shifts`` (um, one per detection) moves the particles first.
+
+    With a ``window`` of several frames only particles valid in all of them (this frame and those before) have rows.
+    """
     wanted = sorted({int(frame) for frame in frames})
+    needed = sorted({earlier for frame in wanted for earlier in range(frame - window + 1, frame + 1)})
+    movie = Movie(tracks, neighbourhood=neighbourhood, shifts=shifts)
+    single: dict[int, FrameRows] = {}
     rows: dict[int, FrameRows] = {}
-    for done, frame in enumerate(wanted):
-        part = slice(offsets[frame], offsets[frame + 1])
-        found = describe(moved[part], species[part], box, neighbourhood=neighbourhood)
-        rows[frame] = FrameRows(
-            particle=particle[part][found.valid],
-            species=species[part][found.valid],
-            values=found.values[found.valid],
-            density=found.local_density[found.valid],
-            position=still[part][found.valid],
-        )
-        progress(done + 1, len(wanted))
+    for done, frame in enumerate(needed):
+        single[frame] = movie.rows(*movie.describe(frame))
+        if frame in wanted:
+            rows[frame] = over_window([single[frame - back] for back in range(window)])
+        single.pop(frame - window + 1, None)
+        progress(done + 1, len(needed))
     return rows
+
+
+def over_window(frames: list[FrameRows]) -> FrameRows:
+    """Return the rows of the first (the present) frame with mean and spread of the descriptors over all of them."""
+    now = frames[0]
+    if len(frames) == 1:
+        return now
+    shared = now.particle
+    for earlier in frames[1:]:
+        shared = np.intersect1d(shared, earlier.particle, assume_unique=True)
+    course = np.stack([frame.values[np.searchsorted(frame.particle, shared)] for frame in frames])
+    keep = np.searchsorted(now.particle, shared)
+    return FrameRows(
+        particle=shared, species=now.species[keep], values=now.values[keep], density=now.density[keep],
+        position=now.position[keep], seen=np.concatenate([course.mean(axis=0), course.std(axis=0)], axis=1),
+    )  # fmt: skip
+
+
+class Movie:
+    """One frame after the other of a movie, described."""
+
+    def __init__(self, tracks: Trajectories, *, neighbourhood: Neighbourhood, shifts: np.ndarray | None = None) -> None:
+        self._offsets, self._box, self._neighbourhood = tracks.frame_offsets(), tracks.box, neighbourhood
+        self._species, self._particle = tracks.table["species"].to_numpy(), tracks.table["particle"].to_numpy()
+        self._still = tracks.positions
+        self._seen = tracks.camera_positions if shifts is None else tracks.camera_positions + shifts
+
+    def describe(self, frame: int) -> tuple[slice, Description]:
+        """Return the rows of a frame in the table (none outside the movie) and their description."""
+        inside = 0 <= frame < len(self._offsets) - 1
+        part = slice(int(self._offsets[frame]), int(self._offsets[frame + 1])) if inside else slice(0, 0)
+        return part, describe(self._seen[part], self._species[part], self._box, neighbourhood=self._neighbourhood)
+
+    def rows(self, part: slice, found: Description) -> FrameRows:
+        """Return the valid rows of a description."""
+        values = found.values[found.valid]
+        return FrameRows(
+            particle=self._particle[part][found.valid],
+            species=self._species[part][found.valid],
+            values=values,
+            density=found.local_density[found.valid],
+            position=self._still[part][found.valid],
+            seen=values,
+        )
 
 
 def lagged_rows(
@@ -141,22 +202,44 @@ def lagged_rows(
     """Pair the rows of each start frame with those of the same particles ``lag`` frames later."""
     parts = []
     for start in (int(frame) for frame in starts):
-        now, later, seen = frames[start], frames[start + lag], (shown or frames)[start]
-        both, i, j = np.intersect1d(now.particle, later.particle, assume_unique=True, return_indices=True)
-        _, keep, k = np.intersect1d(both, seen.particle, assume_unique=True, return_indices=True)
-        i, j = i[keep], j[keep]
-        species = now.species[i]
-        moved = squared_displacement(box.shortest(later.position[j] - now.position[i]), species)
-        parts.append((seen.values[k], now.values[i], later.values[j], species, now.density[i], moved))
-    return joined([LaggedRows(**dict(zip(_COLUMNS, part, strict=True))) for part in parts])
-
-
-_COLUMNS = ("shown", "present", "later", "species", "density", "moved")
+        now, later = frames[start], frames[start + lag]
+        noisy, noisy_later = (shown or frames)[start], (shown or frames)[start + lag]
+        both = now.particle
+        for other in (later, noisy, noisy_later):
+            both = np.intersect1d(both, other.particle, assume_unique=True)
+        i, j, k, m = (np.searchsorted(each.particle, both) for each in (now, later, noisy, noisy_later))
+        present, after, seen, seen_later = now.values[i], later.values[j], None, None
+        if now.seen is not now.values:
+            seen, seen_later = now.seen[i], later.seen[j]
+        seen, seen_later = (present, after) if seen is None or seen_later is None else (seen, seen_later)
+        parts.append(
+            LaggedRows(
+                present=present, later=after, seen=seen, seen_later=seen_later,
+                shown=seen if shown is None else noisy.seen[k],
+                shown_later=seen_later if shown is None else noisy_later.seen[m],
+                species=now.species[i], particle=both, movie=np.zeros_like(both), density=now.density[i],
+                moved=squared_displacement(box.shortest(later.position[j] - now.position[i]), now.species[i]),
+            )
+        )  # fmt: skip
+    return joined(parts)
 
 
 def joined(parts: list[LaggedRows]) -> LaggedRows:
     """Return the rows of several parts one after the other."""
-    return LaggedRows(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS})
+    return _mapped(parts, np.concatenate)
+
+
+def _mapped(parts: list[LaggedRows], change: Callable[[list[np.ndarray]], np.ndarray]) -> LaggedRows:
+    """Apply ``change`` to the arrays of each name; names that share their arrays share the result (and its memory)."""
+    done: dict[tuple[int, ...], np.ndarray] = {}
+    result = {}
+    for name in LaggedRows.__dataclass_fields__:
+        arrays = [getattr(part, name) for part in parts]
+        key = tuple(id(array) for array in arrays)
+        if key not in done:
+            done[key] = change(arrays)
+        result[name] = done[key]
+    return LaggedRows(**result)
 
 
 def squared_displacement(steps: np.ndarray, species: np.ndarray) -> np.ndarray:

@@ -194,6 +194,38 @@ def test_periodic_cell_equals_an_open_one_with_its_images(dimension):
     np.testing.assert_allclose(periodic.values, tiled.values[:n], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_bond_order_of_shells_equals_that_of_the_weighted_neighbours(dimension):
+    nearby = replace(PLANE, dimension=dimension, n_species=1, generations=0, bond_shells=3)
+    points = spread(9, n=60, dimension=dimension, side=8.0 if dimension == 2 else 4.0)
+    found = describe(points, np.zeros(60, dtype=int), FAR if dimension == 2 else FAR3, neighbourhood=nearby)
+    names = descriptor_names(nearby)
+    assert found.values.shape == (60, len(names))
+    assert len(set(names)) == len(names)
+    width = (2.2 - 0.8) / 3 / 2
+    letter = "psi" if dimension == 2 else "q"
+    for i in (0, 25):
+        away = np.delete(points, i, axis=0) - points[i]
+        distance = np.linalg.norm(away, axis=1)
+        for radius in nearby.bond_radii:
+            weight = window(distance, 2.2) * np.exp(-((distance - radius) ** 2) / (2 * width**2))
+            near = weight > 0
+            expected = bond_order(
+                away[near], weight[near], np.zeros(near.sum(), dtype=int), n_particles=1, order=4
+            )  # fmt: skip
+            column = names.index(f"{letter}4_{radius:.3g}")
+            assert found.values[i, column] == pytest.approx(expected[0], rel=1e-9)
+
+
+def test_wider_averaging_hides_a_wider_strip_at_the_edge():
+    wide = replace(PLANE, averaging_cutoff=2.2)
+    assert (PLANE.reach, wide.reach) == (pytest.approx(2.2 + 1.54), pytest.approx(4.4))
+    points = spread(6, n=500, side=24.0)
+    view = Box(lower=(0.0, 0.0), upper=(24.0, 24.0), periodic=(False, False))
+    found = describe(points, np.arange(500) % 2, view, neighbourhood=wide)
+    np.testing.assert_array_equal(found.valid, view.edge_distance(points) >= 4.4)
+
+
 def test_lone_particle_is_described_by_zeros_and_its_own_density():
     found = describe(np.array([[0.0, 0.0]]), np.array([0]), FAR, neighbourhood=PLANE)
     assert found.valid.all()

@@ -10,7 +10,8 @@ import torch
 from colloid_cg.errors import ConfigError, DataError, InputError
 from colloid_cg.records import Box, Trajectories
 from colloid_cg.structure import StructureConfig, StructureModel, encode, fit_structure
-from colloid_cg.structure.autoencoder import Block, principal_start, scores, train
+from colloid_cg.structure.autoencoder import Block, scores, train
+from colloid_cg.structure.displacements import flat_guess, surprise
 from colloid_cg.structure.gauge import fix_gauge
 from colloid_cg.structure.neighbourhood import typical_neighbourhood
 from colloid_cg.structure.sampling import (
@@ -22,6 +23,7 @@ from colloid_cg.structure.sampling import (
     thinned,
     time_blocks,
 )
+from colloid_cg.structure.starts import Stability, best_start, principal_start
 
 QUICK = StructureConfig(lag=1, epochs=12, max_rows=3000, batch=128)
 
@@ -64,8 +66,8 @@ def test_scores_beat_the_mean_and_the_principal_component(model):
     for found in model.metadata["species"].values():
         assert not found["collapse"]["collapsed"]
         assert found["collapse"]["gain_over_mean"] > 0.2
-        assert found["collapse"]["gain_over_principal_components"] >= 0
-        assert found["validation_losses"][found["best_epoch"]] == min(found["validation_losses"])
+        assert found["collapse"]["gain_over_principal_components"] >= -1e-12
+        assert found["validation_losses"][found["best_epoch"]] <= found["validation_losses"][0]
         assert found["density_correlation"][0] > 0.5
         assert found["persistence"][0] > 0.8
 
@@ -206,15 +208,22 @@ def test_a_weight_on_mobility_makes_s_tell_what_will_move(weight: float, axis: i
         for part in (slice(0, 4000), slice(4000, 6000))
     ]  # fmt: skip
     config = StructureConfig(mobility_weight=weight, epochs=25, batch=256, hidden=(8,))
-    trained = train(*blocks, config=config, generator=torch.Generator().manual_seed(2))
+    stability = Stability(group=np.arange(4000), least=0.9, rng=rng)
+    start = best_start(blocks[0], None, blocks[1], weight=weight, latents=1, stability=stability)
+    stream = torch.Generator().manual_seed(2)
+    trained = train(start.network(hidden=(8,), generator=stream), *blocks, config=config, generator=stream)
     with torch.no_grad():
         code = trained.network.encoder(blocks[1].shown)[:, 0].numpy()
     correlations = [abs(np.corrcoef(code, column)[0, 1]) for column in data[4000:].T]
     assert int(np.argmax(correlations)) == axis
     assert correlations[axis] > 0.85
-    # ln v = 1.5 z - ln <e^1.5z>: the mean of ln v less that of the flat guess, 1.5^2/2 nats per two axes.
+    # Were the law of the steps known, column 3 would say this much more of them than the flat law.
+    known = torch.from_numpy(1.5 * data[4000:, 3] / 0.5 - np.log(moved.mean()))
+    flat, still = flat_guess(blocks[0].moved, dimension=2), torch.tensor(6.0)
+    truth = surprise(flat[0].expand(2000), blocks[1].moved, dimension=2, log_freedom=flat[1])
+    truth = float((truth - surprise(known, blocks[1].moved, dimension=2, log_freedom=still)).mean())
     gain = scores(trained.network, blocks[1]).mobility
-    assert gain > 0.8 * 1.5**2 / 2.0 if weight else gain <= 0.0
+    assert gain > 0.9 * truth if weight else gain <= 0.0
 
 
 def test_squared_displacement_is_about_the_common_motion_of_a_species():
@@ -239,6 +248,52 @@ def test_several_movies_are_learned_from_together(two_phases):
         fit_structure([], QUICK)
     with pytest.raises(DataError, match="a movie of 5 frames"):
         fit_structure(parts, QUICK.model_copy(update={"lag": 5}))
+
+
+def test_window_is_mean_and_spread_over_past_frames(two_phases, model):
+    frames = described(two_phases, [4, 5, 6], neighbourhood=model.neighbourhood)
+    seen = described(two_phases, [6], neighbourhood=model.neighbourhood, window=3)[6]
+    one = seen.particle[7]
+    course = np.stack([frames[k].values[frames[k].particle == one][0] for k in (4, 5, 6)])
+    np.testing.assert_allclose(seen.seen[7], np.concatenate([course.mean(axis=0), course.std(axis=0)]), rtol=1e-12)
+    np.testing.assert_array_equal(seen.values[7], course[2])
+
+
+def test_window_needs_every_frame_and_looks_only_back(two_phases):
+    config = QUICK.model_copy(update={"window": 3, "epochs": 2})
+    fitted = fit_structure(two_phases, config, rng=3)
+    found = encode(fitted, two_phases)
+    assert found.loc[found["frame"] < 2, "s0"].isna().all()
+    assert found.loc[found["frame"] == 2, "s0"].notna().sum() > 30
+    # Frames to come change nothing; a gap costs the frames whose window it lies in.
+    early = encode(fitted, two_phases.between(0, 7))["s0"].to_numpy()
+    assert early.tobytes() == found.loc[found["frame"] < 7, "s0"].to_numpy().tobytes()
+    known = found.loc[(found["frame"] == 6) & found["s0"].notna(), "particle"].iloc[0]
+    table = two_phases.table
+    gap = encode(fitted, two_phases.with_table(table[~((table["frame"] == 6) & (table["particle"] == known))]))
+    own = gap[gap["particle"] == known].set_index("frame")["s0"]
+    assert own.loc[[7, 8]].isna().all()
+    before = found[found["particle"] == known].set_index("frame")["s0"]
+    np.testing.assert_array_equal(own.loc[[2, 3, 4, 5, 9]].to_numpy(), before.loc[[2, 3, 4, 5, 9]].to_numpy())
+
+
+def test_window_sees_no_frame_of_another_block(two_phases):
+    blocks = time_blocks(two_phases, StructureConfig(lag=2, window=2))
+    training, validation = blocks.starts(2, window=2)
+    assert training.min() == blocks.training[0] + 1
+    assert validation.min() == blocks.validation[0] + 1
+
+
+def test_number_of_latents_is_chosen_and_reported(two_phases):
+    fitted = fit_structure(two_phases, QUICK.model_copy(update={"latents": "auto", "epochs": 2}), rng=3)
+    tried = [fitted.metadata["species"][kind]["latents_tried"] for kind in ("0", "1")]
+    assert [[each["latents"] for each in part] for part in tried] == [[1, 2, 3]] * 2
+    chosen = [fitted.metadata["species"][kind]["latents_chosen"] for kind in ("0", "1")]
+    assert fitted.latents == fitted.metadata["latents"] == max(chosen)
+    weights, document = fitted.to_arrays()
+    again = StructureModel.from_arrays(weights, json.loads(json.dumps(document)))
+    found = encode(again, two_phases)
+    assert [name for name in found.columns if name.startswith("s")] == [f"s{k}" for k in range(fitted.latents)]
 
 
 def test_gauge_undoes_any_mixing_of_the_code():
@@ -282,6 +337,25 @@ def test_unlinked_particles_are_refused():
     tracks = small(8, 200)
     with pytest.raises(DataError, match="both ends of a lag"):
         fit_structure(tracks.with_table(tracks.table.assign(particle=np.arange(len(tracks)))), StructureConfig(lag=1))
+
+
+def test_few_particles_and_a_missing_species_are_said(two_phases, model):
+    assert model.metadata["warnings"] == []
+    settings = StructureConfig(lag=1, epochs=1, cutoff=1.5, generations=0)
+    found = fit_structure(small(30, 40), settings).metadata["warnings"]
+    assert any("40 different particles" in line for line in found)
+    assert any("one species is assumed" in line for line in found)
+    plain = fit_structure(two_phases.with_table(two_phases.table.drop(columns="species")), QUICK)
+    assert len(plain.metadata["warnings"]) == 1
+    assert "one species is assumed" in plain.metadata["warnings"][0]
+
+
+def test_particles_without_neighbours_are_said_or_refused():
+    sparse = small(8, 300, side=60.0)
+    found = fit_structure(sparse, StructureConfig(lag=1, epochs=1, cutoff=2.0)).metadata["warnings"]
+    assert any("no neighbour within 2 um" in line for line in found)
+    with pytest.raises(DataError, match=r"raise structure\.cutoff"):
+        fit_structure(small(8, 30, side=1000.0), StructureConfig(lag=1, epochs=1, cutoff=0.01))
 
 
 def test_neighbourhoods_without_variation_are_refused():

@@ -23,6 +23,7 @@ def test_jammed_discs(data: Path):
     view = Box(lower=tuple(lower), upper=tuple(upper), periodic=(False, False))
     tracks = Trajectories(table=table, pixel_size=1.0, frame_interval=1.0, field_of_view=view, n_frames=14)
     model = fit_structure(tracks, StructureConfig(epochs=4, patience=4), rng=1)
+    plain = fit_structure(tracks, StructureConfig(epochs=4, patience=4, mobility_weight=0.0), rng=1)
     fields = encode(model, tracks)
 
     # Small discs touch at 40 px: the cutoff chosen from the data spans two shells of this mixture.
@@ -35,11 +36,11 @@ def test_jammed_discs(data: Path):
     assert by_cells == pytest.approx(painted, rel=0.02)
     for species in (0, 1):
         found = model.metadata["species"][str(species)]
-        assert found["validation_scores"]["present"] > 0.2
         # s gives up some of the neighbourhood to say how far a disc moves; principal components say nothing of it.
-        assert min(found["validation_losses"]) <= found["validation_losses"][0]
+        assert found["validation_scores"]["present"] > 0.1
         assert found["principal_component_scores"]["mobility"] == 0.0
         assert found["validation_scores"]["mobility"] >= 0.0
+        assert plain.metadata["species"][str(species)]["validation_scores"]["present"] > 0.2
         # Quasi-static steps: nearly every neighbourhood is the same one step later.
         assert found["persistence"][0] > 0.98
 

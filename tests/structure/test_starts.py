@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import multivariate_t
+
+from colloid_cg.structure.autoencoder import Block
+from colloid_cg.structure.displacements import flat_guess, surprise, told_by
+from colloid_cg.structure.species import chosen_latents
+from colloid_cg.structure.starts import Stability, best_start, paired_error, within_one_error
+
+
+def steps_of(width: np.ndarray, *, freedom: float, dimension: int, rng: np.random.Generator) -> np.ndarray:
+    """Return squared lengths per axis of Student steps whose squared width is ``width``."""
+    chi = rng.chisquare(freedom, size=len(width)) / freedom
+    return np.asarray((rng.normal(size=(len(width), dimension)) ** 2).mean(axis=1) * width / chi)
+
+
+def rows(n: int, *, slope: float = 1.0, seed: int = 0, columns: int = 6) -> Block:
+    """Return rows whose first column varies most and whose last alone says how far a particle goes."""
+    rng = np.random.default_rng(seed)
+    data = rng.normal(size=(n, columns)) * np.linspace(2.0, 0.7, columns)
+    moved = steps_of(np.exp(slope * data[:, -1] / 0.7), freedom=4.0, dimension=2, rng=rng)
+    shown = torch.from_numpy(data)
+    return Block(shown=shown, target=torch.cat([shown, shown], dim=1), moved=torch.from_numpy(moved), dimension=2)
+
+
+def stability(n: int, least: float = 0.9) -> Stability:
+    return Stability(group=np.arange(n), least=least, rng=np.random.default_rng(3))
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("freedom", [2.0, 9.0])
+def test_surprise_is_that_of_students_t_up_to_a_constant(dimension, freedom):
+    steps = np.random.default_rng(0).normal(size=(50, dimension)) * 3
+    width = np.exp(np.linspace(-2, 2, 50))
+    law = [multivariate_t(np.zeros(dimension), w * np.eye(dimension), df=freedom) for w in width]
+    expected = -np.array([each.logpdf(step) for each, step in zip(law, steps, strict=True)])
+    found = surprise(
+        torch.from_numpy(np.log(width)), torch.from_numpy((steps**2).mean(axis=1)), dimension=dimension,
+        log_freedom=torch.tensor(np.log(freedom)),
+    ).numpy()  # fmt: skip
+    # The constant is that of the normal law, (d/2) ln 2 pi.
+    np.testing.assert_allclose(expected - found, 0.5 * dimension * np.log(2 * np.pi), rtol=1e-10)
+
+
+def test_flat_guess_finds_width_and_tails():
+    moved = steps_of(np.full(40_000, 0.6), freedom=3.0, dimension=3, rng=np.random.default_rng(1))
+    width, freedom = flat_guess(torch.from_numpy(moved), dimension=3).exp().tolist()
+    assert width == pytest.approx(0.6, rel=0.04)
+    assert freedom == pytest.approx(3.0, rel=0.35)  # a grid of freedoms a factor 1.8 apart
+
+
+def test_slope_of_the_mobility_is_found_despite_heavy_tails():
+    rng = np.random.default_rng(2)
+    code = rng.normal(size=20_000)
+    moved = torch.from_numpy(steps_of(np.exp(0.3 + 0.7 * code), freedom=3.0, dimension=2, rng=rng))
+    found = told_by(
+        torch.from_numpy(code[:, None]), moved, dimension=2, first=flat_guess(moved, dimension=2)
+    ).numpy()  # fmt: skip
+    assert found[0] == pytest.approx(0.3, abs=0.05)
+    assert found[2] == pytest.approx(0.7, abs=0.03)
+    assert np.exp(found[1]) == pytest.approx(3.0, rel=0.1)
+
+
+def test_regression_of_displacements_is_the_start_only_where_it_tells_more():
+    for slope, expected in ((1.0, "displacements"), (0.0, "principal")):
+        start = best_start(
+            rows(3000, slope=slope), None, rows(1500, slope=slope, seed=5), weight=5.0, latents=1,
+            stability=stability(3000),
+        )  # fmt: skip
+        assert start.name.startswith(expected)
+        column = int(start.encode[0].abs().mul(rows(3000).shown.std(dim=0)).argmax())
+        assert column == (5 if slope else 0)
+    told = best_start(rows(3000), None, rows(1500, seed=5), weight=0.0, latents=1, stability=stability(3000))
+    assert told.name == "principal components"
+
+
+def test_more_latents_start_uncorrelated_with_unit_variance():
+    block = rows(4000)
+    start = best_start(block, None, rows(2000, seed=5), weight=5.0, latents=3, stability=stability(4000))
+    assert start.name.startswith("displacements")
+    code = (block.shown @ start.encode.T).numpy()
+    np.testing.assert_allclose(code.T @ code / len(code), np.eye(3), atol=1e-8)
+
+
+def test_turned_round_rows_are_used_where_they_help_and_not_where_they_mislead():
+    """Rows turned round that follow the same law double the data; rows that follow the opposite one are refused."""
+    few, check = rows(150, columns=40), rows(4000, seed=5, columns=40)
+    honest, wrong = rows(3000, seed=7, columns=40), rows(3000, slope=-1.0, seed=7, columns=40)
+    for backward, expected in ((honest, "both directions"), (wrong, "forward")):
+        part = Block(shown=backward.shown[:150], target=backward.target[:150], moved=backward.moved[:150], dimension=2)
+        start = best_start(few, part, check, weight=50.0, latents=1, stability=stability(150, least=0.0))
+        assert expected in start.name
+
+
+def test_penalty_rises_until_resampled_fits_agree():
+    few = rows(200, columns=40)
+    penalties = (0.01, 0.1, 1.0, 10.0, 100.0)
+    loose, strict = (stability(200, least).first(penalties, few) for least in (0.0, 0.97))
+    assert loose == 0
+    assert strict > 1
+    # Ten times the particles need less of it; ten copies of the same particles do not count as more.
+    assert stability(20_000, 0.97).first(penalties, rows(20_000, columns=40)) < strict
+    copies = Block(
+        shown=few.shown.repeat(10, 1), target=few.target.repeat(10, 1), moved=few.moved.repeat(10), dimension=2
+    )
+    same = Stability(group=np.tile(np.arange(200), 10), least=0.97, rng=np.random.default_rng(3))
+    assert same.first(penalties, copies) == strict
+
+
+def test_paired_error_counts_a_particle_once():
+    rng = np.random.default_rng(4)
+    each = rng.normal(size=500)
+    assert paired_error(each, np.arange(500)) == pytest.approx(each.std() / np.sqrt(500))
+    assert paired_error(np.repeat(each, 9), np.repeat(np.arange(500), 9)) == pytest.approx(each.std() / np.sqrt(500))
+
+
+def test_smallest_number_of_latents_within_one_error_is_taken():
+    rng, particle = np.random.default_rng(5), np.arange(400)
+    base = rng.normal(size=400)
+    wiggle = rng.normal(size=400)
+    wiggle = 0.1 * (wiggle - wiggle.mean()) / wiggle.std()  # standard error .005
+    losses = {1: base + 0.02 + wiggle, 2: base + 0.002 + wiggle, 3: base}
+    chosen, candidates = chosen_latents(losses, particle)
+    assert chosen == 2
+    assert [each["latents"] for each in candidates] == [1, 2, 3]
+    assert candidates[0]["excess"] == pytest.approx(0.02)
+    assert candidates[1]["standard_error"] == pytest.approx(0.005)
+    assert candidates[2]["excess"] == 0.0
+    assert within_one_error([losses[3], losses[1]], particle) == 0
