@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def _exact(law: LatentLaw, rows, grid) -> float:  # type: ignore[no-untyped-def]
     kernel, m = grid.kernel(law.memory), len(rows)
     total = 0.0
     for path in product(range(len(grid.points)), repeat=m):
-        weight = grid.weights[path[0]] * np.prod([kernel[a, b] for a, b in zip(path, path[1:], strict=False)])
+        weight = grid.weights[path[0]] * np.prod([kernel[a, b] for a, b in pairwise(path)])
         z = grid.points[list(path)]
         diffusion = law.diffusion[0] * np.exp(law.log_mobility(rows.structure, z, rows.species))
         s2 = law.localisation_variance
