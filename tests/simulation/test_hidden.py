@@ -33,7 +33,10 @@ def _run(n: int) -> tuple[Waves, OverdampedModel, State]:
     )  # fmt: skip
     free = OverdampedModel(diffusion=np.array([1.0]), coefficients=np.zeros((1, 0)), lower=0.1, cutoff=1.0)
     structure: Any = SimpleNamespace(neighbourhood=SimpleNamespace(cutoff=1.0))
-    model = HiddenModel(plain=free, dynamics=free, law=law, ablation=law, structure=structure, used=True)
+    model = HiddenModel(
+        plain=free, dynamics=free, law=law, ablation=law, structure=structure, used=True,
+        structure_noise=np.zeros((1, 1)),
+    )  # fmt: skip
     rng = np.random.default_rng(1)
     box = Box(lower=(0.0, 0.0), upper=(LENGTH, LENGTH), periodic=(True, True))
     state = State(positions=rng.uniform(0, LENGTH, (n, 2)), species=np.zeros(n, dtype=np.int64), box=box)

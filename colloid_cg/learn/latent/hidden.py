@@ -30,8 +30,9 @@ from colloid_cg.records import ModelBundle, StateSeries, Trajectories
 from colloid_cg.records.model import metric
 from colloid_cg.seeding import generator
 from colloid_cg.states import from_trajectories
-from colloid_cg.structure import StructureConfig, StructureModel, encode, fit_structure
+from colloid_cg.structure import StructureConfig, StructureModel, encode, encode_positions, fit_structure
 
+_NOISE_FRAMES = 40
 FEWEST_ROWS = 2000
 """Linked steps with a complete neighbourhood, in the training block; half of it in the selection block."""
 
@@ -42,6 +43,7 @@ class HiddenModel:
 
     ``plain`` was fitted without it; ``dynamics`` has the pair force at the mean mobility, ``law`` says how the mobility
     depends on s, ``ablation`` is the law without s, ``structure`` the encoder. ``used``: s is worth having.
+    ``structure_noise`` (n_species, k): variance that the noise of localisation brings into f.
     """
 
     plain: OverdampedModel
@@ -50,6 +52,7 @@ class HiddenModel:
     ablation: LatentLaw
     structure: StructureModel
     used: bool
+    structure_noise: np.ndarray
 
 
 def with_hidden_variable(
@@ -97,7 +100,9 @@ def with_hidden_variable(
     gains |= shuffled_worth(laws, parts[0], parts[1], rng=generator(seed, "shuffled hidden variable"))
     progress(len(LAWS) + 3, len(LAWS) + 3)
     used = gains["full"].low90 > 0.0
-    start = _at_the_end(full.law, parts[1])
+    start = _at_the_end(full.law, parts[1]) | _noise_of_structure(
+        encoder, select, full.law, rng=generator(seed, "noise of structure")
+    )
     return _stored(bundle, encoder, full, laws, gains, used=used, start=start)
 
 
@@ -175,6 +180,34 @@ def _enough(parts: list[LatentRows]) -> None:
                 expected=f"at least {least} to learn a hidden variable from",
                 action="record longer or a wider view, lower structure.cutoff, or set fit.hidden_variables = 0",
             )
+
+
+def _noise_of_structure(
+    encoder: StructureModel, tracks: Trajectories, law: LatentLaw, *, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Return the variance that the noise of localisation brings into f, ``structure_noise`` (n_species, k).
+
+    That of f(y + eta) - f(y), eta with the fitted variance: to first order that of f(y) - f(x), x the true positions
+    (simulation-extrapolation: Cook and Stefanski 1994, doi:10.1080/01621459.1994.10476871).
+    """
+    series, latents = from_trajectories(tracks), encoder.config.latents
+    error = np.sqrt(max(law.localisation_variance, 0.0))
+    shape = (len(law.diffusion), latents)
+    moved: list[list[np.ndarray]] = [[] for _ in range(shape[0])]
+    for frame in np.unique(np.linspace(0, series.n_frames - 1, _NOISE_FRAMES).round().astype(int)):
+        rows = series.rows(int(frame))
+        positions, species = series.box.wrap(series.positions[rows]), series.species[rows]
+        shaken = series.box.wrap(positions + error * rng.standard_normal(positions.shape))
+        here, there = (encode_positions(encoder, place, species, series.box) for place in (positions, shaken))
+        for kind in range(shape[0]):
+            moved[kind].append((there - here)[species == kind])
+    spread = np.zeros(shape)
+    for kind, parts in enumerate(moved):
+        change = np.concatenate(parts)
+        change = change[np.isfinite(change).all(axis=1)]
+        if len(change) > 1:
+            spread[kind] = change.var(axis=0)
+    return {"hidden.structure_noise": spread}
 
 
 def _at_the_end(law: LatentLaw, rows: LatentRows) -> dict[str, np.ndarray]:
@@ -276,4 +309,5 @@ def hidden_model(bundle: ModelBundle) -> HiddenModel | None:
         ablation=law_of_arrays(bundle.weights, prefix="ablation."),
         structure=StructureModel.from_arrays(arrays, settings["structure"]),
         used=bool(settings["used"]),
+        structure_noise=bundle.weights["hidden.structure_noise"],
     )

@@ -26,7 +26,8 @@ def hidden_fields(bundle: ModelBundle, tracks: Trajectories, *, future: bool = T
     Returns
     -------
     pandas.DataFrame or None
-        Columns ``frame, particle, s, s_std``: mean and standard deviation of s, NaN where the edge of the view hides
+        Columns ``frame, particle, s, s_std``: mean and standard deviation of s (noise of localisation in the structure
+        included), NaN where the edge of the view hides
         the neighbourhood or the track is not linked to the next frame. None without a hidden variable.
     """
     model = hidden_model(bundle)
@@ -37,14 +38,16 @@ def hidden_fields(bundle: ModelBundle, tracks: Trajectories, *, future: bool = T
     mean, deviation = moments(smoothed(found, rows) if future else found.predicted, found.grid)
     law, species = model.law, rows.species
     s = law.hidden(law.log_mobility(rows.structure, mean, species), species)
-    share = law.memory_slope / np.maximum(law.spread, 1e-12)
+    spread = np.maximum(law.spread, 1e-12)[species]
+    variance = (law.memory_slope[species] * deviation) ** 2
+    variance += (law.structure_slope[species] ** 2 * model.structure_noise[species]).sum(axis=1)
     first = int(tracks.table["frame"].min())
     known = pd.DataFrame(
         {
             "frame": first + rows.frame * int(bundle.config["stride"]),
             "particle": rows.particle,
             "s": s,
-            "s_std": share[species] * deviation,
+            "s_std": np.sqrt(variance) / spread,
         }
     )
     return tracks.table[["frame", "particle"]].merge(known, on=["frame", "particle"], how="left")
