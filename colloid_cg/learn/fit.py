@@ -113,7 +113,7 @@ def fit(
     bundle = corrected(bundle, kept_share(train))
     if not config.hidden_variables:
         return bundle
-    encoder = (structure or StructureConfig()).model_copy(update={"latents": config.hidden_variables})
+    encoder = (structure or StructureConfig()).model_copy(update={"latents": config.hidden_variables, "window": 1})
     return with_hidden_variable(
         bundle, train, select, encoder, seed=seed, progress=progress, checkpoint=checkpoint
     )  # fmt: skip

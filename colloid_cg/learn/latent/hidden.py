@@ -152,7 +152,7 @@ def rows_of(bundle: ModelBundle, model: OverdampedModel, encoder: StructureModel
     """Return the steps of a block with their structural variables, as the filter reads them."""
     stride = int(bundle.config["stride"])
     whole = first_rows(from_trajectories(tracks), int(bundle.config["fit"]["maximum_detections"]))
-    structure = structure_of_rows(encode(encoder, tracks), latents=encoder.config.latents)[: len(whole.positions)]
+    structure = structure_of_rows(encode(encoder, tracks), latents=encoder.latents)[: len(whole.positions)]
     block = prepare(
         every_nth_frame(whole, stride),
         n_species=int(bundle.config["n_species"]),
@@ -190,7 +190,7 @@ def _noise_of_structure(
     That of f(y + eta) - f(y), eta with the fitted variance: to first order that of f(y) - f(x), x the true positions
     (simulation-extrapolation: Cook and Stefanski 1994, doi:10.1080/01621459.1994.10476871).
     """
-    series, latents = from_trajectories(tracks), encoder.config.latents
+    series, latents = from_trajectories(tracks), encoder.latents
     error = np.sqrt(max(law.localisation_variance, 0.0))
     shape = (len(law.diffusion), latents)
     moved: list[list[np.ndarray]] = [[] for _ in range(shape[0])]
