@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from colloid_cg.assessment.reading import ReadingConfig, read_hidden
 
 from benchmarks.inference_video import command
 from benchmarks.record import Record
+from colloid_cg.assessment.reading import ReadingConfig, read_hidden
 from colloid_cg.learn import FitConfig, fit
 from colloid_cg.learn.latent import hidden_fields, hidden_gain, hidden_model
 from colloid_cg.records import Box, ModelBundle, Trajectories
