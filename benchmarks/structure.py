@@ -2,7 +2,8 @@
 
 Writes benchmarks/results/structure.json. Each glass is filmed, tracked and fitted by the command line with settings
 that were fixed on another seed; figures are those of its test block, which no fit has seen. Folders are kept in
-benchmarks/checkpoint/structure, so that an interrupted run goes on; --seeds chooses the glasses, --only a part.
+benchmarks/checkpoint/structure, so that an interrupted run goes on; --seeds chooses
+the glasses, --part makes one part only.
 
 The companions: kob_andersen.json (propensity, seeds, invariance), star_memory.json (memory of star polymers),
 structure_shear.json (real jammed discs), structure_ceiling.json (how well one run can be predicted at all).
@@ -12,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ from colloid_cg.learn.latent import hidden_fields, hidden_gain, hidden_model
 from colloid_cg.records import Box, ModelBundle, Trajectories
 from colloid_cg.simulation import SimulateConfig, simulate
 from colloid_cg.states import blocks_of_frames, rollout_trajectories, split_by_time
-from colloid_cg.store import read_model, read_trajectories
+from colloid_cg.store import read_json, read_model, read_trajectories, write_json
 from colloid_cg.structure import StructureConfig, encode
 from colloid_cg.twin import TwinConfig, make_twin
 
@@ -187,28 +190,54 @@ def fit_of_null(seed: int) -> ModelBundle:
     return fit(train, select, settings, rng=seed, structure=StructureConfig())
 
 
+def glass_figures(seed: int, frames: int | None) -> list[dict[str, Any]]:
+    """Return the figures of one glass."""
+    record = Record("structure")
+    run, seconds = glass_run(seed)
+    of = f"soft glass from video, seed {seed}"
+    tracks, bundle = read_trajectories(run / "trajectories.parquet"), read_model(run / "model")
+    test = split_by_time(tracks, fractions=_FRACTIONS)[2]
+    per_frame = len(tracks) / tracks.n_frames
+    record.add(f"{of}: fit with hidden variable, {per_frame:.0f} particles x {tracks.n_frames} frames", seconds / 60.0,
+               unit="min", target=10.0, better="lower",
+               note="one core; pair force, encoder, four laws, errors, shuffled control")  # fmt: skip
+    gain_figures(record, of, bundle, test)
+    prediction_figures(record, of, bundle, tracks)
+    rollout_figures(record, of, bundle, test, frames)
+    return record.figures
+
+
+def null_part() -> list[dict[str, Any]]:
+    """Return the figures of the dilute suspensions."""
+    record = Record("structure")
+    null_figures(record)
+    return record.figures
+
+
+def kept(name: str, make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the figures of a part, made now or kept from a run that was interrupted."""
+    path = KEPT / f"{name}.json"
+    if not path.is_file():
+        KEPT.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"figures": make()})
+    return list(read_json(path)["figures"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
-    parser.add_argument("--only", choices=("glass", "null"))
     parser.add_argument("--frames", type=int, help="length of the rollouts; default: 150 beyond 5 tau")
+    parser.add_argument("--part", help="make one part only (glass42, null) and keep it for the whole")
     chosen = parser.parse_args()
+    parts: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        f"glass{seed}": partial(glass_figures, seed, chosen.frames) for seed in chosen.seeds
+    } | {"null": null_part}
+    if chosen.part:
+        kept(f"figures_{chosen.part}", parts[chosen.part])
+        return
     record = Record("structure")
-    if chosen.only != "null":
-        for seed in chosen.seeds:
-            run, seconds = glass_run(seed)
-            of = f"soft glass from video, seed {seed}"
-            tracks, bundle = read_trajectories(run / "trajectories.parquet"), read_model(run / "model")
-            test = split_by_time(tracks, fractions=_FRACTIONS)[2]
-            per_frame = len(tracks) / tracks.n_frames
-            record.add(f"{of}: fit with hidden variable, {per_frame:.0f} particles x {tracks.n_frames} frames",
-                       seconds / 60.0, unit="min", target=10.0, better="lower",
-                       note="one core; pair force, encoder, four laws, errors, shuffled control")  # fmt: skip
-            gain_figures(record, of, bundle, test)
-            prediction_figures(record, of, bundle, tracks)
-            rollout_figures(record, of, bundle, test, chosen.frames)
-    if chosen.only != "glass":
-        null_figures(record)
+    for name, make in parts.items():
+        record.figures += kept(f"figures_{name}", make)
     record.write()
 
 

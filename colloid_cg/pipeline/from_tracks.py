@@ -13,6 +13,7 @@ from colloid_cg.events import EventConfig, detect_events, event_fields
 from colloid_cg.learn import FitConfig, MomentumFitConfig, ThermalFitConfig, fit
 from colloid_cg.learn.comparison import ComparisonConfig, compare_models
 from colloid_cg.learn.latent import hidden_fields, hidden_gain, hidden_model
+from colloid_cg.learn.thermal import thermal_fields
 from colloid_cg.pipeline.blocks import Blocks, blocks, spans, trajectory_file
 from colloid_cg.pipeline.event_windows import events_margin, joined, peaking
 from colloid_cg.pipeline.fields import field_digests, field_tables
@@ -104,12 +105,20 @@ def _fit(job: Job) -> dict[str, Any]:
 
 
 def _model_fields(job: Job, model: ModelBundle) -> None:
-    """Write what the model says of each detection, where it has a hidden variable, and join it into fields.parquet."""
-    part = FIELD_PARTS[2]
-    if hidden_model(model) is not None:
+    """Write what the model says of each detection (s, or temperature and entropy) and join it into fields.parquet.
+
+    Long movies are read in spans, at whose borders the memory of s begins anew; temperatures only where one will do.
+    """
+    part, windows = FIELD_PARTS[2], list(spans(job))
+    describe = hidden_fields if hidden_model(model) is not None else thermal_fields
+    first = None if len(windows) > 1 and describe is thermal_fields else describe(
+        model, trajectory_file(job).read(windows[0])
+    )  # fmt: skip
+    if first is not None:
         with table_writer(job.folder.path / part) as writer:
-            for frames in spans(job):
-                found = hidden_fields(model, trajectory_file(job).read(frames))
+            writer.append(first)
+            for frames in windows[1:]:
+                found = describe(model, trajectory_file(job).read(frames))
                 if found is not None:
                     writer.append(found)
     elif not (job.folder.path / "fields.parquet").is_file():

@@ -89,7 +89,7 @@ def run_filter(step, phi, rate, own, noise, fixed, coupling_own, share, fixed_sh
                     moved, spread = (1.0 - gain) * whole, (1.0 - gain * gain) * whole_square
                 free = own_variance * spread + ahead_variance + gain * gain * here_variance
                 link = own_link * spread - gain * here_variance
-                pivot = max(free - link * link * precision_ahead[a, j], 1e-3 * free)
+                pivot = max(free - link * link * precision_ahead[a, j], 1e-3 * own_variance * spread)
                 r = step[t, a] - moved * phi[t, a] - link * carried_ahead[a, j]
                 determinant[j] *= pivot
                 square[j] += r * r / pivot

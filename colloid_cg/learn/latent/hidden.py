@@ -14,6 +14,7 @@ from colloid_cg.learn.checkpoint import Checkpoint
 from colloid_cg.learn.latent.ablation import LAWS, Gain, as_table, fit_laws, shuffled_worth, worth
 from colloid_cg.learn.latent.law import FULL, LatentLaw
 from colloid_cg.learn.latent.maximum import Found, with_errors
+from colloid_cg.learn.latent.refine import refined
 from colloid_cg.learn.latent.rows import (
     LatentRows,
     filtered,
@@ -33,6 +34,8 @@ from colloid_cg.states import from_trajectories
 from colloid_cg.structure import StructureConfig, StructureModel, encode, encode_positions, fit_structure
 
 _NOISE_FRAMES = 40
+ABLATIONS = ("none", "spread", "memory")
+"""Laws that know nothing of the neighbourhood."""
 FEWEST_ROWS = 2000
 """Linked steps with a complete neighbourhood, in the training block; half of it in the selection block."""
 
@@ -67,10 +70,11 @@ def with_hidden_variable(
 ) -> ModelBundle:
     """Return the bundle with a hidden variable per particle on which its mobility depends.
 
-    The encoder learns structural variables f from ``train`` alone; f and a memory variable z (integrated out along
-    every track) then enter the likelihood of the observed positions. Without s, with memory alone, with both and with
-    a shuffled s are fitted to ``train`` and scored on ``select``: s is used in rollouts where its gain over the
-    ablation without s exceeds its 90 % interval.
+    The encoder learns structural variables f from ``train`` alone, at first by itself, then (one latent) from the
+    posterior of the mobility that memory alone finds (:mod:`~colloid_cg.learn.latent.refine`); f and a memory variable
+    z (integrated out along every track) enter the likelihood of the observed positions. Without s, with memory alone,
+    with both and with a shuffled s are fitted to ``train`` and scored on ``select``: s is used in rollouts where its
+    gain over the ablation without s exceeds its 90 % interval.
 
     Parameters
     ----------
@@ -91,10 +95,19 @@ def with_hidden_variable(
     """
     model = model_from_bundle(bundle)
     encoder = fit_structure(train, structure or StructureConfig(), rng=seed)
-    parts = [rows_of(bundle, model, encoder, tracks) for tracks in (train, select)]
+    most = int(bundle.config["fit"]["maximum_detections"])
+    parts = [rows_of(bundle, model, encoder, tracks, most=most) for tracks in (train, select)]
     _enough(parts)
     progress(1, len(LAWS) + 3)
-    laws = _laws(parts[0], bundle, checkpoint, progress)
+    plain = _laws(ABLATIONS, parts[0], bundle, checkpoint, progress)
+    better = None
+    if encoder.latents == 1 and float(plain["memory"].law.memory_slope.max()) > 0.0:
+        stride = int(bundle.config["stride"])
+        better = refined(encoder, train, parts[0], plain["memory"].law, stride=stride)
+    if better is not None:
+        encoder, parts[0] = better
+        parts[1] = rows_of(bundle, model, encoder, select, most=most)
+    laws = plain | _laws(("full",), parts[0], bundle, checkpoint, progress)
     gains = worth(laws, parts[1])
     full = with_errors(laws["full"], parts[0])
     gains |= shuffled_worth(laws, parts[0], parts[1], rng=generator(seed, "shuffled hidden variable"))
@@ -106,14 +119,16 @@ def with_hidden_variable(
     return _stored(bundle, encoder, full, laws, gains, used=used, start=start)
 
 
-def _laws(rows: LatentRows, bundle: ModelBundle, checkpoint: Checkpoint, progress: Progress) -> dict[str, Found]:
-    name = f"hidden-variable-rows-{len(rows)}"
+def _laws(
+    names: tuple[str, ...], rows: LatentRows, bundle: ModelBundle, checkpoint: Checkpoint, progress: Progress
+) -> dict[str, Found]:
+    name = f"hidden-variable-{'-'.join(names)}-rows-{len(rows)}"
     kept = checkpoint.load(name)
     if kept is not None:
-        return {law: _found(law, kept) for law in LAWS}
+        return {law: _found(law, kept) for law in names}
     laws = fit_laws(rows, bundle.weights["diffusion"], float(bundle.weights["localisation_variance"][0]),
-                    progress=progress)  # fmt: skip
-    checkpoint.save(name, {key: value for law in LAWS for key, value in _arrays(law, laws[law]).items()})
+                    progress=progress, names=names)  # fmt: skip
+    checkpoint.save(name, {key: value for law in names for key, value in _arrays(law, laws[law]).items()})
     return laws
 
 

@@ -74,7 +74,7 @@ def _negative(
 
 def _bounds(start: LatentLaw, free: Freedom, scale: float) -> list[tuple[float, float]]:
     n, k = start.structure_slope.shape
-    bounds = [(float(value) - 4.0, float(value) + 3.0) for value in np.log(start.diffusion)] + [(-1.0, 2.0)]
+    bounds = [(float(value) - 4.0, float(value) + 3.0) for value in np.log(start.diffusion)] + [(0.0, 2.0)]
     if free.structure:
         bounds += [(-_LARGEST_SLOPE, _LARGEST_SLOPE)] * (n * k)
     if free.spread:
@@ -98,8 +98,11 @@ def with_errors(found: Found, rows: LatentRows) -> Found:
 
     count, step = len(values), 1e-3
     scores = np.empty((len(rows), count))
+    least = np.full(count, -np.inf)
+    least[rows.n_species] = 0.0  # s2 < 0 has no likelihood
     for k, unit in enumerate(step * np.eye(count)):
-        scores[:, k] = (likelihood(values + unit) - likelihood(values - unit)) / (2.0 * step)
+        below = np.maximum(values - unit, least)
+        scores[:, k] = (likelihood(values + unit) - likelihood(below)) / (values[k] + step - below[k])
     hessian = scores.T @ scores  # outer products of rows, which the recursion makes nearly independent
     influence = scores @ np.linalg.pinv(hessian)
     spans = rows.frame * _TIME_SPANS // (int(rows.frame.max()) + 1)
