@@ -163,10 +163,14 @@ def law_of_arrays(arrays: dict[str, np.ndarray], *, prefix: str) -> LatentLaw:
     )
 
 
-def rows_of(bundle: ModelBundle, model: OverdampedModel, encoder: StructureModel, tracks: Trajectories) -> LatentRows:
-    """Return the steps of a block with their structural variables, as the filter reads them."""
+def rows_of(
+    bundle: ModelBundle, model: OverdampedModel, encoder: StructureModel, tracks: Trajectories, *,
+    most: int | None = None,
+) -> LatentRows:  # fmt: skip
+    """Return the steps of a block (its first ``most`` detections) with their structural variables."""
     stride = int(bundle.config["stride"])
-    whole = first_rows(from_trajectories(tracks), int(bundle.config["fit"]["maximum_detections"]))
+    whole = from_trajectories(tracks)
+    whole = whole if most is None else first_rows(whole, most)
     structure = structure_of_rows(encode(encoder, tracks), latents=encoder.latents)[: len(whole.positions)]
     block = prepare(
         every_nth_frame(whole, stride),
