@@ -34,6 +34,8 @@ def overdamped_step(
     driven: OverdampedModel | None = None,
     pairs: np.ndarray | None = None,
     surroundings: Surroundings | None = None,
+    mobility: np.ndarray | None = None,
+    spurious_drift: np.ndarray | None = None,
 ) -> tuple[State, Increments]:
     """Advance by ``dt`` (s) with the stochastic Heun step (additive noise).
 
@@ -64,10 +66,12 @@ def overdamped_step(
     around = surroundings or Surroundings()
     force, energy = _acting(acting, around, state, pairs)
     work = 0.0 if driven is None else energy - _acting(model, around, state, None)[1]
-    mobility = acting.mobility[state.species][:, None]
+    mobility = (acting.mobility[state.species] if mobility is None else mobility)[:, None]
     noise = np.sqrt(2.0 * mobility * dt) * rng.standard_normal(state.positions.shape)
     if around.velocity is not None:
         noise += around.velocity * dt
+    if spurious_drift is not None:
+        noise += spurious_drift * dt
     predicted = replace(state, positions=state.positions + mobility * dt * force + noise)
     mean_force = 0.5 * (force + _acting(acting, around, predicted, pairs)[0])
     moved = replace(state, positions=state.positions + mobility * dt * mean_force + noise)

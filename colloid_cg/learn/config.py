@@ -48,6 +48,9 @@ class FitConfig(Settings):
     flow : str or None
         Table of the background flow on a regular grid (frame, x, y in px, u_x, u_y in um/s; a single frame: steady),
         or "smooth": a steady flow fitted as a tensor product of cubic splines.
+    hidden_variables : int
+        Structural variables of the encoder that the mobility of overdamped particles may depend on, with a memory
+        variable beside them; 0: none. What they are worth on the selection block decides whether rollouts use them.
     flow_splines : tuple of int
         Candidate numbers of splines per axis of a smooth flow: 1 is a common drift, 2 holds every affine flow.
     """
@@ -71,6 +74,7 @@ class FitConfig(Settings):
     prescribed_particles: tuple[int, ...] = ()
     flow: str | None = None
     flow_splines: tuple[int, ...] = (1, 2, 4, 5, 6)
+    hidden_variables: int = Field(default=0, ge=0, le=4)
 
     def tables(self) -> dict[str, str]:
         """Return the settings that name a table of an external field, and its path."""
@@ -107,4 +111,6 @@ class FitConfig(Settings):
             raise ValueError("either prescribed or prescribed_particles, not both")
         if self.well == "quartic" and self.traps is None:
             raise ValueError('well = "quartic" needs traps: a table of centres, or "each"')
+        if self.hidden_variables and self.in_fields:
+            raise ValueError("hidden_variables in external fields are not fitted: leave one of them out")
         return self

@@ -13,6 +13,7 @@ from colloid_cg.learn.field_plan import FieldPlan, field_plan, solve_plan
 from colloid_cg.learn.field_report import with_fields
 from colloid_cg.learn.field_tables import FieldTables
 from colloid_cg.learn.inertial import fit_inertial
+from colloid_cg.learn.latent import with_hidden_variable
 from colloid_cg.learn.momentum import MomentumFitConfig, fit_simulation, is_simulation
 from colloid_cg.learn.noise_form import choose_noise_form, with_noise_form
 from colloid_cg.learn.problem import Block, Candidate, fit_candidate, fit_free, prepare
@@ -26,6 +27,7 @@ from colloid_cg.learn.thermal import ThermalFitConfig, fit_hidden_entropy
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import ModelBundle, StateSeries, Trajectories
 from colloid_cg.states import from_trajectories
+from colloid_cg.structure import StructureConfig
 
 __all__ = ["fit", "model_from_bundle"]
 
@@ -41,6 +43,7 @@ def fit(
     checkpoint: Checkpoint = NOWHERE,
     momentum: MomentumFitConfig | None = None,
     thermal: ThermalFitConfig | None = None,
+    structure: StructureConfig | None = None,
 ) -> ModelBundle:
     """Fit overdamped or, where the data ask for it, inertial dynamics to noisy trajectories.
 
@@ -63,6 +66,8 @@ def fit(
         Settings of the fit to positions and velocities.
     thermal : ThermalFitConfig or None
         Those of the fit of hidden entropies.
+    structure : StructureConfig or None
+        Those of the encoder, where ``config.hidden_variables`` asks for one.
 
     Raises
     ------
@@ -105,7 +110,13 @@ def fit(
         )  # fmt: skip
         bundle = bundle_of(task, result)
         bundle = with_fields(bundle, plan, result, series=task.series, n_species=task.n_species, seed=seed)
-    return corrected(bundle, kept_share(train))
+    bundle = corrected(bundle, kept_share(train))
+    if not config.hidden_variables:
+        return bundle
+    encoder = (structure or StructureConfig()).model_copy(update={"latents": config.hidden_variables, "window": 1})
+    return with_hidden_variable(
+        bundle, train, select, encoder, seed=seed, progress=progress, checkpoint=checkpoint
+    )  # fmt: skip
 
 
 def _task(

@@ -12,6 +12,8 @@ from colloid_cg.errors import DataError
 from colloid_cg.events import EventConfig, detect_events, event_fields
 from colloid_cg.learn import FitConfig, MomentumFitConfig, ThermalFitConfig, fit
 from colloid_cg.learn.comparison import ComparisonConfig, compare_models
+from colloid_cg.learn.latent import hidden_fields, hidden_gain, hidden_model
+from colloid_cg.learn.thermal import thermal_fields
 from colloid_cg.pipeline.blocks import Blocks, blocks, spans, trajectory_file
 from colloid_cg.pipeline.event_windows import events_margin, joined, peaking
 from colloid_cg.pipeline.fields import field_digests, field_tables
@@ -38,7 +40,8 @@ from colloid_cg.store import (
 from colloid_cg.store.arrays import write_structure
 from colloid_cg.structure import StructureConfig, encode, fit_structure
 
-FIELD_PARTS = ("fields/structure.parquet", "fields/events.parquet")
+FIELD_PARTS = ("fields/structure.parquet", "fields/events.parquet", "model/fields.parquet")
+"""Tables of columns of fields.parquet; the last only where the model has a hidden variable."""
 
 
 def assemble_fields(job: Job, *, fresh: str) -> None:
@@ -47,7 +50,7 @@ def assemble_fields(job: Job, *, fresh: str) -> None:
     ``fresh`` is the part that was just written; others are used if they still belong to the trajectories.
     """
     folder = job.folder
-    current = [name for name in FIELD_PARTS if name == fresh or not out_of_date(name, folder)]
+    current = [name for name in FIELD_PARTS if name == fresh or not out_of_date(_product(name), folder)]
     paths = [folder.path / name for name in current if (folder.path / name).is_file()]
     with table_writer(folder.path / "fields.parquet") as writer:
         for frames in spans(job):
@@ -55,6 +58,11 @@ def assemble_fields(job: Job, *, fresh: str) -> None:
             for part in others:
                 fields = fields.merge(part, on=["frame", "particle"], how="outer")
             writer.append(fields.sort_values(["frame", "particle"], kind="stable").reset_index(drop=True))
+
+
+def _product(part: str) -> str:
+    """Return the product of a stage that a table of columns belongs to."""
+    return "model" if part.startswith("model/") else part
 
 
 def _structure(job: Job) -> dict[str, Any]:
@@ -85,13 +93,37 @@ def _fit(job: Job) -> dict[str, Any]:
         model = fit(
             used.train, used.select, config, rng=job.rng("fit"), progress=progress, fields=fields, checkpoint=kept,
             momentum=job.study.section(MomentumFitConfig), thermal=job.study.section(ThermalFitConfig),
+            structure=job.study.section(StructureConfig),
         )  # fmt: skip
     write_model(job.folder.path / "model", model)
+    _model_fields(job, model)
     forget_part(job, "fit-", keep="")
     sentences = [
         line for name in ("trap_warnings", "field_warnings", "warnings") for line in model.diagnostics.get(name, [])
     ]
     return _warned({"metrics": model.metrics, **(used.shortened or {})}, sentences)
+
+
+def _model_fields(job: Job, model: ModelBundle) -> None:
+    """Write what the model says of each detection (s, or temperature and entropy) and join it into fields.parquet.
+
+    Long movies are read in spans, at whose borders the memory of s begins anew; temperatures only where one will do.
+    """
+    part, windows = FIELD_PARTS[2], list(spans(job))
+    describe = hidden_fields if hidden_model(model) is not None else thermal_fields
+    first = None if len(windows) > 1 and describe is thermal_fields else describe(
+        model, trajectory_file(job).read(windows[0])
+    )  # fmt: skip
+    if first is not None:
+        with table_writer(job.folder.path / part) as writer:
+            writer.append(first)
+            for frames in windows[1:]:
+                found = describe(model, trajectory_file(job).read(frames))
+                if found is not None:
+                    writer.append(found)
+    elif not (job.folder.path / "fields.parquet").is_file():
+        return
+    assemble_fields(job, fresh=part)
 
 
 def _simulate(job: Job) -> dict[str, Any]:
@@ -146,6 +178,8 @@ def _assess(job: Job) -> dict[str, Any]:
         assessment = assess(used.test, rollout, model, config, references=references, others=others)
         if rollout.velocities is None:
             assessment["models"] = _models(job, used, model, progress)
+            gained = hidden_gain(model, used.test)
+            assessment["hidden_gain"] = None if gained is None else gained.as_dict()
         else:
             assessment["warnings"] += failed
         progress(1, 1)
@@ -205,7 +239,7 @@ FIT = Stage(
     name="fit",
     products=("model",),
     work=_fit,
-    sections=(FitConfig, MomentumFitConfig, ThermalFitConfig),
+    sections=(FitConfig, MomentumFitConfig, ThermalFitConfig, StructureConfig),
     inputs=(TRACKS,),
     depends=field_digests,
 )

@@ -18,11 +18,13 @@ from colloid_cg.dynamics import (
 from colloid_cg.errors import DataError
 from colloid_cg.learn import model_from_bundle
 from colloid_cg.learn.kinds import in_phase_space
+from colloid_cg.learn.latent import hidden_model
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import Ledger, ModelBundle, Rollout, State, Trajectories
 from colloid_cg.simulation.cell import initial_state
 from colloid_cg.simulation.config import SimulateConfig
 from colloid_cg.simulation.fields import RolloutFields, placed, rollout_fields, shown, start_without_driven
+from colloid_cg.simulation.hidden import HiddenRun, fastest, hidden_run
 from colloid_cg.simulation.phase import MOST_ROWS, simulate_phase
 
 _EXPOSURE_PARTS = 8
@@ -105,14 +107,18 @@ def simulate(
     if in_phase_space(bundle.config):
         return simulate_phase(bundle, start, config, rng=rng, progress=progress, most_rows=most_rows)
     moved = bool((start.metadata.get("drift") or {}).get("removed"))
-    model, whole = model_from_bundle(bundle), placed(bundle, start)
+    hidden = hidden_model(bundle)
+    hidden = hidden if hidden is not None and hidden.used else None
+    model, whole = model_from_bundle(bundle) if hidden is None else hidden.dynamics, placed(bundle, start)
     start = start_without_driven(bundle, whole)
     frames = config.frames or int(start.table["frame"].max() - start.table["frame"].min() + 1)
-    steps = schedule(model, frame_interval=start.frame_interval, exposure=start.exposure, substeps=config.substeps)
+    quick = model if hidden is None else replace(model, diffusion=fastest(hidden) * model.diffusion)
+    steps = schedule(quick, frame_interval=start.frame_interval, exposure=start.exposure, substeps=config.substeps)
     fields = rollout_fields(bundle, whole, n_mobile_species=len(model.diffusion), frames=frames)
     steps = resolving_wells(steps, model, fields)
     state = with_driven(initial_state(model, start), fields)
-    noise = np.sqrt(max(bundle.value("localisation_variance"), 0.0))
+    variance = bundle.value("localisation_variance") if hidden is None else hidden.law.localisation_variance
+    noise = np.sqrt(max(variance, 0.0))
     streams = np.random.default_rng(rng).spawn(config.replicas)
     runs = []
     for replica, stream in enumerate(streams):
@@ -120,8 +126,9 @@ def simulate(
         def advance(done: int, replica: int = replica) -> None:
             progress(replica * frames + done, config.replicas * frames)
 
-        runs.append(_run(model, state, steps, fields, frames=frames, rng=stream, advance=advance))
-    positions, seen, energy, entropy, work = (np.stack(parts) for parts in zip(*runs, strict=True))
+        acting = None if hidden is None else hidden_run(hidden, bundle, start, rng=stream)
+        runs.append(_run(model, state, steps, fields, frames=frames, rng=stream, advance=advance, hidden=acting))
+    positions, seen, energy, entropy, work, s = (np.stack(parts) for parts in zip(*runs, strict=True))
     positions, seen = (shown(part, fields) for part in (positions, seen))
     observed = seen + noise * np.stack([stream.standard_normal(seen.shape[1:]) for stream in streams])
     if moved:
@@ -134,6 +141,7 @@ def simulate(
         frame_interval=start.frame_interval,
         exposure=start.exposure,
         ledger=Ledger(energy=energy, work=work, bath_entropy=entropy),
+        s=None if hidden is None else s,
         metadata={"substeps": steps.substeps, "exposed_substeps": steps.exposed, "localisation_error_um": float(noise)}
         | ({"warnings": fields.notes} if fields.notes else {}),
     )
@@ -177,14 +185,19 @@ def _run(
     frames: int,
     rng: np.random.Generator,
     advance: Callable[[int], None],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return positions and exposure means, shape (frames, n, d), and Psi, bath entropy and work, shape (frames,)."""
+    hidden: HiddenRun | None = None,
+) -> tuple[np.ndarray, ...]:
+    """Return positions and exposure means (frames, n, d); Psi, bath entropy and work (frames,); s (frames, n, 1)."""
     positions = np.empty((frames, *state.positions.shape))
     seen, energy, entropy, work = np.empty_like(positions), np.empty(frames), np.empty(frames), np.zeros(frames)
-    near, done = _Neighbours(model, state, steps.dt), 0.0
+    near, done = _Neighbours(model, state, steps.dt, fastest=1.0 if hidden is None else fastest(hidden.model)), 0.0
+    s, mobility, spurious = np.zeros((frames, len(state.species), 1)), None, None
     for frame in range(frames):
         positions[frame], entropy[frame], work[frame] = state.positions, state.bath_entropy, done
         energy[frame] = potential_energy(model, state) + well_forces_and_energy(fields.wells, state)[1]
+        if hidden is not None:
+            mobility, spurious, s[frame] = hidden.mobility(state, rng=rng)
+            energy[frame] += hidden.energy
         total = 0.5 * state.positions if steps.exposed else state.positions.copy()
         for step in range(1, steps.substeps + 1):
             time = frame + (step - 1) / steps.substeps
@@ -193,14 +206,18 @@ def _run(
                 done += gained
             around = fields.at(state, time)
             state, increments = overdamped_step(
-                model, state, dt=steps.dt, rng=rng, pairs=near.of(state), surroundings=around
+                model, state, dt=steps.dt, rng=rng, pairs=near.of(state), surroundings=around,
+                mobility=mobility, spurious_drift=spurious,
             )  # fmt: skip
             done += increments.work
             if step <= steps.exposed:
                 total = total + (0.5 if step == steps.exposed else 1.0) * state.positions
         seen[frame] = total / max(steps.exposed, 1)
+        if hidden is not None:
+            heat = hidden.advance(rng=rng)
+            state = replace(state, bath_entropy=state.bath_entropy + heat)
         advance(frame + 1)
-    return positions, seen, energy, entropy, work
+    return positions, seen, energy, entropy, work, s
 
 
 def _driven_to(model: OverdampedModel, state: State, places: np.ndarray, near: _Neighbours) -> tuple[State, float]:
@@ -215,9 +232,9 @@ def _driven_to(model: OverdampedModel, state: State, places: np.ndarray, near: _
 class _Neighbours:
     """Candidate pairs, searched again only when a particle has moved half the skin."""
 
-    def __init__(self, model: OverdampedModel, state: State, dt: float) -> None:
+    def __init__(self, model: OverdampedModel, state: State, dt: float, *, fastest: float = 1.0) -> None:
         self.model = model
-        self.margin = 8.0 * float(np.sqrt(2.0 * model.diffusion.max() * dt))
+        self.margin = 8.0 * float(np.sqrt(2.0 * fastest * model.diffusion.max() * dt))
         self.skin = max(0.2 * model.cutoff, 4.0 * self.margin)
         self.origin: np.ndarray | None = None
         self.pairs = np.zeros((0, 2), dtype=np.int64)

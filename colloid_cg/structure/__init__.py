@@ -2,7 +2,7 @@
 
 from colloid_cg.structure.config import StructureConfig
 from colloid_cg.structure.descriptors import Description, describe, descriptor_names
-from colloid_cg.structure.encode import encode
+from colloid_cg.structure.encode import encode, encode_positions
 from colloid_cg.structure.fit import fit_structure
 from colloid_cg.structure.model import StructureModel
 from colloid_cg.structure.neighbourhood import Neighbourhood, typical_neighbourhood
@@ -15,6 +15,7 @@ __all__ = [
     "describe",
     "descriptor_names",
     "encode",
+    "encode_positions",
     "fit_structure",
     "typical_neighbourhood",
 ]

@@ -10,7 +10,8 @@ import pandas as pd
 from colloid_cg.errors import InputError
 from colloid_cg.nets import single_thread
 from colloid_cg.progress import Progress, silent
-from colloid_cg.records import Trajectories
+from colloid_cg.records import Box, Trajectories
+from colloid_cg.structure.descriptors import describe
 from colloid_cg.structure.model import StructureModel
 from colloid_cg.structure.sampling import FrameRows, Movie, over_window
 
@@ -55,6 +56,43 @@ def encode(model: StructureModel, tracks: Trajectories, *, progress: Progress = 
             progress(frame + 1, tracks.n_frames)
     columns = {f"s{k}": hidden[:, k] for k in range(model.latents)} | fields
     return tracks.table[["frame", "particle"]].assign(**columns)
+
+
+def encode_positions(model: StructureModel, positions: np.ndarray, species: np.ndarray, box: Box) -> np.ndarray:
+    """Return the hidden variables of the particles of one configuration, for an encoder of single frames.
+
+    Parameters
+    ----------
+    model : StructureModel
+    positions : array, shape (n, d)
+        In um, within ``box``.
+    species : int array, shape (n,)
+    box : Box
+
+    Returns
+    -------
+    array, shape (n, k)
+        NaN where the edge of the view could change it, and for species without an encoder.
+
+    Raises
+    ------
+    InputError
+        If the encoder looks at several frames.
+    """
+    if model.config.window != 1:
+        raise InputError(
+            f"one configuration for an encoder that looks at {model.config.window} frames",
+            expected="structure.window = 1",
+            action="fit it again with that setting, or encode a movie",
+        )
+    hidden = np.full((len(positions), model.latents), np.nan)
+    with single_thread():
+        found = describe(positions, species, box, neighbourhood=model.neighbourhood)
+        for central in model.species:
+            own = found.valid & (species == central)
+            if own.any():
+                hidden[own] = model.encoded(found.values[own], species=central)
+    return hidden
 
 
 def _hidden(model: StructureModel, rows: FrameRows) -> np.ndarray:

@@ -73,6 +73,7 @@ def test_every_verb_from_import_to_report(tmp_path: Path) -> None:
     tables = {path.name: tuple(pd.read_csv(path).columns) for path in (run / "model").glob("*.csv")}
     assert tables["equation_of_state.csv"] == EQUATION_OF_STATE_COLUMNS
     assert tables["pair_friction.csv"] == PAIR_FRICTION_COLUMNS
+    assert {"temperature", "entropy"} <= set(pd.read_parquet(run / "fields.parquet").columns)
     rollout, whole = read_rollout(run / "rollout.zarr"), quiet_recording(60).series(0, 60)
     assert rollout.velocities is not None
     np.testing.assert_allclose(rollout.velocities[:, 0], np.stack([whole.velocities[45]] * 2), atol=1e-9)

@@ -79,6 +79,7 @@ def bundle_of(
             "thermal_energy_from": "velocities",
             "reference_thermal_energy": _power_law(model).temperature,
             "last_frame": last,
+            "filter_gain": dynamics.gain,
             "total_energy": _energy_of_last_frame(dynamics, select),
             "length_unit": length_unit,
             "time_unit": time_unit,

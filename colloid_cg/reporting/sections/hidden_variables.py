@@ -37,7 +37,7 @@ def hidden_variables_section(content: ReportContent) -> Section:
     reading, dynamics = content.reading, dynamics_sentences(content.model)
     if reading is None:
         if dynamics:
-            return Section(anchor="hidden", title=TITLE, text=tuple(dynamics))
+            return Section(anchor="hidden", title=TITLE, text=tuple(dynamics), tables=_gains(content))
         first = "" if content.fields is not None else "colloid-cg structure RUN, then "
         return Section(anchor="hidden", title=TITLE, missing=f"{first}colloid-cg assess RUN")
     units, warnings = units_of(content), tuple(warning_line(line) for line in reading["warnings"])
@@ -57,7 +57,7 @@ def hidden_variables_section(content: ReportContent) -> Section:
         text += [f"{several}{sentences[0]}", *sentences[1:]]
     return Section(
         anchor="hidden", title=TITLE, text=(*text, *dynamics, *warnings),
-        pictures=tuple(_pictures(content, reading)), tables=_tables(reading),
+        pictures=tuple(_pictures(content, reading)), tables=(*_gains(content), *_tables(reading)),
     )  # fmt: skip
 
 
@@ -120,6 +120,28 @@ def _map(content: ReportContent, reading: dict[str, Any], name: str) -> list[Pic
         f"set). Empty circles: the edge of the view hides what {name} needs."
     )
     return [Picture(name="hidden_map", figure=figure, caption=caption, wide=True)]
+
+
+_GAINS = {
+    "full": "structure and memory",
+    "memory": "memory alone, without structure",
+    "predicted": "s predicted from the past, as a given variable",
+    "shuffled": "the same, shuffled among particles of a frame and refitted",
+}
+
+
+def _gains(content: ReportContent) -> tuple[Table, ...]:
+    """Return what the laws gain over the ablation without s, where the dynamics was fitted with a hidden variable."""
+    hidden = (content.model.diagnostics if content.model else {}).get("hidden_variable")
+    if not hidden:
+        return ()
+    rows = tuple((words, _shown(hidden["gains"][name])) for name, words in _GAINS.items())
+    return (
+        Table(
+            head=("mobility depends on", "gain (nats per particle and step)"), rows=rows, folded=False,
+            caption="Selection block, over mobilities that differ by chance from step to step (no hidden variable)",
+        ),
+    )  # fmt: skip
 
 
 def _tables(reading: dict[str, Any]) -> tuple[Table, ...]:

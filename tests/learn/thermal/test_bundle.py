@@ -21,7 +21,7 @@ from colloid_cg.dynamics.metriplectic.state import PhaseState, phase_state, tota
 from colloid_cg.errors import ConfigError, DataError, InputError
 from colloid_cg.learn import MomentumFitConfig, ThermalFitConfig
 from colloid_cg.learn.momentum import interaction_reach
-from colloid_cg.learn.thermal import ThermalDynamics, fit_thermal, hidden_entropy_model
+from colloid_cg.learn.thermal import ThermalDynamics, fit_thermal, hidden_entropy_model, thermal_fields
 from colloid_cg.learn.thermal.bundle import bundle_of, converged
 from colloid_cg.learn.thermal.hidden import hidden_energies
 from colloid_cg.learn.thermal.observed import observed
@@ -73,6 +73,18 @@ def first_state(model: MetriplecticModel) -> PhaseState:
         model, torch.tensor(test.positions[0]), torch.tensor(test.velocities[0]), cell=Cell(box=test.box),
         entropy=torch.linspace(-3.0, 3.0, test.n_particles, dtype=torch.float64),
     )  # fmt: skip
+
+
+def test_fields_are_the_estimates_of_the_fit() -> None:
+    """Training and selection block: those of the fit, to the accuracy of its solver; in the order of the table."""
+    found = thermal_fields(bundle(), as_imported(series()))
+    assert found is not None
+    n, hidden = series().n_particles, fitted().hidden
+    used = found[found["frame"] < hidden.n_frames]
+    assert len(used) == hidden.n_frames * n
+    np.testing.assert_allclose(used["temperature"].to_numpy().reshape(-1, n), hidden.temperature, rtol=1e-7)
+    np.testing.assert_allclose(used["entropy"].to_numpy().reshape(-1, n), hidden.entropy, atol=1e-6)
+    assert thermal_fields(replace(bundle(), config={"kind": "overdamped"}), as_imported(series())) is None
 
 
 def test_the_model_of_a_bundle_on_disk_takes_the_same_steps_to_the_bit(tmp_path: Path) -> None:

@@ -1,0 +1,245 @@
+"""Hidden variables in the dynamics: a soft glass from video, a dilute suspension that has none.
+
+Writes benchmarks/results/structure.json. Each glass is filmed, tracked and fitted by the command line with settings
+that were fixed on another seed; figures are those of its test block, which no fit has seen. Folders are kept in
+benchmarks/checkpoint/structure, so that an interrupted run goes on; --seeds chooses
+the glasses, --part makes one part only.
+
+The companions: kob_andersen.json (propensity, seeds, invariance), star_memory.json (memory of star polymers),
+structure_shear.json (real jammed discs), structure_ceiling.json (how well one run can be predicted at all).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.inference_video import command
+from benchmarks.record import Record
+from colloid_cg.assessment.reading import ReadingConfig, read_hidden
+from colloid_cg.learn import FitConfig, fit
+from colloid_cg.learn.latent import hidden_fields, hidden_gain, hidden_model
+from colloid_cg.records import Box, ModelBundle, Trajectories
+from colloid_cg.simulation import SimulateConfig, simulate
+from colloid_cg.states import blocks_of_frames, rollout_trajectories, split_by_time
+from colloid_cg.store import read_json, read_model, read_trajectories, write_json
+from colloid_cg.structure import StructureConfig, encode
+from colloid_cg.twin import TwinConfig, make_twin
+
+KEPT = Path(__file__).parent / "checkpoint" / "structure"
+SEEDS = (42, 43)
+STUDY = """
+[twin]
+n_frames = 500
+width = 600
+height = 600
+frame_interval = "100 ms"
+repulsion = 3000.0
+area_fraction = 0.88
+drive = "none"
+[track]
+size_classes = 2
+[structure]
+cutoff = 3.0
+lag = 3
+[fit]
+hidden_variables = 1
+knots = [0, 5, 9]
+"""
+NULLS = 20
+_FRACTIONS = (0.6, 0.2, 0.2)
+_LAG = 10
+"""Frames ahead in which rearrangements are predicted."""
+
+
+def glass_run(seed: int) -> tuple[Path, float]:
+    """Film, track and fit one glass; returns the run folder and the seconds that the fit took (0: kept from before)."""
+    folder = KEPT / f"glass{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "study.toml").write_text(f"seed = {seed}\n{STUDY}")
+    common = ("--config", "study.toml")
+    if not (folder / "twin" / "movie.ome.tif").is_file():
+        command("twin", "soft_glass", "-o", "twin", *common, folder=folder)
+    if not (folder / "run" / "trajectories.parquet").is_file():
+        command("track", "twin/movie.ome.tif", "-o", "run", *common, "--workers", "1", folder=folder)
+    began = time.perf_counter()
+    if not (folder / "run" / "model" / "fields.parquet").is_file():
+        command("fit", "run", *common, folder=folder)
+        (folder / "seconds").write_text(str(time.perf_counter() - began))
+    return folder / "run", float((folder / "seconds").read_text())
+
+
+def entry(bundle: ModelBundle, name: str) -> dict[str, Any]:
+    """Return the first entry of a metric."""
+    return bundle.metrics[name][0]
+
+
+def gain_figures(record: Record, of: str, bundle: ModelBundle, test: Trajectories) -> None:
+    """Add what s is worth on the test block and what is left when it is shuffled."""
+    unit = "nats per particle and frame"
+    found = hidden_gain(bundle, test)
+    assert found is not None
+    record.add(f"{of}: gain of s on the test block", found.value, unit=unit, target=0.0, better="higher",
+               interval=[found.low90, found.high90], note="over mobilities that differ by chance alone")  # fmt: skip
+    full, mixed, memory = (entry(bundle, f"latent_gain{name}") for name in ("", "_shuffled", "_memory"))
+    record.add(f"{of}: gain on the selection block", full["value"], unit=unit, target=0.0, better="higher",
+               interval=[full["low90"], full["high90"]], note="decides whether s is used")  # fmt: skip
+    record.add(f"{of}: gain of memory without structure", memory["value"], unit=unit,
+               interval=[memory["low90"], memory["high90"]])  # fmt: skip
+    record.add(f"{of}: gain of refitted shuffled s over that of s", mixed["value"] / full["value"], target=0.1,
+               better="lower", note="s predicted from the past; exchanged within species and frame")  # fmt: skip
+    tau = entry(bundle, "latent_persistence_time")
+    record.add(f"{of}: persistence time of the memory variable", tau["value"], unit="s",
+               interval=[tau["low90"], tau["high90"]])  # fmt: skip
+    for share in bundle.metrics["latent_structure_share"]:
+        record.add(f"{of}: share of s in the present structure, species {share['species']}", share["value"])
+
+
+def prediction_figures(record: Record, of: str, bundle: ModelBundle, tracks: Trajectories) -> None:
+    """Add how well s, from the past alone, tells who rearranges next, beside the best hand-made variable."""
+    before = hidden_fields(bundle, tracks, future=False)
+    assert before is not None
+
+    model = hidden_model(bundle)
+    assert model is not None
+    fields = encode(model.structure, tracks)
+    fields["s0"] = before["s"].to_numpy()
+    names = ("train", "select", "test")
+    spans = dict(zip(names, blocks_of_frames(tracks.n_frames, _FRACTIONS), strict=True))
+    config = ReadingConfig(lag=_LAG, lags=(_LAG,), labels=("d2min", "displacement"))
+    found = read_hidden(tracks, fields, blocks=spans, config=config, model=model.structure, rng=1)
+    for species, part in found["species"].items():
+        for each in part["prediction"]:
+            if "auc" not in each:
+                continue
+            label = f"{of}, species {species}, {each['label']} over {_LAG} frames"
+            best = each["chosen"]["handmade"]
+            for name in ("s0", best, "ridge"):
+                if name in each["auc"]:
+                    value = each["auc"][name]
+                    record.add(f"{label}: AUC of {'s' if name == 's0' else name}", value["value"],
+                               interval=[value["low90"], value["high90"]])  # fmt: skip
+            for other, value in each["differences"].items():
+                record.add(f"{label}: AUC of s less that of the {other} variable", value["value"], better="higher",
+                           target=0.0 if other == "handmade" else None,
+                           interval=[value["low90"], value["high90"]], note=f"hand-made: {best}")  # fmt: skip
+
+
+def rollout_figures(record: Record, of: str, bundle: ModelBundle, test: Trajectories, frames: int | None) -> None:
+    """Add P9: s of a rollout against the smoother's posterior from what a camera sees of it."""
+    model = hidden_model(bundle)
+    assert model is not None
+    late = int(max(100, 5.0 * model.law.persistence * int(bundle.config["stride"])))
+    total = frames or late + 150
+    rollout = simulate(bundle, test, SimulateConfig(replicas=1, frames=total), rng=3)
+    assert rollout.s is not None
+    seen = rollout_trajectories(rollout, pixel_size=test.pixel_size)
+    fields = hidden_fields(bundle, seen)
+    assert fields is not None
+    count = len(rollout.species)
+    true = rollout.s[0, fields["frame"].to_numpy(), fields["particle"].to_numpy() % count, 0]
+    species = rollout.species[fields["particle"].to_numpy() % count]
+    score = ((fields["s"] - true) / fields["s_std"]).to_numpy()
+    used = np.isfinite(score) & (fields["frame"] >= min(late, total // 2)) & (fields["frame"] < total - 5)
+    note = f"frames {min(late, total // 2)} to {total - 5} of a rollout, 5 tau = {late} frames"
+    for kind in (None, *np.unique(species)):
+        rows = used if kind is None else used & (species == kind)
+        name = of if kind is None else f"{of}, species {kind}"
+        part = score[rows]
+        target = ([-0.1, 0.1], [0.8, 1.25]) if kind is None else (None, None)
+        record.add(f"{name}: mean z-score of s in rollouts", float(part.mean()), target=target[0], note=note)
+        record.add(f"{name}: variance of the z-scores", float(part.var()), target=target[1], note=note)
+    record.add(f"{of}: correlation of s in the rollout with its estimate",
+               float(np.corrcoef(fields["s"][used], true[used])[0, 1]))  # fmt: skip
+    residual = float(np.abs(rollout.ledger.residual()).max())
+    record.add(f"{of}: first law in the rollout, largest violation", residual, unit="k_B T0", target=1e-6,
+               better="lower")  # fmt: skip
+
+
+def null_figures(record: Record) -> None:
+    """Add in how many dilute suspensions the method finds a hidden variable worth having."""
+    used, gains = 0, []
+    for seed in range(1, NULLS + 1):
+        bundle = fit_of_null(seed)
+        used += bool(bundle.config["hidden_variable"]["used"])
+        gains.append(entry(bundle, "latent_gain")["value"])
+        print(f"null {seed}: {gains[-1]:.2g}, used {used} so far", flush=True)
+    record.add("dilute Brownian twin: seeds without a hidden variable worth having", NULLS - used, target=19,
+               better="higher", note=f"of {NULLS}; gains {min(gains):.2g} to {max(gains):.2g} nats")  # fmt: skip
+
+
+def fit_of_null(seed: int) -> ModelBundle:
+    """Fit one dilute suspension: true tracks with noise of localisation of half a step."""
+    config = TwinConfig(n_frames=250, width=600, height=600, seed=seed, frame_interval=0.1)
+    table = make_twin("brownian", config).truth_table[["frame", "particle", "x", "y", "species"]].copy()
+    rng, error = np.random.default_rng(seed), 0.5 * np.sqrt(2.0 * config.diffusion_coefficient * 0.1)
+    for axis in "xy":
+        table[axis] += rng.normal(0.0, error / config.pixel_size, len(table))
+    tracks = Trajectories(
+        table=table, pixel_size=config.pixel_size, frame_interval=config.frame_interval, exposure=config.exposure,
+        field_of_view=Box(lower=(-0.5, -0.5), upper=(599.5, 599.5), periodic=(False, False)), n_frames=config.n_frames,
+    )  # fmt: skip
+    train, select, _ = split_by_time(tracks, fractions=_FRACTIONS)
+    settings = FitConfig(hidden_variables=1, knots=(0,), regime="overdamped")
+    return fit(train, select, settings, rng=seed, structure=StructureConfig())
+
+
+def glass_figures(seed: int, frames: int | None) -> list[dict[str, Any]]:
+    """Return the figures of one glass."""
+    record = Record("structure")
+    run, seconds = glass_run(seed)
+    of = f"soft glass from video, seed {seed}"
+    tracks, bundle = read_trajectories(run / "trajectories.parquet"), read_model(run / "model")
+    test = split_by_time(tracks, fractions=_FRACTIONS)[2]
+    per_frame = len(tracks) / tracks.n_frames
+    record.add(f"{of}: fit with hidden variable, {per_frame:.0f} particles x {tracks.n_frames} frames", seconds / 60.0,
+               unit="min", target=10.0, better="lower",
+               note="one core; pair force, encoder, four laws, errors, shuffled control")  # fmt: skip
+    gain_figures(record, of, bundle, test)
+    prediction_figures(record, of, bundle, tracks)
+    rollout_figures(record, of, bundle, test, frames)
+    return record.figures
+
+
+def null_part() -> list[dict[str, Any]]:
+    """Return the figures of the dilute suspensions."""
+    record = Record("structure")
+    null_figures(record)
+    return record.figures
+
+
+def kept(name: str, make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the figures of a part, made now or kept from a run that was interrupted."""
+    path = KEPT / f"{name}.json"
+    if not path.is_file():
+        KEPT.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"figures": make()})
+    return list(read_json(path)["figures"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
+    parser.add_argument("--frames", type=int, help="length of the rollouts; default: 150 beyond 5 tau")
+    parser.add_argument("--part", help="make one part only (glass42, null) and keep it for the whole")
+    chosen = parser.parse_args()
+    parts: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        f"glass{seed}": partial(glass_figures, seed, chosen.frames) for seed in chosen.seeds
+    } | {"null": null_part}
+    if chosen.part:
+        kept(f"figures_{chosen.part}", parts[chosen.part])
+        return
+    record = Record("structure")
+    for name, make in parts.items():
+        record.figures += kept(f"figures_{name}", make)
+    record.write()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,7 @@
+"""Hidden structural variables in overdamped dynamics: mobility that depends on structure and on memory."""
+
+from colloid_cg.learn.latent.hidden import HiddenModel, hidden_model, with_hidden_variable
+from colloid_cg.learn.latent.law import LatentLaw
+from colloid_cg.learn.latent.posterior import hidden_fields, hidden_gain
+
+__all__ = ["HiddenModel", "LatentLaw", "hidden_fields", "hidden_gain", "hidden_model", "with_hidden_variable"]
