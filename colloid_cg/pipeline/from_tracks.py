@@ -52,6 +52,9 @@ def assemble_fields(job: Job, *, fresh: str) -> None:
     folder = job.folder
     current = [name for name in FIELD_PARTS if name == fresh or not out_of_date(_product(name), folder)]
     paths = [folder.path / name for name in current if (folder.path / name).is_file()]
+    if not paths:  # what made the last columns was made again without them
+        (folder.path / "fields.parquet").unlink(missing_ok=True)
+        return
     with table_writer(folder.path / "fields.parquet") as writer:
         for frames in spans(job):
             fields, *others = (read_frames(path, frames) for path in paths)

@@ -54,9 +54,11 @@ def hidden_fields(bundle: ModelBundle, tracks: Trajectories, *, future: bool = T
 
 
 def hidden_gain(bundle: ModelBundle, tracks: Trajectories) -> Gain | None:
-    """Return what the hidden variable gains on a block it has not seen, over the ablation without it."""
+    """Return what s gains on a block it has not seen, over the ablation without it; None without usable steps."""
     model = hidden_model(bundle)
     if model is None:
         return None
     rows = rows_of(bundle, model.plain, model.structure, tracks)
+    if not len(rows):
+        return None
     return gain(filtered(model.law, rows).rows - filtered(model.ablation, rows).rows, rows)
