@@ -123,7 +123,7 @@ def test_provenance_is_complete(undisturbed: Path, movie: Path) -> None:
     assert content["schema_version"] == 1
     assert content["input"]["sha256"] == sha256_of_tree(movie)
     assert content["units"]["pixel_size_um"] == pytest.approx(0.1)
-    names = ["inspect", "track", "structure", "fit", "simulate", "events", "assess", "report"]
+    names = ["inspect", "track", "structure", "fit", "simulate", "events", "reading", "assess", "report"]
     assert list(content["stages"]) == names
     for name in names:
         entry = content["stages"][name]
