@@ -75,6 +75,7 @@ def _settings(task: Task, found: FitResult, *, n_knots: int, lower: float) -> di
         "lower": lower,
         "cutoff": task.reach.cutoff,
         "cutoff_reason": task.reach.reason,
+        "resolution": task.resolution,
         "frame_interval": task.series.frame_interval / task.stride.frames,
         "exposure": task.series.exposure,
         "stride": task.stride.frames,

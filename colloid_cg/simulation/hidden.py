@@ -42,13 +42,13 @@ class HiddenRun:
     memory: float
 
     def structure(self, state: State, positions: np.ndarray) -> np.ndarray:
-        """Return f, shape (n, k), at positions in the cell of ``state``; 0, its mean, where a species has none."""
+        """Return phi, shape (n, k), at positions in the cell of ``state``; 0, its mean, where a species has none."""
         found = encode_positions(self.model.structure, state.box.wrap(positions), state.species, state.box)
-        return np.asarray(np.nan_to_num(found))
+        return np.asarray(np.nan_to_num(self.model.reliability.true(found, state.species)))
 
     def mobility(self, state: State, *, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return lambda D (n,) in um2/s, the drift D div lambda (n, d) in um/s, and s (n, 1) of a state."""
-        law, species = self.model.law, state.species
+        law, species = self.model.living, state.species
         shift = _DIFFERENCE * self.model.structure.neighbourhood.cutoff
         direction = rng.standard_normal(state.positions.shape)
         here, there = (
@@ -93,5 +93,5 @@ def hidden_run(model: HiddenModel, bundle: ModelBundle, start: Trajectories, *, 
 
 def fastest(model: HiddenModel) -> float:
     """Return lambda of a particle :data:`FASTEST` standard deviations above the median."""
-    spread = float(model.law.spread.max())
+    spread = float(model.living.spread.max())
     return float(np.exp(FASTEST * spread - 0.5 * spread**2))

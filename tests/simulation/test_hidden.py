@@ -12,6 +12,7 @@ from scipy.stats import norm
 
 from colloid_cg.dynamics import OverdampedModel, overdamped_step
 from colloid_cg.learn.latent import HiddenModel, LatentLaw
+from colloid_cg.learn.latent.living import Reliability
 from colloid_cg.records import Box, State
 from colloid_cg.simulation.hidden import HiddenRun, hidden_run
 
@@ -35,7 +36,7 @@ def _run(n: int) -> tuple[Waves, OverdampedModel, State]:
     structure: Any = SimpleNamespace(neighbourhood=SimpleNamespace(cutoff=1.0))
     model = HiddenModel(
         plain=free, dynamics=free, law=law, ablation=law, structure=structure, used=True,
-        structure_noise=np.zeros((1, 1)),
+        reliability=Reliability(share=np.ones((1, 1)), kept=np.ones((1, 1))),
     )  # fmt: skip
     rng = np.random.default_rng(1)
     box = Box(lower=(0.0, 0.0), upper=(LENGTH, LENGTH), periodic=(True, True))

@@ -49,27 +49,30 @@ def _mixed(here, towards, carried, precision, ahead, carried_ahead, precision_ah
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp", "reassoc"})
-def run_filter(step, phi, rate, own, noise, fixed, coupling_own, share, fixed_share, joined, diffusion, variance,
-               level, slope, push, points, weights, kernel, rows, predicted, filtered):  # fmt: skip
+def run_filter(step, phi, rate, own, noise, fixed, coupling_own, share, fixed_share, joined, which, diffusion, variance,
+               level, slope, push, points, weights, towards, rows, predicted, filtered):  # fmt: skip
     """Fill the log-likelihood of every row and the probabilities of z before and after it is seen.
 
     ``level`` (m,) is the log-mobility at z = 0, ``slope`` (m,) what one unit of z adds, ``push`` (m,) what the force
-    moves a particle of lambda = 1, in units of ``phi``; other arrays as in
-    :class:`~colloid_cg.learn.latent.rows.LatentRows`.
+    moves a particle of lambda = 1, in units of ``phi``; ``which`` (m,) names the kernel of ``towards``
+    (g, k, k), P(z_k -> z_j) at [j, k], that leads from the row before, -1 where a particle begins; other arrays as in
+    :class:`~colloid_cg.learn.latent.rows.LatentRows`. Probabilities of no length are not filled.
     """
     m, d = step.shape
     count = points.size
     constant = d * np.log(2.0 * np.pi)
-    towards = np.ascontiguousarray(kernel.T)
+    kept = predicted.shape[0] == m
     here, ahead, log_rows = weights.copy(), weights.copy(), np.zeros(count)
     carried, precision, product = np.zeros((d, count)), np.zeros((d, count)), np.zeros((2 * d, count))
     carried_ahead, precision_ahead = np.zeros((d, count)), np.zeros((d, count))
     factor, determinant, square = np.zeros(count), np.zeros(count), np.zeros(count)
     for t in range(m):
-        if joined[t]:
-            _mixed(here, towards, carried, precision, ahead, carried_ahead, precision_ahead, product)
+        if which[t] >= 0:
+            _mixed(here, towards[which[t]], carried, precision, ahead, carried_ahead, precision_ahead, product)
         else:
-            ahead[:], carried_ahead[:], precision_ahead[:] = weights, 0.0, 0.0
+            ahead[:] = weights
+        if not joined[t]:
+            carried_ahead[:], precision_ahead[:] = 0.0, 0.0
         for j in range(count):
             factor[j] = push[t] * np.exp(level[t] + slope[t] * points[j])
             determinant[j], square[j] = 1.0, 0.0
@@ -100,23 +103,24 @@ def run_filter(step, phi, rate, own, noise, fixed, coupling_own, share, fixed_sh
             best = max(best, log_rows[j])
         norm = 0.0
         for j in range(count):
-            predicted[t, j] = ahead[j]
             here[j] = ahead[j] * np.exp(log_rows[j] - best)
             norm += here[j]
         for j in range(count):
             here[j] /= norm
-            filtered[t, j] = here[j]
+            if kept:
+                predicted[t, j], filtered[t, j] = ahead[j], here[j]
         rows[t] = best + np.log(norm)
 
 
 @njit(cache=True, error_model="numpy")
-def run_smoother(joined, kernel, predicted, filtered, smoothed):
-    """Fill the probabilities of z given the whole track, shape (m, k)."""
+def run_smoother(which, kernels, predicted, filtered, smoothed):
+    """Fill the probabilities of z given the whole track, shape (m, k); ``kernels`` (g, k, k) are P(z_k -> z_j)."""
     m, count = filtered.shape
     for t in range(m - 1, -1, -1):
-        if t == m - 1 or not joined[t + 1]:
+        if t == m - 1 or which[t + 1] < 0:
             smoothed[t] = filtered[t]
             continue
+        kernel = kernels[which[t + 1]]
         norm = 0.0
         for k in range(count):
             total = 0.0

@@ -13,6 +13,7 @@ from colloid_cg.learn.bundle import model_from_bundle
 from colloid_cg.learn.checkpoint import Checkpoint
 from colloid_cg.learn.latent.ablation import LAWS, Gain, as_table, fit_laws, shuffled_worth, worth
 from colloid_cg.learn.latent.law import FULL, LatentLaw
+from colloid_cg.learn.latent.living import Reliability, reliability
 from colloid_cg.learn.latent.maximum import Found, with_errors
 from colloid_cg.learn.latent.refine import refined
 from colloid_cg.learn.latent.rows import (
@@ -25,17 +26,18 @@ from colloid_cg.learn.latent.rows import (
 )
 from colloid_cg.learn.noise_form import with_noise_form
 from colloid_cg.learn.problem import prepare
-from colloid_cg.learn.series import every_nth_frame, first_rows, frame_of_rows
+from colloid_cg.learn.series import every_nth_frame, frame_of_rows
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import ModelBundle, StateSeries, Trajectories
 from colloid_cg.records.model import metric
 from colloid_cg.seeding import generator
 from colloid_cg.states import from_trajectories
-from colloid_cg.structure import StructureConfig, StructureModel, encode, encode_positions, fit_structure
+from colloid_cg.structure import StructureConfig, StructureModel, encode, fit_structure
 
-_NOISE_FRAMES = 40
 ABLATIONS = ("none", "spread", "memory")
 """Laws that know nothing of the neighbourhood."""
+LEAST_SLOPE = 0.02
+"""Of ln lambda on z: below it z has no effect, and its persistence no meaning."""
 FEWEST_ROWS = 2000
 """Linked steps with a complete neighbourhood, in the training block; half of it in the selection block."""
 
@@ -45,8 +47,8 @@ class HiddenModel:
     """Dynamics with a hidden variable.
 
     ``plain`` was fitted without it; ``dynamics`` has the pair force at the mean mobility, ``law`` says how the mobility
-    depends on s, ``ablation`` is the law without s, ``structure`` the encoder. ``used``: s is worth having.
-    ``structure_noise`` (n_species, k): variance that the noise of localisation brings into f.
+    depends on structure as it was measured a frame before, ``living`` how on true structure now; ``ablation`` is the
+    law without s, ``structure`` the encoder. ``used``: s is worth having. ``reliability``: how well f is known.
     """
 
     plain: OverdampedModel
@@ -55,7 +57,12 @@ class HiddenModel:
     ablation: LatentLaw
     structure: StructureModel
     used: bool
-    structure_noise: np.ndarray
+    reliability: Reliability
+
+    @property
+    def living(self) -> LatentLaw:
+        """The law of rollouts."""
+        return self.reliability.living(self.law)
 
 
 def with_hidden_variable(
@@ -94,9 +101,10 @@ def with_hidden_variable(
         If there are too few linked steps with a complete neighbourhood.
     """
     model = model_from_bundle(bundle)
-    encoder = fit_structure(train, structure or StructureConfig(), rng=seed)
     most = int(bundle.config["fit"]["maximum_detections"])
-    parts = [rows_of(bundle, model, encoder, tracks, most=most) for tracks in (train, select)]
+    train, select = (leading(tracks, most) for tracks in (train, select))
+    encoder = fit_structure(train, structure or StructureConfig(), rng=seed)
+    parts = [rows_of(bundle, model, tracks, structure_of(encoder, tracks)) for tracks in (train, select)]
     _enough(parts)
     progress(1, len(LAWS) + 3)
     plain = _laws(ABLATIONS, parts[0], bundle, checkpoint, progress)
@@ -106,17 +114,21 @@ def with_hidden_variable(
         better = refined(encoder, train, parts[0], plain["memory"].law, stride=stride)
     if better is not None:
         encoder, parts[0] = better
-        parts[1] = rows_of(bundle, model, encoder, select, most=most)
+        parts[1] = rows_of(bundle, model, select, structure_of(encoder, select))
     laws = plain | _laws(("full",), parts[0], bundle, checkpoint, progress)
     gains = worth(laws, parts[1])
     full = with_errors(laws["full"], parts[0])
     gains |= shuffled_worth(laws, parts[0], parts[1], rng=generator(seed, "shuffled hidden variable"))
     progress(len(LAWS) + 3, len(LAWS) + 3)
     used = gains["full"].low90 > 0.0
-    start = _at_the_end(full.law, parts[1]) | _noise_of_structure(
-        encoder, select, full.law, rng=generator(seed, "noise of structure")
-    )
-    return _stored(bundle, encoder, full, laws, gains, used=used, start=start)
+    sure = reliability(
+        encoder, select, structure_of(encoder, select),
+        localisation_variance=full.law.localisation_variance, n_species=parts[0].n_species,
+        rng=generator(seed, "noise of structure"),
+    )  # fmt: skip
+    start = _at_the_end(full.law, parts[1])
+    start |= {"hidden.structure_share": sure.share, "hidden.structure_kept": sure.kept}
+    return _stored(bundle, encoder, full, laws, gains, used=used, start=start, present=parts[0].present)
 
 
 def _laws(
@@ -163,26 +175,39 @@ def law_of_arrays(arrays: dict[str, np.ndarray], *, prefix: str) -> LatentLaw:
     )
 
 
-def rows_of(
-    bundle: ModelBundle, model: OverdampedModel, encoder: StructureModel, tracks: Trajectories, *,
-    most: int | None = None,
-) -> LatentRows:  # fmt: skip
-    """Return the steps of a block (its first ``most`` detections) with their structural variables."""
+def leading(tracks: Trajectories, most: int) -> Trajectories:
+    """Return the first frames that hold at most ``most`` detections (at least three frames)."""
+    if len(tracks) <= most:
+        return tracks
+    first, last = int(tracks.table["frame"].min()), int(np.searchsorted(tracks.frame_offsets(), most, side="right")) - 1
+    return tracks.between(first, max(last, first + 3))
+
+
+def structure_of(encoder: StructureModel, tracks: Trajectories) -> np.ndarray:
+    """Return the structural variables of every detection, shape (n, k)."""
+    return structure_of_rows(encode(encoder, tracks), latents=encoder.latents)
+
+
+def rows_of(bundle: ModelBundle, model: OverdampedModel, tracks: Trajectories, structure: np.ndarray) -> LatentRows:
+    """Return the steps of a block with the structural variables one frame of the movie before each of them.
+
+    ``structure`` (n, k): those of every detection.
+    """
     stride = int(bundle.config["stride"])
     whole = from_trajectories(tracks)
-    whole = whole if most is None else first_rows(whole, most)
-    structure = structure_of_rows(encode(encoder, tracks), latents=encoder.latents)[: len(whole.positions)]
+    before = np.where((whole.previous >= 0)[:, None], structure[whole.previous], np.nan)
     block = prepare(
         every_nth_frame(whole, stride),
         n_species=int(bundle.config["n_species"]),
         drift_velocity=np.asarray(bundle.diagnostics["drift_velocity_um_per_s"]),
         cutoff=float(bundle.config["cutoff"]) if model.n_knots else None,
         diffusion=float(model.diffusion.max()),
-        resolution=0.0,
+        resolution=float(bundle.config.get("resolution", 0.0)),
     )
     form = bundle.diagnostics["stated_sigma"].get("form", "constant")
     block = with_noise_form(block, form)
-    return latent_rows(block, model, structure[kept_rows(whole, stride)])
+    kept = kept_rows(whole, stride)
+    return latent_rows(block, model, before[kept], kept)
 
 
 def kept_rows(series: StateSeries, stride: int) -> np.ndarray:
@@ -201,34 +226,6 @@ def _enough(parts: list[LatentRows]) -> None:
             )
 
 
-def _noise_of_structure(
-    encoder: StructureModel, tracks: Trajectories, law: LatentLaw, *, rng: np.random.Generator
-) -> dict[str, np.ndarray]:
-    """Return the variance that the noise of localisation brings into f, ``structure_noise`` (n_species, k).
-
-    That of f(y + eta) - f(y), eta with the fitted variance: to first order that of f(y) - f(x), x the true positions
-    (simulation-extrapolation: Cook and Stefanski 1994, doi:10.1080/01621459.1994.10476871).
-    """
-    series, latents = from_trajectories(tracks), encoder.latents
-    error = np.sqrt(max(law.localisation_variance, 0.0))
-    shape = (len(law.diffusion), latents)
-    moved: list[list[np.ndarray]] = [[] for _ in range(shape[0])]
-    for frame in np.unique(np.linspace(0, series.n_frames - 1, _NOISE_FRAMES).round().astype(int)):
-        rows = series.rows(int(frame))
-        positions, species = series.box.wrap(series.positions[rows]), series.species[rows]
-        shaken = series.box.wrap(positions + error * rng.standard_normal(positions.shape))
-        here, there = (encode_positions(encoder, place, species, series.box) for place in (positions, shaken))
-        for kind in range(shape[0]):
-            moved[kind].append((there - here)[species == kind])
-    spread = np.zeros(shape)
-    for kind, parts in enumerate(moved):
-        change = np.concatenate(parts)
-        change = change[np.isfinite(change).all(axis=1)]
-        if len(change) > 1:
-            spread[kind] = change.var(axis=0)
-    return {"hidden.structure_noise": spread}
-
-
 def _at_the_end(law: LatentLaw, rows: LatentRows) -> dict[str, np.ndarray]:
     """Return what is known of z at the last step of every track of a block: where rollouts begin."""
     found = filtered(law, rows)
@@ -243,7 +240,7 @@ def _at_the_end(law: LatentLaw, rows: LatentRows) -> dict[str, np.ndarray]:
 
 def _stored(
     bundle: ModelBundle, encoder: StructureModel, full: Found, laws: dict[str, Found],
-    gains: dict[str, Gain], *, used: bool, start: dict[str, np.ndarray],
+    gains: dict[str, Gain], *, used: bool, start: dict[str, np.ndarray], present: np.ndarray,
 ) -> ModelBundle:  # fmt: skip
     arrays, document = encoder.to_arrays()
     weights = {f"structure.{name}": np.asarray(array, dtype=float) for name, array in arrays.items()}
@@ -257,8 +254,10 @@ def _stored(
         | law_arrays(full.law, prefix="hidden.")
         | start
         | law_arrays(laws["spread"].law, prefix="ablation."),
-        metrics=bundle.metrics | latent_metrics(full, gains, step=step, used=used),
-        diagnostics=bundle.diagnostics | {"hidden_variable": _diagnostics(laws, gains, used=used)},
+        metrics=bundle.metrics | latent_metrics(full, gains, step=step, used=used, present=present),
+        diagnostics=bundle.diagnostics
+        | {"hidden_variable": _diagnostics(laws, gains, used=used)}
+        | {"warnings": [*bundle.diagnostics.get("warnings", []), *_left_out(present)]},
     )
 
 
@@ -274,8 +273,18 @@ def _diagnostics(laws: dict[str, Found], gains: dict[str, Gain], *, used: bool) 
     }
 
 
-def latent_metrics(full: Found, gains: dict[str, Gain], *, step: float, used: bool) -> dict[str, list[dict[str, Any]]]:
-    """Return what metrics.json says of the hidden variable."""
+def _left_out(present: np.ndarray) -> list[str]:
+    return [
+        f"Species {species} has no steps with a known neighbourhood (too few particles for an encoder?): its particles "
+        "have no hidden variable and the same mobility all; record a wider view or set fit.hidden_variables = 0."
+        for species in np.flatnonzero(~present)
+    ]
+
+
+def latent_metrics(
+    full: Found, gains: dict[str, Gain], *, step: float, used: bool, present: np.ndarray
+) -> dict[str, list[dict[str, Any]]]:
+    """Return what metrics.json says of the hidden variable; of species that are ``present``."""
     law, widths, unit = full.law, full.half_widths, "nats per particle and step"
     said = "selection block, over mobilities that differ by chance from step to step"
     verdict = "" if used else "; no hidden variable worth having: rollouts do without it"
@@ -285,7 +294,7 @@ def latent_metrics(full: Found, gains: dict[str, Gain], *, step: float, used: bo
         return [metric(found.value, low90=found.low90, high90=found.high90, unit=unit, note=note)]
 
     low = high = None
-    if widths is not None and full.free == FULL:
+    if widths is not None and full.free == FULL and law.memory_slope.max() > LEAST_SLOPE:
         low, high = (law.persistence * step * float(np.exp(sign * min(widths[-1], 50.0))) for sign in (-1, 1))
     metrics = {
         "latent_gain": of("full", f"{said}{verdict}"),
@@ -300,10 +309,12 @@ def latent_metrics(full: Found, gains: dict[str, Gain], *, step: float, used: bo
     metrics["latent_structure_share"] = [
         metric(float(share), species=species, note="of the variance of s, explained by the present structure")
         for species, share in enumerate(law.structure_share)
+        if present[species]
     ]
     metrics["latent_spread"] = [
         metric(float(spread), species=species, note="standard deviation of the logarithm of the mobility")
         for species, spread in enumerate(law.spread)
+        if present[species]
     ]
     return metrics
 
@@ -320,7 +331,7 @@ def hidden_model(bundle: ModelBundle) -> HiddenModel | None:
         for name, array in bundle.weights.items()
         if name.startswith("structure.")
     }
-    factor = force_factor(law.diffusion, plain.diffusion)
+    factor = force_factor(law.diffusion, plain.diffusion, np.ones(len(plain.diffusion), dtype=bool))
     return HiddenModel(
         dynamics=replace(plain, diffusion=law.diffusion, coefficients=plain.coefficients * factor),
         law=law,
@@ -328,5 +339,7 @@ def hidden_model(bundle: ModelBundle) -> HiddenModel | None:
         ablation=law_of_arrays(bundle.weights, prefix="ablation."),
         structure=StructureModel.from_arrays(arrays, settings["structure"]),
         used=bool(settings["used"]),
-        structure_noise=bundle.weights["hidden.structure_noise"],
+        reliability=Reliability(
+            share=bundle.weights["hidden.structure_share"], kept=bundle.weights["hidden.structure_kept"]
+        ),
     )

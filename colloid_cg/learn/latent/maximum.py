@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
 
 from colloid_cg.learn.latent.grid import Grid, normal_grid
 from colloid_cg.learn.latent.law import Freedom, LatentLaw, pack, unpack
-from colloid_cg.learn.latent.rows import LatentRows, filtered
+from colloid_cg.learn.latent.rows import LatentRows, filtered, force_factor
 from colloid_cg.learn.sandwich import cluster_sums, half_width
 
-_STEP = 1e-4
+_STEP, _BEND = 1e-4, 0.02
+"""Differences of the parameters for slopes and for second derivatives."""
 _FIRST_SLOPE, _FIRST_MEMORY, _FIRST_SPREAD = 0.05, 20.0, 0.3
 _LARGEST_SLOPE, _LARGEST_SPREAD = 3.0, 2.5
 _SHORTEST, _LONGEST = 0.3, 3000.0
@@ -34,13 +36,13 @@ class Found:
 
 
 def first_law(rows: LatentRows, diffusion: np.ndarray, localisation_variance: float) -> LatentLaw:
-    """Return where the search begins: particles that are nearly alike."""
-    shape = (rows.n_species, rows.structure.shape[1])
+    """Return where the search begins: particles that are nearly alike. Those of species without rows stay alike."""
+    present = rows.present
     return LatentLaw(
         diffusion=np.asarray(diffusion, dtype=float),
         localisation_variance=localisation_variance,
-        structure_slope=np.full(shape, -_FIRST_SLOPE),
-        memory_slope=np.full(shape[0], _FIRST_SPREAD),
+        structure_slope=np.where(present[:, None], -_FIRST_SLOPE, np.zeros((1, rows.structure.shape[1]))),
+        memory_slope=np.where(present, _FIRST_SPREAD, 0.0),
         persistence=_FIRST_MEMORY,
     )
 
@@ -63,13 +65,25 @@ def maximise(rows: LatentRows, start: LatentLaw, free: Freedom, *, iterations: i
             options={"maxiter": steps, "eps": _STEP, "ftol": 1e-8, "gtol": 1e-5},
         )  # fmt: skip
         values, best = found.x, float(found.fun)
-    return Found(law=unpack(values, free, scale, shape=shape), free=free, log_likelihood=-best)
+    law = _with_absent(unpack(values, free, scale, shape=shape), rows)
+    return Found(law=law, free=free, log_likelihood=-best)
+
+
+def _with_absent(law: LatentLaw, rows: LatentRows) -> LatentLaw:
+    """Return the law in which species without rows are all alike and keep the drift D F of the fit without s."""
+    factor = force_factor(law.diffusion, rows.reference, rows.present)
+    return replace(
+        law,
+        diffusion=np.where(rows.present, law.diffusion, rows.reference / factor),
+        structure_slope=np.where(rows.present[:, None], law.structure_slope, 0.0),
+        memory_slope=np.where(rows.present, law.memory_slope, 0.0),
+    )
 
 
 def _negative(
     vector: np.ndarray, rows: LatentRows, grid: Grid, free: Freedom, scale: float, shape: tuple[int, int]
 ) -> float:
-    return -float(filtered(unpack(vector, free, scale, shape=shape), rows, grid).rows.mean())
+    return -float(filtered(unpack(vector, free, scale, shape=shape), rows, grid, keep=False).rows.mean())
 
 
 def _bounds(start: LatentLaw, free: Freedom, scale: float) -> list[tuple[float, float]]:
@@ -93,8 +107,8 @@ def with_errors(found: Found, rows: LatentRows) -> Found:
     scale, shape = float((rows.step**2).mean()), found.law.structure_slope.shape
     values = pack(found.law, found.free, scale)
 
-    def likelihood(vector: np.ndarray) -> np.ndarray:
-        return filtered(unpack(vector, found.free, scale, shape=shape), rows).rows
+    def likelihood(vector: np.ndarray, part: LatentRows = rows) -> np.ndarray:
+        return filtered(unpack(vector, found.free, scale, shape=shape), part, keep=False).rows
 
     count, step = len(values), 1e-3
     scores = np.empty((len(rows), count))
@@ -103,9 +117,28 @@ def with_errors(found: Found, rows: LatentRows) -> Found:
     for k, unit in enumerate(step * np.eye(count)):
         below = np.maximum(values - unit, least)
         scores[:, k] = (likelihood(values + unit) - likelihood(below)) / (values[k] + step - below[k])
-    hessian = scores.T @ scores  # outer products of rows, which the recursion makes nearly independent
-    influence = scores @ np.linalg.pinv(hessian)
+    some = rows.thinned(_FEW)
+    curvature = _curvature(lambda vector: float(likelihood(vector, some).mean()), np.maximum(values, least + _BEND))
+    influence = scores @ np.linalg.pinv(len(rows) * curvature, hermitian=True)
     spans = rows.frame * _TIME_SPANS // (int(rows.frame.max()) + 1)
     clusterings = [cluster_sums(influence, each) for each in (spans, rows.particle)]
     widths = half_width(clusterings, np.eye(count))
     return Found(law=found.law, free=found.free, log_likelihood=found.log_likelihood, half_widths=widths)
+
+
+def _curvature(mean: Callable[[np.ndarray], float], values: np.ndarray) -> np.ndarray:
+    """Return minus the second derivatives of a mean log-likelihood by central differences, shape (p, p).
+
+    Directions in which it does not bend down say nothing and come out as zero.
+    """
+    count, units = len(values), _BEND * np.eye(len(values))
+    bent, here = np.empty((count, count)), mean(values)
+    single = np.array([[mean(values + sign * unit) for unit in units] for sign in (1.0, -1.0)])
+    for a in range(count):
+        bent[a, a] = (single[0, a] + single[1, a] - 2.0 * here) / _BEND**2
+        for b in range(a):
+            both = sum(mean(values + sign * (units[a] + units[b])) for sign in (1.0, -1.0))
+            rest = single[:, a].sum() + single[:, b].sum()
+            bent[a, b] = bent[b, a] = (both - rest + 2.0 * here) / (2.0 * _BEND**2)
+    size, axes = np.linalg.eigh(-bent)
+    return np.asarray((axes * np.maximum(size, 0.0)) @ axes.T)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from colloid_cg.learn.latent.ablation import Gain, gain
-from colloid_cg.learn.latent.hidden import hidden_model, rows_of
+from colloid_cg.learn.latent.hidden import hidden_model, rows_of, structure_of
 from colloid_cg.learn.latent.rows import filtered, moments, smoothed
 from colloid_cg.records import ModelBundle, Trajectories
 
@@ -33,24 +33,20 @@ def hidden_fields(bundle: ModelBundle, tracks: Trajectories, *, future: bool = T
     model = hidden_model(bundle)
     if model is None:
         return None
-    rows = rows_of(bundle, model.plain, model.structure, tracks)
+    structure = structure_of(model.structure, tracks)
+    rows = rows_of(bundle, model.plain, tracks, structure)
     found = filtered(model.law, rows)
-    mean, deviation = moments(smoothed(found, rows) if future else found.predicted, found.grid)
-    law, species = model.law, rows.species
-    s = law.hidden(law.log_mobility(rows.structure, mean, species), species)
+    mean, deviation = moments(smoothed(found) if future else found.predicted, found.grid)
+    law, species, known = model.living, rows.species, model.reliability
+    s = law.hidden(law.log_mobility(known.estimate(structure[rows.detection], species), mean, species), species)
     spread = np.maximum(law.spread, 1e-12)[species]
     variance = (law.memory_slope[species] * deviation) ** 2
-    variance += (law.structure_slope[species] ** 2 * model.structure_noise[species]).sum(axis=1)
-    first = int(tracks.table["frame"].min())
-    known = pd.DataFrame(
-        {
-            "frame": first + rows.frame * int(bundle.config["stride"]),
-            "particle": rows.particle,
-            "s": s,
-            "s_std": np.sqrt(variance) / spread,
-        }
+    variance += (law.structure_slope[species] ** 2 * (1.0 - known.share)[species]).sum(axis=1)
+    values = np.full((len(tracks), 2), np.nan)
+    values[rows.detection] = np.stack([s, np.sqrt(variance) / spread], axis=1)
+    return tracks.table[["frame", "particle"]].assign(
+        s=values[:, 0], s_std=np.where(np.isfinite(values[:, 0]), values[:, 1], np.nan)
     )
-    return tracks.table[["frame", "particle"]].merge(known, on=["frame", "particle"], how="left")
 
 
 def hidden_gain(bundle: ModelBundle, tracks: Trajectories) -> Gain | None:
@@ -58,7 +54,7 @@ def hidden_gain(bundle: ModelBundle, tracks: Trajectories) -> Gain | None:
     model = hidden_model(bundle)
     if model is None:
         return None
-    rows = rows_of(bundle, model.plain, model.structure, tracks)
+    rows = rows_of(bundle, model.plain, tracks, structure_of(model.structure, tracks))
     if not len(rows):
         return None
     return gain(filtered(model.law, rows).rows - filtered(model.ablation, rows).rows, rows)

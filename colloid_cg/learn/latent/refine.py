@@ -1,8 +1,9 @@
 """The encoder trained together with the dynamics: what in the neighbourhood goes with a mobility that lasts.
 
 One round of expectation and maximisation: the posterior of each particle's log-mobility, from memory alone and all of
-its track, is the target of a ridge regression on the descriptors. It holds far less noise than a single displacement,
-which is all the encoder was trained on at first. What training rows are given is predicted by a regression that has not
+its track but the steps that the present detection begins or ends (they know its error, as the descriptors do), is the
+target of a ridge regression on the descriptors. It holds far less noise than a single displacement, which is all the
+encoder was trained on at first. What training rows are given is predicted by a regression that has not
 seen their particle (cross-fitting), so that an overfitted encoder cannot pass for a good one.
 """
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from colloid_cg.learn.latent.law import LatentLaw
-from colloid_cg.learn.latent.rows import LatentRows, filtered, moments, smoothed
+from colloid_cg.learn.latent.rows import LatentRows, beside, filtered, moments
 from colloid_cg.records import Trajectories
 from colloid_cg.structure import StructureModel
 from colloid_cg.structure.sampling import FrameRows, Movie
@@ -24,6 +25,8 @@ PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 FOLDS = 5
 _FRAMES = 60
 """Frames the regression is fitted to, spread over the training block."""
+SURE = 2.0
+"""Standard errors, with one independent row per particle, by which a correlation must exceed zero."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,17 +61,20 @@ def refined(
     StructureModel, LatentRows, or None
         None where nothing in the neighbourhood of unseen particles goes with their mobility.
     """
-    target = law.memory_slope[rows.species] * moments(smoothed(found := filtered(law, rows), rows), found.grid)[0]
+    found = filtered(law, rows)
+    target = law.memory_slope[rows.species] * moments(beside(law, found, rows), found.grid)[0]
     place = _Places(rows)
     frames = np.unique(np.linspace(0, int(rows.frame.max()), _FRAMES).round().astype(int))
     sample = list(_described(encoder, tracks, frames, stride))
     regressions: dict[int, _Regression] = {}
     for species in encoder.species:
-        x, y, fold, density = _gathered(encoder, sample, place, target, species)
-        found_one = _regression(x, y, fold) if len(y) > 10 * FOLDS and float(np.ptp(y)) > 0.0 else None
-        if found_one is not None and found_one.correlation > 0.0:
-            sign = 1.0 if np.corrcoef(x @ found_one.whole, density)[0, 1] >= 0.0 else -1.0
-            regressions[species] = replace(found_one, whole=sign * found_one.whole, folds=sign * found_one.folds)
+        x, y, particle, density = _gathered(encoder, sample, place, target, species)
+        if len(y) <= 10 * FOLDS or not float(np.ptp(y)) > 0.0:
+            continue
+        told = _regression(x, y, particle % FOLDS)
+        if told.correlation > SURE / np.sqrt(len(np.unique(particle))):
+            sign = 1.0 if np.corrcoef(x @ told.whole, density)[0, 1] >= 0.0 else -1.0
+            regressions[species] = replace(told, whole=sign * told.whole, folds=sign * told.folds)
     if not regressions:
         return None
     values, seen = _cross_fitted(encoder, tracks, rows, place, regressions, stride)
@@ -102,11 +108,14 @@ class _Places:
 
 
 def _described(
-    encoder: StructureModel, tracks: Trajectories, frames: np.ndarray, stride: int
+    encoder: StructureModel, tracks: Trajectories, steps: np.ndarray, stride: int, *, before: int = 0
 ) -> Iterator[tuple[int, FrameRows]]:
+    """Yield each step and what is described so many frames of the movie ``before`` it begins."""
     movie, first = Movie(tracks, neighbourhood=encoder.neighbourhood), int(tracks.table["frame"].min())
-    for frame in frames:
-        yield int(frame), movie.rows(*movie.describe(first + int(frame) * stride))
+    for step in steps:
+        frame = int(step) * stride - before
+        if frame >= 0:
+            yield int(step), movie.rows(*movie.describe(first + frame))
 
 
 def _standardised(encoder: StructureModel, values: np.ndarray, species: int) -> np.ndarray:
@@ -117,13 +126,13 @@ def _standardised(encoder: StructureModel, values: np.ndarray, species: int) -> 
 def _gathered(
     encoder: StructureModel, sample: list[tuple[int, FrameRows]], place: _Places, target: np.ndarray, species: int
 ) -> tuple[np.ndarray, ...]:
-    """Return descriptors, targets, folds (one per particle) and local density of the rows of one species."""
+    """Return descriptors, targets, particles and local density of the rows of one species."""
     parts = []
     for frame, described in sample:
         row = place.of(frame, described.particle)
         own = (described.species == species) & (row >= 0)
         values = _standardised(encoder, described.values[own], species)
-        parts.append((values, target[row[own]], described.particle[own] % FOLDS, described.density[own]))
+        parts.append((values, target[row[own]], described.particle[own], described.density[own]))
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
@@ -153,9 +162,13 @@ def _cross_fitted(
     encoder: StructureModel, tracks: Trajectories, rows: LatentRows, place: _Places,
     regressions: dict[int, _Regression], stride: int,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Return the prediction for every row by the regression without its particle, and which rows have one."""
+    """Return the prediction for every row by the regression without its particle, and which rows have one.
+
+    Like all structural variables of rows it is that of the frame before.
+    """
     values, seen = np.zeros(len(rows)), np.zeros(len(rows), dtype=bool)
-    for frame, described in _described(encoder, tracks, np.arange(int(rows.frame.max()) + 1), stride):
+    steps = np.arange(int(rows.frame.max()) + 1)
+    for frame, described in _described(encoder, tracks, steps, stride, before=1):
         row = place.of(frame, described.particle)
         for species, regression in regressions.items():
             own = (described.species == species) & (row >= 0)

@@ -26,8 +26,9 @@ class LatentRows:
 
     ``step`` displacement less drift and ``phi`` what the force moves (um), ``rate`` -ln of the gain; variance of a
     residual: D ``own`` + s2 (``noise`` + g^2 ``share``) + ``fixed`` + g^2 ``fixed_share``; its covariance with the one
-    before: D ``coupling_own`` - g (s2 ``share`` + ``fixed_share``). ``structure`` (m, k), ``species``, ``frame``,
-    ``particle`` (m,), ``joined`` (m,) continues the row before. ``reference`` (n_species,): D with which phi was made.
+    before: D ``coupling_own`` - g (s2 ``share`` + ``fixed_share``). ``structure`` (m, k); ``species``,
+    ``frame``, ``particle``, ``detection`` (row of the table) (m,). ``joined`` (m,) continues the row before without a
+    gap, ``gap`` (m,) steps after it: 0 where a particle begins. ``reference`` (n_species,): D with which phi was made.
     """
 
     step: np.ndarray
@@ -40,9 +41,11 @@ class LatentRows:
     share: np.ndarray
     fixed_share: np.ndarray
     joined: np.ndarray
+    gap: np.ndarray
     species: np.ndarray
     frame: np.ndarray
     particle: np.ndarray
+    detection: np.ndarray
     structure: np.ndarray
     reference: np.ndarray
 
@@ -50,6 +53,11 @@ class LatentRows:
     def n_species(self) -> int:
         """Number of mobile species."""
         return len(self.reference)
+
+    @property
+    def present(self) -> np.ndarray:
+        """Which species have rows, shape (n_species,)."""
+        return np.bincount(self.species, minlength=self.n_species) > 0
 
     def __len__(self) -> int:
         return len(self.step)
@@ -59,16 +67,19 @@ class LatentRows:
         return replace(self, structure=structure)
 
     def thinned(self, most: int) -> Self:
-        """Return whole tracks, evenly drawn by their number, of at most about ``most`` rows."""
+        """Return whole tracks of every species, evenly drawn by their number, of at most about ``most`` rows."""
         every = -(-len(self) // max(most, 1))
         if every <= 1:
             return self
-        kept = np.unique(self.particle, return_inverse=True)[1] % every == 0
+        kept = np.zeros(len(self), dtype=bool)
+        for species in np.flatnonzero(self.present):
+            own = np.flatnonzero(self.species == species)
+            kept[own] = np.unique(self.particle[own], return_inverse=True)[1] % every == 0
         arrays = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "reference"}
         return replace(self, **{name: array[kept] for name, array in arrays.items()})
 
 
-def latent_rows(block: Block, model: OverdampedModel, structure: np.ndarray) -> LatentRows:
+def latent_rows(block: Block, model: OverdampedModel, structure: np.ndarray, detection: np.ndarray) -> LatentRows:
     """Return the rows of the targets of a block whose structural variables are known.
 
     Parameters
@@ -78,21 +89,31 @@ def latent_rows(block: Block, model: OverdampedModel, structure: np.ndarray) -> 
     model : OverdampedModel
         Its force, and the D at which the flow is expanded.
     structure : array, shape (n, k)
-        Structural variables of every row of the series, NaN where the edge hides them.
+        Structural variables that go with the step from each row of the series, NaN where they are not known.
+    detection : int array, shape (n,)
+        Row of the table of tracks that each row of the series is.
     """
     block = replace(block, targets=block.targets & np.isfinite(structure).all(axis=1))
     found = block.residuals(model)
     series, row = block.series, found.row
     step = series.positions[series.following[row]] - series.positions[row] - block.drift
     share, fixed_share = _carried(found)
+    frame, particle = frame_of_rows(series)[row], series.particle[row]
     return LatentRows(
         step=step, phi=step - found.value, rate=-np.log(np.clip(found.gain, *_GAINS)),
         own=found.spread.per_diffusion, noise=found.spread.per_noise - found.gain**2 * share,
         fixed=found.spread.fixed - found.gain**2 * fixed_share, coupling_own=found.coupling.per_diffusion,
-        share=share, fixed_share=fixed_share, joined=found.joined, species=found.species,
-        frame=frame_of_rows(series)[row], particle=series.particle[row], structure=structure[row],
+        share=share, fixed_share=fixed_share, joined=found.joined, gap=_gaps(frame, particle),
+        species=found.species, frame=frame, particle=particle, detection=detection[row], structure=structure[row],
         reference=model.diffusion,
     )  # fmt: skip
+
+
+def _gaps(frame: np.ndarray, particle: np.ndarray) -> np.ndarray:
+    """Return the frames since the row before, 0 where another particle begins."""
+    gap = np.zeros(len(frame), dtype=np.int64)
+    gap[1:] = np.where(particle[1:] == particle[:-1], frame[1:] - frame[:-1], 0)
+    return gap
 
 
 def _carried(found: Residuals) -> tuple[np.ndarray, np.ndarray]:
@@ -101,49 +122,76 @@ def _carried(found: Residuals) -> tuple[np.ndarray, np.ndarray]:
     return -found.coupling.per_noise / gain, -found.coupling.fixed / gain
 
 
-def pushed(diffusion: np.ndarray, reference: np.ndarray) -> np.ndarray:
+def pushed(diffusion: np.ndarray, reference: np.ndarray, present: np.ndarray) -> np.ndarray:
     """Return D F over D0 F0 per species, F = F0 <D0/D>: the drift is what the data fix, one potential moves all."""
-    return np.asarray(diffusion / reference * force_factor(diffusion, reference))
+    return np.asarray(diffusion / reference * force_factor(diffusion, reference, present))
 
 
-def force_factor(diffusion: np.ndarray, reference: np.ndarray) -> float:
-    """Return F/F0 = <D0/D>, mean over species."""
-    return float(np.mean(reference / diffusion))
+def force_factor(diffusion: np.ndarray, reference: np.ndarray, present: np.ndarray) -> float:
+    """Return F/F0 = <D0/D>, mean over the species that are ``present``."""
+    return float(np.mean((reference / diffusion)[present])) if present.any() else 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Filtered:
-    """Log-likelihood of every row (nats), and probabilities of z before and after it, shape (m, grid points)."""
+    """Log-likelihood of every row (nats), and probabilities of z before and after it, shape (m, grid points).
+
+    ``kernels`` (g, k, k) move z over the gaps that occur; ``which`` (m,) tells which led to a row, -1: none.
+    """
 
     rows: np.ndarray
     predicted: np.ndarray
     filtered: np.ndarray
     grid: Grid
-    kernel: np.ndarray
+    kernels: np.ndarray
+    which: np.ndarray
 
 
-def filtered(law: LatentLaw, rows: LatentRows, grid: Grid | None = None) -> Filtered:
-    """Run the filter of z along every track."""
+def filtered(law: LatentLaw, rows: LatentRows, grid: Grid | None = None, *, keep: bool = True) -> Filtered:
+    """Run the filter of z along every track; without ``keep`` for its likelihood alone."""
     grid = grid or normal_grid()
     m, count = len(rows), len(grid.points)
-    kernel = grid.kernel(law.memory)
-    out = np.empty(m), np.empty((m, count)), np.empty((m, count))
+    gaps, which = np.unique(rows.gap, return_inverse=True)
+    kernels = np.stack([grid.kernel(law.memory ** float(max(gap, 1))) for gap in gaps]) if m else np.empty((0, 0, 0))
+    which = np.where(rows.gap > 0, which, -1)
+    shape = (m if keep else 0, count)
+    out = np.empty(m), np.empty(shape), np.empty(shape)
     run_filter(
         rows.step, rows.phi, rows.rate, rows.own, rows.noise, rows.fixed, rows.coupling_own, rows.share,
-        rows.fixed_share, rows.joined, law.diffusion[rows.species], law.localisation_variance,
+        rows.fixed_share, rows.joined, which, law.diffusion[rows.species], law.localisation_variance,
         law.level(rows.structure, rows.species), law.memory_slope[rows.species],
-        pushed(law.diffusion, rows.reference)[rows.species], grid.points, grid.weights, kernel,
-        *out,
+        pushed(law.diffusion, rows.reference, rows.present)[rows.species], grid.points, grid.weights,
+        np.ascontiguousarray(kernels.transpose(0, 2, 1)), *out,
     )  # fmt: skip
-    return Filtered(rows=np.maximum(out[0], -1e6), predicted=out[1], filtered=out[2], grid=grid, kernel=kernel)
+    return Filtered(
+        rows=np.maximum(out[0], -1e6), predicted=out[1], filtered=out[2], grid=grid, kernels=kernels, which=which
+    )
 
 
-def smoothed(found: Filtered, rows: LatentRows) -> np.ndarray:
+def smoothed(found: Filtered) -> np.ndarray:
     """Return the probabilities of z given the whole track, shape (m, grid points)."""
     out = np.empty_like(found.filtered)
     if len(out):
-        run_smoother(rows.joined, found.kernel, found.predicted, found.filtered, out)
+        run_smoother(found.which, found.kernels, found.predicted, found.filtered, out)
     return out
+
+
+def beside(law: LatentLaw, found: Filtered, rows: LatentRows, *, steps: int = 2) -> np.ndarray:
+    """Return the probabilities of z at every row from rows at least ``steps`` before and after it, shape (m, k).
+
+    What a detection says by its own error is left out with ``steps`` = 2: it is in the row that ends in it, in the one
+    that begins in it, and, through the recursion, in the one after that.
+    """
+    kernel, m = found.grid.kernel(law.memory**steps), len(rows)
+    before, after = np.tile(found.grid.weights, (m, 1)), np.ones_like(found.filtered)
+    same = np.flatnonzero(
+        (rows.particle[steps:] == rows.particle[:-steps]) & (rows.frame[steps:] - rows.frame[:-steps] == steps)
+    )
+    before[same + steps] = found.filtered[same] @ kernel
+    later = smoothed(found)[same + steps] / np.maximum(found.predicted[same + steps], 1e-300)
+    after[same] = later @ kernel.T
+    product = before * after
+    return np.asarray(product / np.maximum(product.sum(axis=1, keepdims=True), 1e-300))
 
 
 def moments(probabilities: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:

@@ -10,10 +10,11 @@ import pytest
 from scipy.stats import multivariate_normal, norm
 
 from colloid_cg.learn.latent.ablation import fit_laws, gain, shuffled, shuffled_worth, worth
-from colloid_cg.learn.latent.grid import normal_grid
-from colloid_cg.learn.latent.law import FULL, LatentLaw, pack, unpack
+from colloid_cg.learn.latent.grid import Grid, normal_grid
+from colloid_cg.learn.latent.law import FULL, STRUCTURE, LatentLaw, pack, unpack
+from colloid_cg.learn.latent.living import Reliability
 from colloid_cg.learn.latent.maximum import first_law, maximise, with_errors
-from colloid_cg.learn.latent.rows import filtered, moments, smoothed
+from colloid_cg.learn.latent.rows import LatentRows, beside, filtered, force_factor, moments, smoothed
 from colloid_cg.progress import silent
 from tests.learn.latent.worlds import law_of, simulated_rows
 
@@ -37,16 +38,19 @@ def test_kernel_over_two_frames_is_the_kernel_twice() -> None:
     assert np.allclose(grid.kernel(0.8) @ grid.kernel(0.8), grid.kernel(0.64), atol=1e-9)
 
 
-def _exact(law: LatentLaw, rows, grid) -> float:  # type: ignore[no-untyped-def]
+def _exact(law: LatentLaw, rows: LatentRows, grid: Grid) -> float:
     """Return the log-likelihood of one free track: the sum over all paths of z of exact Gaussian densities."""
-    kernel, m = grid.kernel(law.memory), len(rows)
+    m = len(rows)
+    kernels = [grid.kernel(np.exp(-gap / law.persistence)) for gap in rows.gap[1:]]
     total = 0.0
     for path in product(range(len(grid.points)), repeat=m):
-        weight = grid.weights[path[0]] * np.prod([kernel[a, b] for a, b in pairwise(path)])
+        moved = zip(kernels, pairwise(path), strict=True)
+        weight = grid.weights[path[0]] * np.prod([kernel[a, b] for kernel, (a, b) in moved])
         z = grid.points[list(path)]
         diffusion = law.diffusion[0] * np.exp(law.log_mobility(rows.structure, z, rows.species))
         s2 = law.localisation_variance
-        covariance = np.diag(2.0 * diffusion + 2.0 * s2) - s2 * (np.eye(m, k=1) + np.eye(m, k=-1))
+        linked = np.diag(rows.joined[1:].astype(float), k=1)
+        covariance = np.diag(2.0 * diffusion + 2.0 * s2) - s2 * (linked + linked.T)
         density = multivariate_normal(np.zeros(m), covariance)
         total += weight * np.exp(sum(density.logpdf(rows.step[:, a]) for a in range(2)))
     return float(np.log(total))
@@ -60,6 +64,63 @@ def test_filter_is_the_sum_over_all_paths(noise: float, error: float) -> None:
     for seed in range(3):
         rows, _ = simulated_rows(law, tracks=1, frames=5, rng=np.random.default_rng(seed))
         assert filtered(law, rows, grid).rows.sum() == pytest.approx(_exact(law, rows, grid), abs=error)
+
+
+def test_memory_goes_on_after_a_missed_detection() -> None:
+    """A gap of three frames: errors of position are not shared across it, z is, as it moves in three frames."""
+    law, grid = law_of(memory=0.9, persistence=4.0), normal_grid(5, 2.0)
+    rows, _ = simulated_rows(law, tracks=1, frames=5, rng=np.random.default_rng(3))
+    gap, joined = np.array([0, 1, 3, 1, 1]), np.array([False, True, False, True, True])
+    broken = replace(rows, gap=gap, joined=joined, frame=np.cumsum(gap))
+    assert filtered(law, broken, grid).rows.sum() == pytest.approx(_exact(law, broken, grid), abs=0.02)
+    forgotten = replace(broken, gap=np.array([0, 1, 0, 1, 1]))
+    assert abs(filtered(law, forgotten, grid).rows.sum() - _exact(law, broken, grid)) > 0.03
+    again = smoothed(filtered(law, broken, grid))
+    assert np.allclose(again.sum(axis=1), 1.0)
+    assert not np.allclose(again[0], smoothed(filtered(law, forgotten, grid))[0], atol=1e-3)
+
+
+def test_posterior_beside_a_detection_does_not_know_its_steps() -> None:
+    law = replace(law_of(memory=0.9, persistence=30.0), localisation_variance=0.0)
+    rows, z = simulated_rows(law, tracks=40, frames=60, rng=np.random.default_rng(4))
+    mean = moments(beside(law, found := filtered(law, rows), rows), found.grid)[0]
+    whole = moments(smoothed(found), found.grid)[0]
+    t = 100
+    step = rows.step.copy()
+    step[t - 1 : t + 2] *= 5.0
+    other = replace(rows, step=step)
+    there = filtered(law, other)
+    assert moments(beside(law, there, other), there.grid)[0][t] == pytest.approx(mean[t], abs=1e-9)
+    assert abs(moments(smoothed(there), there.grid)[0][t] - whole[t]) > 0.3
+    assert np.corrcoef(whole, z)[0, 1] > np.corrcoef(mean, z)[0, 1] > 0.5
+
+
+def test_species_without_rows_keeps_its_drift_and_has_no_hidden_variable() -> None:
+    law = law_of(slope=0.4, memory=0.6)
+    rows, _ = simulated_rows(law, tracks=30, frames=60, rng=np.random.default_rng(5))
+    rows = replace(rows, reference=np.array([0.1, 0.3]))
+    found = with_errors(maximise(rows, first_law(rows, np.array([0.1, 0.3]), 0.02), FULL), rows)
+    assert found.law.memory_slope[1] == 0.0
+    assert found.law.structure_slope[1] == 0.0
+    factor = force_factor(found.law.diffusion, rows.reference, rows.present)
+    assert found.law.diffusion[1] * factor == pytest.approx(0.3)
+    assert found.law.diffusion[0] * factor == pytest.approx(0.1)
+
+
+def test_slope_on_structure_measured_with_error_a_frame_before() -> None:
+    """f with errors of variance .3 and a frame late: the fitted slope is too small, that of the living law is not."""
+    law, rng = law_of(slope=0.6, memory=0.3, persistence=20.0), np.random.default_rng(6)
+    rows, _ = simulated_rows(law, tracks=200, frames=120, rng=rng, structure_persistence=8.0)
+    truth = rows.structure[:, 0]
+    seen = (np.sqrt(0.7) * truth + np.sqrt(0.3) * rng.standard_normal(len(truth)))[:, None]
+    late = np.roll(seen, 1, axis=0)
+    late[rows.gap == 0] = 0.0
+    found = maximise(rows.with_structure(late), first_law(rows, np.array([0.1]), 0.02), STRUCTURE)
+    kept = float(np.corrcoef(seen[1:][rows.gap[1:] > 0, 0], seen[:-1][rows.gap[1:] > 0, 0])[0, 1])
+    living = Reliability(share=np.array([[0.7]]), kept=np.array([[kept]])).living(found.law)
+    assert kept == pytest.approx(0.7 * np.exp(-1 / 8), abs=0.03)
+    assert abs(found.law.structure_slope[0, 0]) < 0.5
+    assert abs(living.structure_slope[0, 0]) == pytest.approx(0.6, abs=0.06)
 
 
 def test_alike_particles_have_the_likelihood_of_free_diffusion() -> None:
@@ -76,7 +137,7 @@ def test_posterior_of_z_is_calibrated(stiffness: float) -> None:
     """z-scores of the truth under the smoother have mean 0 and variance 1 (P9), in free diffusion and in wells."""
     law = law_of(memory=0.8, persistence=25.0)
     rows, z = simulated_rows(law, tracks=60, frames=150, rng=np.random.default_rng(2), stiffness=stiffness)
-    mean, deviation = moments(smoothed(found := filtered(law, rows), rows), found.grid)
+    mean, deviation = moments(smoothed(found := filtered(law, rows)), found.grid)
     score = (z - mean) / deviation
     assert abs(score.mean()) < 0.1
     assert 0.8 < score.var() < 1.25

@@ -53,7 +53,8 @@ def simulated_rows(
     rows = LatentRows(
         step=step, phi=-(1.0 - np.exp(-rate)) * y[:, :-1].reshape(-1, 2), rate=rate, own=spread, noise=ones,
         fixed=zeros, coupling_own=zeros, share=ones, fixed_share=zeros,
-        joined=np.tile(np.arange(frames) > 0, tracks), species=species.ravel(),
+        joined=np.tile(np.arange(frames) > 0, tracks), gap=np.tile((np.arange(frames) > 0).astype(int), tracks),
+        detection=np.arange(tracks * frames), species=species.ravel(),
         frame=np.tile(np.arange(frames), tracks), particle=np.repeat(np.arange(tracks), frames),
         structure=f.reshape(-1, k), reference=law.diffusion,
     )  # fmt: skip
