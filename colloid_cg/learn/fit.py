@@ -79,6 +79,7 @@ def fit(
     config = config or FitConfig()
     seed = int(rng.integers(2**31)) if isinstance(rng, np.random.Generator) else int(rng)
     if is_simulation(train) and config.regime == "auto" and not config.in_fields:
+        _no_hidden_variable(config, "positions and velocities of a simulation")
         if momentum is None or momentum.model == "one_temperature":
             return fit_simulation(train, select, momentum, progress=progress)
         return fit_hidden_entropy(
@@ -98,6 +99,7 @@ def fit(
     regime = _regime(decide_regime(calm, chains(calm), wanted_blocks=config.time_blocks), config)
     if regime.name == "underdamped":
         _no_fields(plan)
+        _no_hidden_variable(config, "inertial motion")
         return fit_inertial(train, full, later, config, regime=regime, drift=drift, seed=seed, progress=progress)
     task = _task(config, plan, full, later, calm, tracks=train, regime=regime, drift=drift, seed=seed)
     if plan is None:
@@ -198,6 +200,15 @@ def _no_hidden_entropy(momentum: MomentumFitConfig | None) -> None:
             'momentum.model = "hidden_entropy" where positions alone are fitted',
             expected="a simulation that was imported with its velocities, and no fit.regime",
             action="import one, or leave the setting out",
+        )
+
+
+def _no_hidden_variable(config: FitConfig, of: str) -> None:
+    if config.hidden_variables:
+        raise ConfigError(
+            f"fit.hidden_variables = {config.hidden_variables} with {of}",
+            expected='overdamped motion; pair dynamics of a simulation have momentum.memory = "hidden"',
+            action='set fit.hidden_variables = 0, or fit.regime = "overdamped"',
         )
 
 

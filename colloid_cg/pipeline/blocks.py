@@ -89,16 +89,19 @@ def _some(file: TrajectoryFile, frames: tuple[int, int]) -> Trajectories:
     return block
 
 
-def spans(job: Job) -> Iterator[tuple[int, int]]:
-    """Yield consecutive spans of frames, each with as many rows as may be held at once; all frames if they fit."""
-    file = trajectory_file(job)
-    if file.n_rows <= job.study.memory_rows:
+def spans(job: Job, *, share: int = 1) -> Iterator[tuple[int, int]]:
+    """Yield consecutive spans of frames, each with as many rows as may be held at once; all frames if they fit.
+
+    ``share``: how many times the memory of a row of the trajectories each of them takes.
+    """
+    file, most = trajectory_file(job), max(job.study.memory_rows // share, 1)
+    if file.n_rows <= most:
         yield 0, file.n_frames
         return
     rows = np.concatenate([[0], np.cumsum(file.rows_per_frame())])
     first = 0
     while first < file.n_frames:
-        last = int(np.searchsorted(rows, rows[first] + job.study.memory_rows, side="right")) - 1
+        last = int(np.searchsorted(rows, rows[first] + most, side="right")) - 1
         last = min(file.n_frames, max(last, first + 1))
         yield first, last
         first = last

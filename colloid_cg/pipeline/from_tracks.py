@@ -12,7 +12,7 @@ from colloid_cg.errors import DataError
 from colloid_cg.events import EventConfig, detect_events, event_fields
 from colloid_cg.learn import FitConfig, MomentumFitConfig, ThermalFitConfig, fit
 from colloid_cg.learn.comparison import ComparisonConfig, compare_models
-from colloid_cg.learn.latent import hidden_fields, hidden_gain, hidden_model
+from colloid_cg.learn.latent import frames_to_forget, hidden_fields, hidden_gain, hidden_model
 from colloid_cg.learn.thermal import thermal_fields
 from colloid_cg.pipeline.blocks import Blocks, blocks, spans, trajectory_file
 from colloid_cg.pipeline.event_windows import events_margin, joined, peaking
@@ -40,6 +40,8 @@ from colloid_cg.store import (
 from colloid_cg.store.arrays import write_structure
 from colloid_cg.structure import StructureConfig, encode, fit_structure
 
+HIDDEN_ROWS = 10
+"""Memory that a detection takes while s is worked out, over that of its row in the trajectories."""
 FIELD_PARTS = ("fields/structure.parquet", "fields/events.parquet", "model/fields.parquet")
 """Tables of columns of fields.parquet; the last only where the model has a hidden variable."""
 
@@ -110,23 +112,31 @@ def _fit(job: Job) -> dict[str, Any]:
 def _model_fields(job: Job, model: ModelBundle) -> None:
     """Write what the model says of each detection (s, or temperature and entropy) and join it into fields.parquet.
 
-    Long movies are read in spans, at whose borders the memory of s begins anew; temperatures only where one will do.
+    Long movies are read in spans, at either end longer than what is kept by as much as the memory of s lasts (at most
+    by the length of the span); temperatures only where one span will do.
     """
-    part, windows = FIELD_PARTS[2], list(spans(job))
-    describe = hidden_fields if hidden_model(model) is not None else thermal_fields
-    first = None if len(windows) > 1 and describe is thermal_fields else describe(
-        model, trajectory_file(job).read(windows[0])
-    )  # fmt: skip
-    if first is not None:
+    part = FIELD_PARTS[2]
+    if hidden_model(model) is not None:
         with table_writer(job.folder.path / part) as writer:
-            writer.append(first)
-            for frames in windows[1:]:
-                found = describe(model, trajectory_file(job).read(frames))
-                if found is not None:
-                    writer.append(found)
+            for frames in spans(job, share=HIDDEN_ROWS):
+                writer.append(_hidden_part(job, model, frames))
+    elif len(list(spans(job))) == 1 and (found := thermal_fields(model, trajectory_file(job).read())) is not None:
+        with table_writer(job.folder.path / part) as writer:
+            writer.append(found)
     elif not (job.folder.path / "fields.parquet").is_file():
         return
     assemble_fields(job, fresh=part)
+
+
+def _hidden_part(job: Job, model: ModelBundle, frames: tuple[int, int]) -> pd.DataFrame:
+    first, last = frames
+    file = trajectory_file(job)
+    margin = min(frames_to_forget(model), last - first)
+    begin = max(first - margin, 0)
+    begin -= begin % int(model.config["stride"])  # s is told of the same frames whatever the spans are
+    found = hidden_fields(model, file.read((begin, min(last + margin, file.n_frames))))
+    assert found is not None
+    return found[found["frame"].between(first, last - 1)].reset_index(drop=True)
 
 
 def _simulate(job: Job) -> dict[str, Any]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import html
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from colloid_cg.errors import ConfigError
-from colloid_cg.learn import FitConfig
+from colloid_cg.learn import FitConfig, fit
+from colloid_cg.pipeline.blocks import spans
+from colloid_cg.pipeline.from_tracks import HIDDEN_ROWS, _hidden_part
 from colloid_cg.pipeline.run import import_tracks, run_stage
 from colloid_cg.pipeline.study import Study
-from colloid_cg.store import RunFolder, read_json, read_rollout
+from colloid_cg.records import Box, Trajectories
+from colloid_cg.store import RunFolder, read_json, read_model, read_rollout
 from tests.learn.latent.worlds import ornstein_uhlenbeck
 
 FRAMES, SIDE, SPREAD = 100, 22, 0.9
@@ -97,3 +102,33 @@ def test_rollouts_keep_s_alive_and_the_page_says_so(layer: tuple[RunFolder, np.n
 def test_hidden_variables_in_external_fields_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="leave one of them out"):
         FitConfig.parse({"hidden_variables": 1, "flow": "smooth"})
+
+
+def test_long_movies_are_read_in_spans_and_remember_across_them(layer: tuple[RunFolder, np.ndarray]) -> None:
+    folder, _ = layer
+    model = read_model(folder.path / "model")
+    job: Any = SimpleNamespace(folder=folder, study=SimpleNamespace(memory_rows=SIDE * SIDE * 40 * HIDDEN_ROWS))
+    windows = list(spans(job, share=HIDDEN_ROWS))
+    assert len(windows) == 3
+    parts = pd.concat([_hidden_part(job, model, frames) for frames in windows], ignore_index=True)
+    whole = pd.read_parquet(folder.path / "model" / "fields.parquet")
+    assert parts[["frame", "particle"]].equals(whole[["frame", "particle"]])
+    assert parts["s"].isna().sum() == whole["s"].isna().sum()
+    assert (parts["s"] - whole["s"]).abs().max() < 0.5  # where a span ends 40 of 75 frames beyond are read
+    inside = whole["frame"].between(45, 75)
+    assert (parts["s"] - whole["s"])[inside].std() < 0.05
+
+
+@pytest.mark.parametrize("simulation", [True, False])
+def test_hidden_variables_where_none_can_be_fitted_are_refused(simulation: bool) -> None:
+    """Of a simulation with velocities, and of inertial motion: not left out without a word."""
+    table = pd.DataFrame({"frame": np.repeat(np.arange(60), 30), "particle": np.tile(np.arange(30), 60)})
+    walk = np.cumsum(np.random.default_rng(1).normal(size=(60, 30, 2)), axis=0) + 50.0
+    table[["x", "y"]] = walk.reshape(-1, 2)
+    tracks = Trajectories(
+        table=table, pixel_size=1.0, frame_interval=0.1, n_frames=60, metadata={"simulation": simulation},
+        field_of_view=Box(lower=(0.0, 0.0), upper=(100.0, 100.0), periodic=(False, False)),
+    )  # fmt: skip
+    regime = "auto" if simulation else "underdamped"
+    with pytest.raises(ConfigError, match=r"momentum\.memory"):
+        fit(tracks, tracks, FitConfig(hidden_variables=1, regime=regime))

@@ -2,6 +2,14 @@
 
 from colloid_cg.learn.latent.hidden import HiddenModel, hidden_model, with_hidden_variable
 from colloid_cg.learn.latent.law import LatentLaw
-from colloid_cg.learn.latent.posterior import hidden_fields, hidden_gain
+from colloid_cg.learn.latent.posterior import frames_to_forget, hidden_fields, hidden_gain
 
-__all__ = ["HiddenModel", "LatentLaw", "hidden_fields", "hidden_gain", "hidden_model", "with_hidden_variable"]
+__all__ = [
+    "HiddenModel",
+    "LatentLaw",
+    "frames_to_forget",
+    "hidden_fields",
+    "hidden_gain",
+    "hidden_model",
+    "with_hidden_variable",
+]

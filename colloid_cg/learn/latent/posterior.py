@@ -49,6 +49,12 @@ def hidden_fields(bundle: ModelBundle, tracks: Trajectories, *, future: bool = T
     )
 
 
+def frames_to_forget(bundle: ModelBundle) -> int:
+    """Return after how many frames of the movie the memory variable has forgotten all but 1 in 20, 0 without one."""
+    model = hidden_model(bundle)
+    return 0 if model is None else int(np.ceil(3.0 * model.law.persistence * int(bundle.config["stride"])))
+
+
 def hidden_gain(bundle: ModelBundle, tracks: Trajectories) -> Gain | None:
     """Return what s gains on a block it has not seen, over the ablation without it; None without usable steps."""
     model = hidden_model(bundle)
