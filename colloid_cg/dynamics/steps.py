@@ -36,6 +36,7 @@ def overdamped_step(
     surroundings: Surroundings | None = None,
     mobility: np.ndarray | None = None,
     spurious_drift: np.ndarray | None = None,
+    normals: np.ndarray | None = None,
 ) -> tuple[State, Increments]:
     """Advance by ``dt`` (s) with the stochastic Heun step (additive noise).
 
@@ -53,6 +54,12 @@ def overdamped_step(
     surroundings : Surroundings or None
         Wells add to Psi. A flow u held over the step adds u dt to the displacement and does the work -F o u dt, so
         that heat = F o (dr - u dt).
+    mobility : array, shape (n,), or None
+        mu k_B T0 of every particle (um2/s), held over the step, in place of D of its species.
+    spurious_drift : array, shape (n, d), or None
+        Velocity (um/s) that goes with such mobilities, div mu k_B T0; it does no work.
+    normals : array, shape (n, d), or None
+        The noise, N(0, 1), where the caller needs to know it; None: drawn from ``rng``.
 
     Returns
     -------
@@ -67,7 +74,8 @@ def overdamped_step(
     force, energy = _acting(acting, around, state, pairs)
     work = 0.0 if driven is None else energy - _acting(model, around, state, None)[1]
     mobility = (acting.mobility[state.species] if mobility is None else mobility)[:, None]
-    noise = np.sqrt(2.0 * mobility * dt) * rng.standard_normal(state.positions.shape)
+    normals = rng.standard_normal(state.positions.shape) if normals is None else normals
+    noise = np.sqrt(2.0 * mobility * dt) * normals
     if around.velocity is not None:
         noise += around.velocity * dt
     if spurious_drift is not None:

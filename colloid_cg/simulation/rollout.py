@@ -24,22 +24,32 @@ from colloid_cg.records import Ledger, ModelBundle, Rollout, State, Trajectories
 from colloid_cg.simulation.cell import initial_state
 from colloid_cg.simulation.config import SimulateConfig
 from colloid_cg.simulation.fields import RolloutFields, placed, rollout_fields, shown, start_without_driven
-from colloid_cg.simulation.hidden import HiddenRun, fastest, hidden_run
+from colloid_cg.simulation.hidden import CHANGE, COARSER, HiddenRun, fastest, hidden_run
 from colloid_cg.simulation.phase import MOST_ROWS, simulate_phase
 
 _EXPOSURE_PARTS = 8
 _STIFFNESS = 0.05
 """Largest D |dF/dr| dt of a pair in one step; the stochastic Heun step errs by its square."""
 _MOST_SUBSTEPS = 500
+_MOST_HELD = 4
+"""Time steps over which a mobility is held: what the noise does to it must not relax before it is seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """Time steps of a frame: ``dt`` in s, ``substeps`` per frame, of which the shutter is open for ``exposed``."""
+    """Time steps of a frame: ``dt`` in s, ``substeps`` per frame, of which the shutter is open for ``exposed``.
+
+    A mobility that depends on hidden variables is held over ``held`` of them.
+    """
 
     dt: float
     substeps: int
     exposed: int
+    held: int = 1
+
+    def divided(self, times: int) -> Schedule:
+        """Return the schedule with every time step divided."""
+        return replace(self, dt=self.dt / times, substeps=self.substeps * times, exposed=self.exposed * times)
 
 
 def schedule(
@@ -99,7 +109,7 @@ def simulate(
     Raises
     ------
     DataError
-        If the first frame holds no particles.
+        If the first frame holds no particles, or a time step throws particles across the cell.
     """
     config = config or SimulateConfig()
     if not len(start):
@@ -120,14 +130,18 @@ def simulate(
     variance = bundle.value("localisation_variance") if hidden is None else hidden.law.localisation_variance
     noise = np.sqrt(max(variance, 0.0))
     streams = np.random.default_rng(rng).spawn(config.replicas)
+    acting = [None if hidden is None else hidden_run(hidden, bundle, start, rng=stream) for stream in streams]
+    if acting[0] is not None and config.substeps is None:
+        steps = resolving_mobility(steps, acting[0], state, rng=streams[0])
     runs = []
     for replica, stream in enumerate(streams):
 
         def advance(done: int, replica: int = replica) -> None:
             progress(replica * frames + done, config.replicas * frames)
 
-        acting = None if hidden is None else hidden_run(hidden, bundle, start, rng=stream)
-        runs.append(_run(model, state, steps, fields, frames=frames, rng=stream, advance=advance, hidden=acting))
+        runs.append(
+            _run(model, state, steps, fields, frames=frames, rng=stream, advance=advance, hidden=acting[replica])
+        )
     positions, seen, energy, entropy, work, s = (np.stack(parts) for parts in zip(*runs, strict=True))
     positions, seen = (shown(part, fields) for part in (positions, seen))
     observed = seen + noise * np.stack([stream.standard_normal(seen.shape[1:]) for stream in streams])
@@ -173,7 +187,16 @@ def resolving_wells(steps: Schedule, model: OverdampedModel, fields: RolloutFiel
     times = int(np.ceil(min(rate * steps.dt / _STIFFNESS, _MOST_SUBSTEPS / steps.substeps)))
     if times <= 1:
         return steps
-    return Schedule(dt=steps.dt / times, substeps=steps.substeps * times, exposed=steps.exposed * times)
+    return steps.divided(times)
+
+
+def resolving_mobility(steps: Schedule, hidden: HiddenRun, state: State, *, rng: np.random.Generator) -> Schedule:
+    """Return time steps in which the mobility changes no more than it may, and for how many of them it is held."""
+    rate = hidden.rate_of_change(state, dt=steps.dt, rng=rng)
+    allowed = CHANGE**2 / max(rate, 1e-300)
+    if allowed >= 1.0:
+        return replace(steps, held=int(min(allowed, _MOST_HELD)))
+    return steps.divided(int(np.clip(np.ceil(1.0 / allowed), 1, max(_MOST_SUBSTEPS // steps.substeps, 1))))
 
 
 def _run(
@@ -190,34 +213,51 @@ def _run(
     """Return positions and exposure means (frames, n, d); Psi, bath entropy and work (frames,); s (frames, n, 1)."""
     positions = np.empty((frames, *state.positions.shape))
     seen, energy, entropy, work = np.empty_like(positions), np.empty(frames), np.empty(frames), np.zeros(frames)
-    near, done = _Neighbours(model, state, steps.dt, fastest=1.0 if hidden is None else fastest(hidden.model)), 0.0
-    s, mobility, spurious = np.zeros((frames, len(state.species), 1)), None, None
+    quickest = 1.0 if hidden is None else COARSER * fastest(hidden.model)
+    near, done = _Neighbours(model, state, steps.dt, fastest=quickest), 0.0
+    s = np.zeros((frames, len(state.species), 1))
+    if hidden is not None:
+        hidden.begin(state)
     for frame in range(frames):
         positions[frame], entropy[frame], work[frame] = state.positions, state.bath_entropy, done
         energy[frame] = potential_energy(model, state) + well_forces_and_energy(fields.wells, state)[1]
         if hidden is not None:
-            mobility, spurious, s[frame] = hidden.mobility(state, rng=rng)
+            s[frame] = hidden.mobility(state.species)[1]
             energy[frame] += hidden.energy
         total = 0.5 * state.positions if steps.exposed else state.positions.copy()
         for step in range(1, steps.substeps + 1):
-            time = frame + (step - 1) / steps.substeps
             if fields.driven is not None:
                 state, gained = _driven_to(model, state, fields.driven.at(frame + step / steps.substeps), near)
                 done += gained
-            around = fields.at(state, time)
-            state, increments = overdamped_step(
-                model, state, dt=steps.dt, rng=rng, pairs=near.of(state), surroundings=around,
-                mobility=mobility, spurious_drift=spurious,
-            )  # fmt: skip
-            done += increments.work
+            previous, around = state, fields.at(state, frame + (step - 1) / steps.substeps)
+            if hidden is None:
+                state, increments = overdamped_step(
+                    model, state, dt=steps.dt, rng=rng, pairs=near.of(state), surroundings=around
+                )
+                gained = increments.work
+            else:
+                state, gained = hidden.step(state, dt=steps.dt, rng=rng, pairs=near.of, surroundings=around)
+            done += gained
+            if model.n_knots:
+                _resolved(previous, state, frame)
+            if hidden is not None and (step % steps.held == 0 or step == steps.substeps):
+                state = hidden.update(state, rng=rng, frame_ends=step == steps.substeps)
             if step <= steps.exposed:
                 total = total + (0.5 if step == steps.exposed else 1.0) * state.positions
         seen[frame] = total / max(steps.exposed, 1)
-        if hidden is not None:
-            heat = hidden.advance(rng=rng)
-            state = replace(state, bath_entropy=state.bath_entropy + heat)
         advance(frame + 1)
     return positions, seen, energy, entropy, work, s
+
+
+def _resolved(before: State, after: State, frame: int) -> None:
+    """Raise DataError where a time step of interacting particles cannot be right."""
+    farthest = np.abs(after.positions - before.positions).max(initial=0.0)
+    if farthest > 0.5 * before.box.lengths.min() or not np.isfinite(after.bath_entropy):
+        raise DataError(
+            f"a particle moved by {farthest:.3g} um in one time step, frame {frame} of the rollout",
+            expected="steps short against the cell",
+            action="set simulate.substeps higher, or fit again: few pairs tell the force at short distance",
+        )
 
 
 def _driven_to(model: OverdampedModel, state: State, places: np.ndarray, near: _Neighbours) -> tuple[State, float]:
@@ -247,5 +287,6 @@ class _Neighbours:
         if moved > 0.5 * self.skin - self.margin:
             half_cell = 0.5 * float(state.box.lengths.min())
             reach = min(self.model.cutoff + self.skin, half_cell)
+            self.skin = reach - self.model.cutoff
             self.pairs, self.origin = close_pairs(state.positions, reach, state.box), state.positions
         return self.pairs

@@ -56,12 +56,10 @@ def voronoi_cells(positions: Positions, box: Box, *, clip: float) -> Cells:
     nothing = np.full(n, np.nan)
     if n == 0:
         return Cells(nothing, nothing, nothing)
-    points, n_ghosts = _surrounded(box.wrap(positions), box, clip=clip)
     try:
-        triangles = Delaunay(points)
+        points, n_ghosts, triangles, centre, radius = _triangulated(box.wrap(positions), box, clip=clip)
     except QhullError:
         return Cells(nothing, nothing, nothing)
-    centre, radius = _circumcircles(points[triangles.simplices])
     known = np.bincount(triangles.simplices.ravel(), minlength=len(points))[:n] > 0
     unclosed = (triangles.simplices >= len(points) - n_ghosts).any(axis=1)
     insecure = triangles.simplices[unclosed | ~(box.edge_distance(centre) >= radius)]
@@ -72,6 +70,29 @@ def voronoi_cells(positions: Positions, box: Box, *, clip: float) -> Cells:
         psi6=np.where(certain, psi6, np.nan),
         clipped=np.where(known, clipped, np.nan),
     )
+
+
+def _triangulated(
+    positions: Positions, box: Box, *, clip: float
+) -> tuple[Positions, int, Delaunay, Positions, Scalars]:
+    """Return points with their images, number of ghosts, triangles, and centres and radii of their circles.
+
+    In a periodic box images within a strip of two clip radii are enough wherever the circles of the triangles of the
+    particles themselves end within it: no point further out can then lie in one.
+    """
+    whole, n_ghosts = _surrounded(positions, box, clip=clip)
+    if all(box.periodic):
+        below, above = (np.asarray(edge) for edge in (box.lower, box.upper))
+        near = ((whole >= below - 2.0 * clip) & (whole <= above + 2.0 * clip)).all(axis=1)
+        points = whole[near]
+        triangles = Delaunay(points)
+        centre, radius = _circumcircles(points[triangles.simplices])
+        own = (triangles.simplices < len(positions)).any(axis=1)
+        room = np.minimum(centre - below, above - centre).min(axis=1) + 2.0 * clip
+        if (radius[own] <= room[own]).all() and (triangles.neighbors[own] >= 0).all():
+            return points, n_ghosts, triangles, centre, radius
+    triangles = Delaunay(whole)
+    return whole, n_ghosts, triangles, *_circumcircles(whole[triangles.simplices])
 
 
 def _surrounded(positions: Positions, box: Box, *, clip: float) -> tuple[Positions, int]:

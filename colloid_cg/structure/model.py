@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,17 @@ class StructureModel:
             config=StructureConfig.parse(document["config"]), weights=dict(weights), metadata=document["metadata"]
         )
 
+    @cached_property
+    def _encoders(self) -> dict[int, SkipNetwork]:
+        """Networks of the species, made once: rollouts encode every few time steps."""
+        made = {}
+        for species in self.species:
+            prefix = f"species{species}."
+            blank = torch.zeros(self.latents, len(self.weights[prefix + "mean"]), dtype=torch.float64)
+            made[species] = SkipNetwork(blank, hidden=self.config.hidden, generator=torch.Generator())
+            from_arrays(made[species], self.weights, prefix=prefix + "encoder.")
+        return made
+
     def encoded(self, values: np.ndarray, *, species: int) -> np.ndarray:
         """Return s, shape (n, k), of what the encoder sees, shape (n, p), around particles of one species.
 
@@ -81,11 +93,8 @@ class StructureModel:
         """
         prefix = f"species{species}."
         mean, inverse = self.weights[prefix + "mean"], self.weights[prefix + "inverse_scale"]
-        blank = torch.zeros(self.latents, len(mean), dtype=torch.float64)
-        encoder = SkipNetwork(blank, hidden=self.config.hidden, generator=torch.Generator())
-        from_arrays(encoder, self.weights, prefix=prefix + "encoder.")
         with torch.no_grad():
-            code = encoder(torch.from_numpy((values - mean) * inverse)).numpy()
+            code = self._encoders[species](torch.from_numpy((values - mean) * inverse)).numpy()
         centred = code - self.weights[prefix + "latent_mean"]
         # An explicit sum over k terms: no linear algebra library, whose threads could change the last bit.
         return np.asarray((centred[:, None, :] * self.weights[prefix + "latent_map"][None]).sum(axis=-1))

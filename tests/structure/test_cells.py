@@ -21,6 +21,18 @@ def test_periodic_cells_fill_the_box(points):
     assert cells.area.sum() == pytest.approx(400.0, rel=1e-12)
 
 
+@pytest.mark.parametrize(("count", "clip"), [(400, 1.0), (400, 0.05), (6, 1.0)])
+def test_periodic_cells_are_those_among_all_images(points, count, clip):
+    """Few particles or a short clip: a strip of images is not enough, and that must be seen."""
+    own = points[:count]
+    tiles = [own + 20.0 * np.array([a, b]) for a in (0, -1, 1, 2, -2) for b in (0, -1, 1, 2, -2)]
+    wide = Box(lower=(-40.0, -40.0), upper=(60.0, 60.0), periodic=(False, False))
+    among, cells = voronoi_cells(np.concatenate(tiles), wide, clip=clip), voronoi_cells(own, PERIODIC, clip=clip)
+    np.testing.assert_allclose(cells.area, among.area[:count], rtol=1e-9)
+    np.testing.assert_allclose(cells.psi6, among.psi6[:count], rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(cells.clipped, among.clipped[:count], rtol=1e-9)
+
+
 def test_areas_equal_the_convex_hulls_of_scipys_voronoi_regions(points):
     areas = voronoi_cells(points, OPEN, clip=1.0).area
     diagram = Voronoi(points)

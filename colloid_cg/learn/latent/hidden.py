@@ -102,7 +102,7 @@ def with_hidden_variable(
     """
     model = model_from_bundle(bundle)
     most = int(bundle.config["fit"]["maximum_detections"])
-    train, select = (leading(tracks, most) for tracks in (train, select))
+    whole, train, select = select, leading(train, most), leading(select, most)
     encoder = fit_structure(train, structure or StructureConfig(), rng=seed)
     parts = [rows_of(bundle, model, tracks, structure_of(encoder, tracks)) for tracks in (train, select)]
     _enough(parts)
@@ -126,7 +126,9 @@ def with_hidden_variable(
         localisation_variance=full.law.localisation_variance, n_species=parts[0].n_species,
         rng=generator(seed, "noise of structure"),
     )  # fmt: skip
-    start = _at_the_end(full.law, parts[1])
+    late = _last_frames(whole, most)
+    rows = parts[1] if late is select else rows_of(bundle, model, late, structure_of(encoder, late))
+    start = _at_the_end(full.law, rows, first=int(late.table["frame"].min()), stride=int(bundle.config["stride"]))
     start |= {"hidden.structure_share": sure.share, "hidden.structure_kept": sure.kept}
     return _stored(bundle, encoder, full, laws, gains, used=used, start=start, present=parts[0].present)
 
@@ -226,13 +228,25 @@ def _enough(parts: list[LatentRows]) -> None:
             )
 
 
-def _at_the_end(law: LatentLaw, rows: LatentRows) -> dict[str, np.ndarray]:
-    """Return what is known of z at the last step of every track of a block: where rollouts begin."""
+def _last_frames(tracks: Trajectories, most: int) -> Trajectories:
+    """Return the last frames that hold at most ``most`` detections, the block itself where all do."""
+    if len(tracks) <= most:
+        return tracks
+    frame = tracks.table["frame"].to_numpy()
+    return tracks.between(int(frame[-most]) + 1, int(frame.max()) + 1)
+
+
+def _at_the_end(law: LatentLaw, rows: LatentRows, *, first: int, stride: int) -> dict[str, np.ndarray]:
+    """Return what is known of z at the last step of every track of a block, and when: where rollouts begin.
+
+    ``first``: frame of the movie in which the block begins.
+    """
     found = filtered(law, rows)
     mean, deviation = moments(found.filtered, found.grid)
     last = np.append(~rows.joined[1:], True) & (rows.frame >= rows.frame.max() - 1)
     return {
         "hidden.start_particles": rows.particle[last].astype(float),
+        "hidden.start_frames": (first + stride * rows.frame[last]).astype(float),
         "hidden.start_mean": mean[last],
         "hidden.start_deviation": deviation[last],
     }
@@ -242,6 +256,9 @@ def _stored(
     bundle: ModelBundle, encoder: StructureModel, full: Found, laws: dict[str, Found],
     gains: dict[str, Gain], *, used: bool, start: dict[str, np.ndarray], present: np.ndarray,
 ) -> ModelBundle:  # fmt: skip
+    share = float(bundle.config.get("drift_kept_share", 1.0))
+    full = replace(full, law=full.law.corrected(share))
+    laws = {name: replace(found, law=found.law.corrected(share)) for name, found in laws.items()}
     arrays, document = encoder.to_arrays()
     weights = {f"structure.{name}": np.asarray(array, dtype=float) for name, array in arrays.items()}
     step = float(bundle.config["frame_interval"]) * int(bundle.config["stride"])

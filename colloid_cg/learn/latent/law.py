@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+REACH = 3.0
+"""Structural variables are held within this many standard deviations: nothing was learnt of what lies beyond."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -12,7 +15,8 @@ class LatentLaw:
     """Mobility of particle i: mu_i k_B T0 = D lambda_i, ln lambda = b . f + a z - (|b|^2 + a^2)/2.
 
     f are the structural variables of the encoder (mean 0, variance 1 on the training block), z the memory variable
-    (N(0, 1), persistence time tau, independent of f): lambda has the mean 1 where both are Gaussian.
+    (N(0, 1), persistence time tau, independent of f): lambda has the mean 1 where both are Gaussian. f counts no
+    further than :data:`REACH`: an encoder says anything of a neighbourhood unlike those it was trained on.
 
     Parameters
     ----------
@@ -52,11 +56,15 @@ class LatentLaw:
     def level(self, f: np.ndarray, species: np.ndarray) -> np.ndarray:
         """Return ln lambda at z = 0, shape (m,), for structural variables f (m, k)."""
         own = self.structure_slope[species]
-        return np.asarray((own * f).sum(axis=1) - 0.5 * self.spread[species] ** 2)
+        return np.asarray((own * np.clip(f, -REACH, REACH)).sum(axis=1) - 0.5 * self.spread[species] ** 2)
 
     def log_mobility(self, f: np.ndarray, z: np.ndarray, species: np.ndarray) -> np.ndarray:
         """Return ln lambda, shape (m,)."""
         return np.asarray(self.level(f, species) + self.memory_slope[species] * z)
+
+    def corrected(self, share: float) -> LatentLaw:
+        """Return the law with D and s2 divided by the share of the motion that drift removal left."""
+        return replace(self, diffusion=self.diffusion / share, localisation_variance=self.localisation_variance / share)
 
     def hidden(self, log_mobility: np.ndarray, species: np.ndarray) -> np.ndarray:
         """Return s = (ln lambda + (|b|^2 + a^2)/2)/sqrt(|b|^2 + a^2): mean 0, variance 1; 0 without a spread."""

@@ -6,16 +6,19 @@ from dataclasses import replace
 from itertools import pairwise, product
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import multivariate_normal, norm
 
 from colloid_cg.learn.latent.ablation import fit_laws, gain, shuffled, shuffled_worth, worth
 from colloid_cg.learn.latent.grid import Grid, normal_grid
+from colloid_cg.learn.latent.hidden import _at_the_end, _last_frames
 from colloid_cg.learn.latent.law import FULL, STRUCTURE, LatentLaw, pack, unpack
 from colloid_cg.learn.latent.living import Reliability
 from colloid_cg.learn.latent.maximum import first_law, maximise, with_errors
 from colloid_cg.learn.latent.rows import LatentRows, beside, filtered, force_factor, moments, smoothed
 from colloid_cg.progress import silent
+from colloid_cg.records import Box, Trajectories
 from tests.learn.latent.worlds import law_of, simulated_rows
 
 
@@ -224,3 +227,34 @@ def test_interval_of_a_gain_knows_that_a_particle_repeats_itself() -> None:
     own = np.random.default_rng(10).standard_normal(50)[rows.particle]
     found = gain(own, rows)
     assert found.high90 - found.value == pytest.approx(norm.ppf(0.95) / np.sqrt(50), rel=0.35)
+
+
+def test_rollouts_begin_at_the_end_of_a_block_however_long() -> None:
+    """z of the last steps, with the frames they are of; a long block is read from its end, not from its start."""
+    law = law_of(memory=0.8, persistence=25.0)
+    rows, z = simulated_rows(law, tracks=400, frames=40, rng=np.random.default_rng(3))
+    known = _at_the_end(law, rows, first=70, stride=2)
+    assert np.all(known["hidden.start_frames"] == 70 + 2 * 39)
+    final = np.append(~rows.joined[1:], True)
+    assert np.array_equal(known["hidden.start_particles"], rows.particle[final])
+    score = (z[final] - known["hidden.start_mean"]) / known["hidden.start_deviation"]
+    assert abs(score.mean()) < 0.2
+    assert 0.8 < score.var() < 1.25
+    table = pd.DataFrame({"frame": np.repeat(np.arange(10, 30), 5), "particle": np.tile(np.arange(5), 20)})
+    view = Box(lower=(0.0, 0.0), upper=(9.0, 9.0), periodic=(False, False))
+    tracks = Trajectories(
+        table=table.assign(x=1.0, y=1.0, species=0), pixel_size=1.0, frame_interval=0.1, exposure=None,
+        field_of_view=view, n_frames=30,
+    )  # fmt: skip
+    late = _last_frames(tracks, 23).table
+    assert sorted(late["frame"].unique()) == [26, 27, 28, 29]
+    assert len(late) == 20
+    assert _last_frames(tracks, 100) is tracks
+
+
+def test_law_without_drift_removal_has_larger_diffusion_and_noise() -> None:
+    law = law_of()
+    whole = law.corrected(0.98)
+    assert np.allclose(whole.diffusion, law.diffusion / 0.98)
+    assert whole.localisation_variance == pytest.approx(law.localisation_variance / 0.98)
+    assert np.array_equal(whole.spread, law.spread)
