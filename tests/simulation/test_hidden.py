@@ -97,15 +97,15 @@ def test_interacting_particles_keep_the_energy_that_metropolis_finds() -> None:
         placed, _ = metropolis_sweep(model, placed, step=0.4, rng=rng)
         if sweep >= 200 and sweep % 4 == 0:
             reference.append(potential_energy(model, placed))
-    positions, _, energy, *_, s = rolled(run, placed, 160)
+    positions, _, energy, *_, s = rolled(run, placed, 100)
     psi = np.array([potential_energy(model, replace(state, positions=x)) for x in positions[20:]])
     error = np.hypot(block_error(psi), block_error(np.array(reference)))
-    assert error < 0.04 * np.mean(reference)
+    assert error < 0.05 * np.mean(reference)
     assert abs(psi.mean() - np.mean(reference)) < 3.5 * error
     f = np.stack([waves(x, state.species)[:, 0] for x in positions])
     for kind in (0, 1):
         own = state.species == kind
-        assert abs(f[20:, own].mean()) < 0.12
+        assert abs(f[20:, own].mean()) < 0.2
         # s of a frame is that of the particles where they are in that frame
         law = run.model.law
         z = s[:, own, 0] * law.spread[kind] - SLOPES[kind, 0] * f[:, own]
@@ -121,7 +121,7 @@ def block_error(values: np.ndarray, blocks: int = 20) -> float:
 
 def test_energy_and_heat_add_up_with_memory_and_forces() -> None:
     run, state = cell(64, forces=True)
-    _, _, energy, entropy, work, _ = rolled(run, state, 30)
+    _, _, energy, entropy, work, _ = rolled(run, state, 10)
     assert np.ptp(energy) > 0.5
     assert np.abs(energy + entropy - work - (energy + entropy - work)[0]).max() < 1e-9
 
