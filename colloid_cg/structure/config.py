@@ -57,10 +57,11 @@ class StructureConfig(Settings):
         of its descriptors: above zero s is asked how far the particle will move, not only how it is surrounded.
     stability : float
         The regression of displacements that the encoder starts from is penalised until its predictions from resampled
-        training particles (movies, where there are five or more) correlate at least so well (median over pairs).
+        training particles correlate at least so well (median over pairs).
     both_directions : bool
-        Offer the training pairs with the arrow of time turned round as well: at equilibrium a displacement says as
-        much about the neighbourhood it ends in. They are used where that predicts the validation block better.
+        Use the training pairs with the arrow of time turned round as well: at equilibrium a displacement says as
+        much about the neighbourhood it ends in. Plain pairs stand where they surely predict the validation block
+        better (of several movies only if two or more are validation movies). Off for driven or aging systems.
     noise_augmentation : bool
         Show the encoder positions moved by the stated localisation error; the targets stay as measured.
     """

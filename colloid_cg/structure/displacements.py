@@ -9,6 +9,8 @@ import torch
 
 STEEPEST = 6.0
 """Largest logarithm of a mobility over the typical one."""
+_SOFTENING = 0.05
+"""Share of the median squared displacement added before the logarithm: none of it hangs on the smallest ones."""
 _FREEDOMS = np.geomspace(1.0, 200.0, 10)
 _ROUNDS = 60
 
@@ -41,6 +43,18 @@ def surprise(
     norm = 0.5 * dimension * torch.log(0.5 * freedom) - torch.lgamma(half) + torch.lgamma(0.5 * freedom)
     tail = half * torch.log1p(dimension * moved * torch.exp(-bounded) / freedom)
     return norm + 0.5 * dimension * bounded + tail
+
+
+def logarithm(moved: torch.Tensor) -> torch.Tensor:
+    """Return the logarithm of squared displacements, softened below a small share of their median."""
+    return torch.log(moved + (_SOFTENING * float(moved.median()) or 1e-12))
+
+
+def typical(moved: np.ndarray) -> float:
+    """Return the geometric mean of squared displacements (softened), or the mean where most of them are zero."""
+    if float(np.median(moved)) <= 0.0:
+        return float(moved.mean()) or 1.0
+    return float(logarithm(torch.from_numpy(moved)).mean().exp())
 
 
 def flat_guess(moved: torch.Tensor, *, dimension: int) -> torch.Tensor:

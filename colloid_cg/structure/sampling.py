@@ -274,10 +274,16 @@ def _correlation(rows: LaggedRows) -> float:
     shares, weights = [], []
     for species in np.unique(rows.species):
         part = rows.take(rows.species == species)
-        a, b = part.present - part.present.mean(axis=0), part.later - part.later.mean(axis=0)
-        scale = np.sqrt((a**2).mean(axis=0) * (b**2).mean(axis=0))
-        varying = scale > 1e-12
+        kept, varying = persistence(part.present, part.later)
         if varying.any():
-            shares.append(float(((a * b).mean(axis=0)[varying] / scale[varying]).mean()))
+            shares.append(float(kept[varying].mean()))
             weights.append(len(part))
     return float(np.average(shares, weights=weights)) if shares else 0.0
+
+
+def persistence(now: np.ndarray, later: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the correlation of each column with itself later, shape (q,), 0 where one does not vary; and which do."""
+    a, b = now - now.mean(axis=0), later - later.mean(axis=0)
+    scale = np.sqrt((a**2).mean(axis=0) * (b**2).mean(axis=0))
+    varying = scale > 1e-12
+    return np.where(varying, (a * b).mean(axis=0) / np.where(varying, scale, 1.0), 0.0), varying

@@ -15,20 +15,26 @@ from colloid_cg.progress import Progress, silent
 from colloid_cg.seeding import generator
 from colloid_cg.structure.autoencoder import Block, LaggedAutoencoder, Trained, joined_blocks, row_losses, scores, train
 from colloid_cg.structure.config import StructureConfig
+from colloid_cg.structure.displacements import typical
 from colloid_cg.structure.gauge import Gauge, fix_gauge
-from colloid_cg.structure.sampling import LaggedRows
-from colloid_cg.structure.starts import Stability, Start, best_start, paired_error, principal_start, within_one_error
+from colloid_cg.structure.sampling import LaggedRows, persistence
+from colloid_cg.structure.starts import (
+    SURE,
+    Evidence,
+    Stability,
+    Start,
+    best_start,
+    paired_error,
+    principal_start,
+    within_one_error,
+)
 
 COLLAPSED_VARIANCE = 1e-6
 COLLAPSED_GAIN = 0.01
 """A latent whose variance vanishes has collapsed, or that predicts less than this share of it and no displacement."""
 
-SURE = 4.0
-"""Standard errors by which a trained network must beat its linear start on the validation block to replace it.
-
-Twice the usual two: neighbours move together, and the errors count them as independent.
-"""
-MANY_MOVIES = 5
+LEAST_TRUST = 0.05
+"""Of a column that keeps nothing of itself: a regression needs some scale for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +51,15 @@ class Fitted:
 
 @dataclass(frozen=True, kw_only=True)
 class _Scale:
-    """Means and inverse standard deviations of what is seen and of what is told; the typical squared displacement."""
+    """Means and inverse standard deviations of what is seen and of what is told; the typical squared displacement.
+
+    ``moved`` is None with several movies to learn from: each has its own, for a run that is faster as a whole says
+    nothing about which of its particles are.
+    """
 
     seen: tuple[np.ndarray, np.ndarray]
     told: tuple[np.ndarray, np.ndarray]
-    moved: float
+    moved: float | None
 
     def block(self, rows: LaggedRows, dimension: int) -> Block:
         """Return standardised rows."""
@@ -57,8 +67,15 @@ class _Scale:
         present, later = ((values - mean) * inverse for values in (rows.present, rows.later))
         return Block(
             shown=self.input(rows.shown), target=torch.from_numpy(np.concatenate([present, later], axis=1)),
-            moved=torch.from_numpy(rows.moved / self.moved), dimension=dimension,
+            moved=torch.from_numpy(self._relative(rows)), dimension=dimension,
         )  # fmt: skip
+
+    def _relative(self, rows: LaggedRows) -> np.ndarray:
+        if self.moved is not None:
+            return np.asarray(rows.moved / self.moved)
+        member = np.unique(rows.movie, return_inverse=True)[1]
+        each = [typical(rows.moved[member == m]) for m in range(member.max() + 1)]
+        return np.asarray(rows.moved / np.array(each)[member])
 
     def input(self, values: np.ndarray) -> torch.Tensor:
         """Return standardised input of the encoder."""
@@ -88,8 +105,12 @@ def fit_species(
     rows, held = scale.block(training, dimension), scale.block(validation, dimension)
     backward = scale.block(training.reversed(), dimension) if config.both_directions else None
     random = torch_generator(stream)
-    stability = Stability(group=_groups(training), least=config.stability, rng=generator(0, "structure stability"))
-    start = best_start(rows, backward, held, weight=config.mobility_weight, latents=latents, stability=stability)
+    stability = Stability(particle=training.particle, least=config.stability, rng=generator(0, "structure stability"))
+    unit = validation.movie if _several(training) else validation.particle
+    start = best_start(
+        rows, backward, Evidence(block=held, unit=unit), weight=config.mobility_weight, latents=latents,
+        stability=stability, trust=_trust(training),
+    )  # fmt: skip
     trained = _trained(start, held, validation.particle, config=config, random=random, progress=progress)
     final = trained.network
     if trained.best_epoch == 0 and start.penalty > 0.0:
@@ -131,9 +152,13 @@ def _trained(
     return trained
 
 
-def _groups(rows: LaggedRows) -> np.ndarray:
-    """Return what is drawn anew to see whether a fit hangs on it: movies if there are enough, else particles."""
-    return rows.movie if len(np.unique(rows.movie)) >= MANY_MOVIES else rows.particle
+def _several(rows: LaggedRows) -> bool:
+    return len(np.unique(rows.movie)) > 1
+
+
+def _trust(training: LaggedRows) -> torch.Tensor:
+    """Return how well each column of the input keeps until the displacement is over, at least ``LEAST_TRUST``."""
+    return torch.from_numpy(np.clip(persistence(training.seen, training.seen_later)[0], LEAST_TRUST, 1.0))
 
 
 def _scale(training: LaggedRows) -> _Scale:
@@ -145,7 +170,7 @@ def _scale(training: LaggedRows) -> _Scale:
             action="leave out the structure stage: there is no structure to learn (a perfect lattice, or no particle "
             "with a neighbour: then raise structure.cutoff)",
         )
-    return _Scale(seen=seen, told=told, moved=float(training.moved.mean()) or 1.0)
+    return _Scale(seen=seen, told=told, moved=None if _several(training) else float(training.moved.mean()) or 1.0)
 
 
 def _inverse(scale: np.ndarray) -> np.ndarray:

@@ -8,14 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from colloid_cg.structure.autoencoder import Block, LaggedAutoencoder, joined_blocks, misfit
-from colloid_cg.structure.displacements import flat_guess, told_by
+from colloid_cg.structure.autoencoder import Block, LaggedAutoencoder, joined_blocks
+from colloid_cg.structure.displacements import flat_guess, logarithm, surprise, told_by
 
-PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-"""Ridge penalties over the number of rows: 1 weighs as much as a column of unit variance."""
+PENALTIES = (1.0, 3.0, 10.0, 30.0)
+"""Ridge penalties over the number of rows: 1 weighs as much as a column of unit variance.
+
+Smaller ones tell a little more of single displacements, and fits to other movies then differ.
+"""
 RESAMPLES = 8
-_SOFTENING = 0.05
-"""Share of the median squared displacement added before the logarithm: none of it hangs on the smallest ones."""
+SURE = 4.0
+"""Standard errors by which what replaces another must be better on the validation block.
+
+Twice the usual two: neighbours move together, and the errors count them as independent.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +35,7 @@ class Start:
     log_freedom: float
     flat: torch.Tensor
     rows: Block
+    trust: torch.Tensor
     penalty: float = 0.0
 
     def network(self, *, hidden: Sequence[int], generator: torch.Generator) -> LaggedAutoencoder:
@@ -42,53 +49,87 @@ class Start:
 
     def refitted(self, block: Block) -> Start:
         """Return the regression with the same penalty on other rows."""
-        return next(_mobility(self.name, block, len(self.encode), flat=self.flat, penalties=(self.penalty,)))
+        k = len(self.encode)
+        return next(_mobility(self.name, block, k, flat=self.flat, trust=self.trust, penalties=(self.penalty,)))
 
-    def losses(self, block: Block, weight: float) -> np.ndarray:
-        """Return the loss of every row of a block."""
+    def losses(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
+        """Return squared error of the descriptors and -ln p of the displacement of every row of a block.
+
+        The law of the displacements is adjusted to the block: scale, tails and slope of the width (no slope against
+        the prediction). What decides is who moves farther than others, not whether all of them do.
+        """
         told = block.shown @ self.encode.T @ self.decode.T
-        told[:, -1] += self.intercept
-        freedom = torch.tensor(self.log_freedom, dtype=told.dtype)
-        return np.asarray(misfit(told, block, weight, log_freedom=freedom).numpy())
+        error = ((told[:, :-1] - block.target) ** 2).mean(dim=1)
+        width, moved, dimension = told[:, -1:], block.moved, block.dimension
+        flat = flat_guess(moved, dimension=dimension)
+        law = told_by(width, moved, dimension=dimension, first=flat)
+        law = law if float(law[2]) > 0.0 else torch.nn.functional.pad(flat, (0, 1))
+        unlikely = surprise(law[0] + width[:, 0] * law[2], moved, dimension=dimension, log_freedom=law[1])
+        return error.numpy(), unlikely.numpy()
 
 
 def best_start(
-    training: Block, backward: Block | None, validation: Block, *, weight: float, latents: int, stability: Stability
+    training: Block,
+    backward: Block | None,
+    validation: Evidence,
+    *,
+    weight: float,
+    latents: int,
+    stability: Stability,
+    trust: torch.Tensor,
 ) -> Start:
     """Return the linear start with the lowest loss on the validation block, penalised until it is stable.
 
     Parameters
     ----------
-    training, backward, validation : Block
+    training, backward : Block
         ``backward``: the training rows with the arrow of time turned round, or None.
+    validation : Evidence
     weight : float
         Of the displacements in the loss; 0: principal components.
     latents : int
+    trust : tensor, shape (p,)
+        How much of each column is no passing noise. A weight costs the regression the less the more it is trusted.
     stability : Stability
-        Of regressions on the same rows the smallest penalty is taken, from that of the lowest loss on, that is
-        stable; none with a higher loss than the principal components.
+        Regressions on both directions stand unless those on ``training`` alone tell the displacements of the validation
+        block better by ``SURE`` standard errors. Of the penalties the first is taken that is within one standard error
+        of the best and stable. Principal components stand where no penalty has a lower loss.
     """
     principal = _principal(training, latents)
     if weight == 0.0:
         return principal
     sources = [("forward", training)]
     if backward is not None:
-        sources.append(("both directions", joined_blocks(training, backward)))
-    least = ceiling = float(principal.losses(validation, weight).mean())
-    chosen: list[tuple[Start, float]] = []
+        sources.insert(0, ("both directions", joined_blocks(training, backward)))
+    chosen: list[Start] = []
+    found: list[tuple[np.ndarray, np.ndarray]] = []
     for name, rows in sources:
-        starts = [
-            (start, float(start.losses(validation, weight).mean()))
-            for start in _mobility(name, rows, latents, flat=principal.flat)
-        ]
-        lowest = min((loss for _, loss in starts), default=np.inf)
-        if lowest < least:
-            least = lowest
-            first = next(k for k, (_, loss) in enumerate(starts) if loss == lowest)
-            chosen = [(start, loss) for start, loss in starts[first:] if loss < ceiling]
-    if not chosen:
+        starts = list(_mobility(name, rows, latents, flat=principal.flat, trust=trust))
+        losses = [start.losses(validation.block) for start in starts]
+        if losses and (not found or _surely_lower(losses, found, validation.unit)):
+            chosen, found = starts, losses
+    error, unlikely = principal.losses(validation.block)
+    ceiling = float((error + weight * unlikely).mean())
+    if not any(float((error + weight * unlikely).mean()) < ceiling for error, unlikely in found):
         return principal
-    return chosen[stability.first([start.penalty for start, _ in chosen], chosen[0][0].rows)][0]
+    chosen = chosen[within_one_error([unlikely for _, unlikely in found], validation.unit) :]
+    return chosen[stability.first([start.penalty for start in chosen], chosen[0].rows, trust)]
+
+
+def _surely_lower(
+    losses: list[tuple[np.ndarray, np.ndarray]], than: list[tuple[np.ndarray, np.ndarray]], unit: np.ndarray
+) -> bool:
+    """Tell whether the best -ln p of the displacements is lower by ``SURE`` standard errors than the best of others."""
+    first, second = (min((u for _, u in each), key=lambda u: float(u.mean())) for each in (losses, than))
+    return float((second - first).mean()) > SURE * paired_error(second - first, unit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Rows that decide, and what each belongs to (n,): movies where the training has several, else particles."""
+
+    block: Block
+    unit: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,29 +138,29 @@ class Stability:
 
     Parameters
     ----------
-    group : int array, shape (n,)
-        Of the training rows: what is drawn with replacement (movies, or particles).
+    particle : int array, shape (n,)
+        Of the training rows: particles are drawn with replacement.
     least : float
         Median correlation, over the training rows, between the predictions of two resamples.
     rng : numpy.random.Generator
     """
 
-    group: np.ndarray
+    particle: np.ndarray
     least: float
     rng: np.random.Generator
 
-    def first(self, penalties: Sequence[float], block: Block) -> int:
+    def first(self, penalties: Sequence[float], block: Block, trust: torch.Tensor) -> int:
         """Return the first of rising penalties that is stable, or the last; ``block`` holds the rows once or twice."""
-        member = np.unique(self.group, return_inverse=True)[1]
-        logarithm = _logarithm(block.moved)
+        member = np.unique(self.particle, return_inverse=True)[1]
+        length = logarithm(block.moved)
         covariance = block.shown.T @ block.shown / len(block.shown)
         resampled = []
         for _ in range(RESAMPLES):
             drawn = np.bincount(self.rng.integers(member.max() + 1, size=member.max() + 1), minlength=member.max() + 1)
             weight = torch.from_numpy(np.tile(drawn[member], len(block.shown) // len(member)).astype(float))
             weight = weight / weight.sum()
-            aim = block.shown.T @ (weight * (logarithm - (weight * logarithm).sum()))
-            resampled.append((*torch.linalg.eigh((block.shown * weight[:, None]).T @ block.shown), aim))
+            aim = block.shown.T @ (weight * (length - (weight * length).sum()))
+            resampled.append((*_axes((block.shown * weight[:, None]).T @ block.shown, trust), aim))
         for k, penalty in enumerate(penalties):
             maps = torch.stack([vector @ ((vector.T @ aim) / (value + penalty)) for value, vector, aim in resampled])
             shared = maps @ covariance @ maps.T
@@ -130,23 +171,25 @@ class Stability:
         return len(penalties) - 1
 
 
-def within_one_error(losses: Sequence[np.ndarray], particle: np.ndarray) -> int:
+def within_one_error(losses: Sequence[np.ndarray], unit: np.ndarray) -> int:
     """Return the first whose mean is within one standard error of the lowest mean.
 
     Parameters
     ----------
     losses : sequence of arrays, shape (n,)
         Of the same rows: the error is that of the paired difference.
-    particle : int array, shape (n,)
-        Rows of the same particle count as one.
+    unit : int array, shape (n,)
+        Rows of the same unit (particle, movie) count as one. One unit alone decides nothing: the first is returned.
     """
     best = losses[int(np.argmin([each.mean() for each in losses]))]
-    return next(k for k, each in enumerate(losses) if (each - best).mean() <= paired_error(each - best, particle))
+    return next(k for k, each in enumerate(losses) if (each - best).mean() <= paired_error(each - best, unit))
 
 
-def paired_error(difference: np.ndarray, particle: np.ndarray) -> float:
-    """Return the standard error of a mean over rows of which those of the same particle count as one."""
-    member = np.unique(particle, return_inverse=True)[1]
+def paired_error(difference: np.ndarray, unit: np.ndarray) -> float:
+    """Return the standard error of a mean over rows of which those of a unit count as one; infinite for one unit."""
+    member = np.unique(unit, return_inverse=True)[1]
+    if len(member) and member.max() == 0:
+        return np.inf
     sums = np.bincount(member, difference - difference.mean())
     return float(np.sqrt((sums**2).sum()) / len(difference))
 
@@ -162,45 +205,56 @@ def _principal(block: Block, k: int) -> Start:
     value, vector = torch.linalg.eigh(block.shown.T @ block.shown / len(block.shown))
     leading = torch.argsort(value, descending=True)[:k]
     encode = (vector[:, leading] / value[leading].clamp_min(1e-12).sqrt()).T.contiguous()
+    trust = torch.ones_like(value)
     flat = flat_guess(block.moved, dimension=block.dimension)
     return Start(
         name="principal components", encode=encode, decode=_decoder(block, encode),
-        intercept=float(flat[0]), log_freedom=float(flat[1]), flat=flat, rows=block,
+        intercept=float(flat[0]), log_freedom=float(flat[1]), flat=flat, rows=block, trust=trust,
     )  # fmt: skip
 
 
 def _mobility(
-    name: str, block: Block, k: int, *, flat: torch.Tensor, penalties: Sequence[float] = PENALTIES
+    name: str,
+    block: Block,
+    k: int,
+    *,
+    flat: torch.Tensor,
+    trust: torch.Tensor,
+    penalties: Sequence[float] = PENALTIES,
 ) -> Iterator[Start]:
     """Yield ridge regressions of the logarithm of the squared displacement, one per penalty."""
-    n, logarithm = len(block.shown), _logarithm(block.moved)
-    aim = block.shown.T @ (logarithm - logarithm.mean()) / n
-    if float(logarithm.std()) < 1e-9 or float(aim.abs().max()) == 0.0:
+    n, length = len(block.shown), logarithm(block.moved)
+    aim = block.shown.T @ (length - length.mean()) / n
+    if float(length.std()) < 1e-9 or float(aim.abs().max()) == 0.0:
         return
-    value, vector = torch.linalg.eigh(block.shown.T @ block.shown / n)
+    covariance = block.shown.T @ block.shown / n
+    value, vector = _axes(covariance, trust)
     guess = flat
     for penalty in penalties:
         first = vector @ ((vector.T @ aim) / (value + penalty))
-        encode = _completed(block.shown, first, value, vector, k)
+        encode = _completed(covariance, first, k)
         guess = told_by(block.shown @ encode.T, block.moved, dimension=block.dimension, first=guess)
         decode = _decoder(block, encode)
         decode[-1] = guess[2:]
         yield Start(
             name=f"displacements, {name}, penalty {penalty:g}", encode=encode, decode=decode,
             intercept=float(guess[0]), log_freedom=float(guess[1]), flat=flat, rows=block,
-            penalty=penalty,
+            trust=trust, penalty=penalty,
         )  # fmt: skip
 
 
-def _logarithm(moved: torch.Tensor) -> torch.Tensor:
-    return torch.log(moved + (_SOFTENING * float(moved.median()) or 1e-12))
+def _axes(covariance: torch.Tensor, trust: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the eigenvalues of the covariance of the columns times their trust, and its axes times the trust.
+
+    The regression is then axes @ (axes.T @ aim / (values + penalty)): a penalty on weight / trust.
+    """
+    trust = trust / trust.square().mean().sqrt()
+    value, vector = torch.linalg.eigh(trust[:, None] * covariance * trust)
+    return value, trust[:, None] * vector
 
 
-def _completed(
-    shown: torch.Tensor, first: torch.Tensor, value: torch.Tensor, vector: torch.Tensor, k: int
-) -> torch.Tensor:
+def _completed(covariance: torch.Tensor, first: torch.Tensor, k: int) -> torch.Tensor:
     """Return (k, p): ``first``, then the leading principal directions of what it leaves, each of unit variance."""
-    covariance = (vector * value) @ vector.T
     first = first / (first @ covariance @ first).clamp_min(1e-24).sqrt()
     if k == 1:
         return first[None].contiguous()

@@ -23,7 +23,7 @@ from colloid_cg.structure.sampling import (
     thinned,
     time_blocks,
 )
-from colloid_cg.structure.starts import Stability, best_start, principal_start
+from colloid_cg.structure.starts import Evidence, Stability, best_start, principal_start
 
 QUICK = StructureConfig(lag=1, epochs=12, max_rows=3000, batch=128)
 
@@ -208,8 +208,11 @@ def test_a_weight_on_mobility_makes_s_tell_what_will_move(weight: float, axis: i
         for part in (slice(0, 4000), slice(4000, 6000))
     ]  # fmt: skip
     config = StructureConfig(mobility_weight=weight, epochs=25, batch=256, hidden=(8,))
-    stability = Stability(group=np.arange(4000), least=0.9, rng=rng)
-    start = best_start(blocks[0], None, blocks[1], weight=weight, latents=1, stability=stability)
+    stability = Stability(particle=np.arange(4000), least=0.9, rng=rng)
+    start = best_start(
+        blocks[0], None, Evidence(block=blocks[1], unit=np.arange(2000)), weight=weight, latents=1,
+        stability=stability, trust=torch.ones(4, dtype=torch.float64),
+    )  # fmt: skip
     stream = torch.Generator().manual_seed(2)
     trained = train(start.network(hidden=(8,), generator=stream), *blocks, config=config, generator=stream)
     with torch.no_grad():
