@@ -19,17 +19,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
 
 from benchmarks.inference_video import command
 from benchmarks.record import Record
 from colloid_cg.assessment.reading import ReadingConfig, read_hidden
 from colloid_cg.learn import FitConfig, fit
 from colloid_cg.learn.latent import hidden_fields, hidden_gain, hidden_model
-from colloid_cg.records import Box, ModelBundle, Trajectories
+from colloid_cg.records import Box, EventTable, ModelBundle, Trajectories
 from colloid_cg.simulation import SimulateConfig, simulate
 from colloid_cg.states import blocks_of_frames, rollout_trajectories, split_by_time
-from colloid_cg.store import read_json, read_model, read_trajectories, write_json
-from colloid_cg.structure import StructureConfig, encode
+from colloid_cg.store import read_events, read_frames, read_json, read_model, read_trajectories, write_json
+from colloid_cg.store.arrays import read_structure
+from colloid_cg.structure import StructureConfig, StructureModel
 from colloid_cg.twin import TwinConfig, make_twin
 
 KEPT = Path(__file__).parent / "checkpoint" / "structure"
@@ -47,7 +50,8 @@ drive = "none"
 size_classes = 2
 [structure]
 cutoff = 3.0
-lag = 3
+lag = 10
+window = 10
 [fit]
 hidden_variables = 1
 knots = [0, 5, 9]
@@ -56,6 +60,7 @@ NULLS = 20
 _FRACTIONS = (0.6, 0.2, 0.2)
 _LAG = 10
 """Frames ahead in which rearrangements are predicted."""
+_LABELS = {"d2min": "D2min", "displacement": "displacement", "events": "true rearrangement"}
 
 
 def glass_run(seed: int) -> tuple[Path, float]:
@@ -69,6 +74,8 @@ def glass_run(seed: int) -> tuple[Path, float]:
     if not (folder / "run" / "trajectories.parquet").is_file():
         command("track", "twin/movie.ome.tif", "-o", "run", *common, "--workers", "1", folder=folder)
     began = time.perf_counter()
+    if not (folder / "run" / "fields" / "structure.parquet").is_file():
+        command("structure", "run", *common, folder=folder)
     if not (folder / "run" / "model" / "fields.parquet").is_file():
         command("fit", "run", *common, folder=folder)
         (folder / "seconds").write_text(str(time.perf_counter() - began))
@@ -101,34 +108,57 @@ def gain_figures(record: Record, of: str, bundle: ModelBundle, test: Trajectorie
         record.add(f"{of}: share of s in the present structure, species {share['species']}", share["value"])
 
 
-def prediction_figures(record: Record, of: str, bundle: ModelBundle, tracks: Trajectories) -> None:
-    """Add how well s, from the past alone, tells who rearranges next, beside the best hand-made variable."""
+def true_events(tracks: Trajectories, twin: Path) -> EventTable:
+    """Return the true rearrangements of a twin with the particle numbers of the tracks."""
+    truth = read_frames(twin / "truth.parquet", (0, tracks.n_frames))
+    near = []
+    for frame, seen in tracks.table.groupby("frame"):
+        there = truth[truth["frame"] == frame]
+        row = cKDTree(there[["x", "y"]].to_numpy()).query(seen[["x", "y"]].to_numpy())[1]
+        near.append(pd.DataFrame({"particle": seen["particle"], "true": there["particle"].to_numpy()[row]}))
+    counts = pd.concat(near).value_counts().reset_index().drop_duplicates("particle")
+    number = dict(zip(counts["true"], counts["particle"], strict=True))
+    events = read_events(twin / "events.parquet").table
+    members = [[number[each] for each in own if each in number] for own in events["particles"]]
+    return EventTable(table=events.assign(particles=members))
+
+
+def prediction_figures(record: Record, of: str, bundle: ModelBundle, tracks: Trajectories, run: Path) -> None:
+    """Add how well hidden variables, from the past alone, tell who rearranges next, beside the best hand-made one.
+
+    s0 is that of the encoder over the last frames (``structure``), s1 that of the dynamics (``fit``) without its
+    future. Which of them stands for each species and kind of rearrangement is decided on the selection block.
+    """
     before = hidden_fields(bundle, tracks, future=False)
     assert before is not None
-
-    model = hidden_model(bundle)
-    assert model is not None
-    fields = encode(model.structure, tracks)
-    fields["s0"] = before["s"].to_numpy()
+    fields = read_frames(run / "fields" / "structure.parquet", (0, tracks.n_frames))
+    fields["s1"] = before["s"].to_numpy()
     names = ("train", "select", "test")
     spans = dict(zip(names, blocks_of_frames(tracks.n_frames, _FRACTIONS), strict=True))
-    config = ReadingConfig(lag=_LAG, lags=(_LAG,), labels=("d2min", "displacement"))
-    found = read_hidden(tracks, fields, blocks=spans, config=config, model=model.structure, rng=1)
+    config = ReadingConfig(lag=_LAG, lags=(_LAG,), labels=("d2min", "displacement", "events"))
+    encoder = StructureModel.from_arrays(*read_structure(run / "structure"))
+    found = read_hidden(
+        tracks, fields, blocks=spans, config=config, model=encoder,
+        events=true_events(tracks, run.parent / "twin"), rng=1,
+    )  # fmt: skip
     for species, part in found["species"].items():
         for each in part["prediction"]:
             if "auc" not in each:
                 continue
-            label = f"{of}, species {species}, {each['label']} over {_LAG} frames"
-            best = each["chosen"]["handmade"]
-            for name in ("s0", best, "ridge"):
+            label = f"{of}, species {species}, {_LABELS[each['label']]} over {_LAG} frames"
+            hidden, best = each["chosen"]["hidden"], each["chosen"]["handmade"]
+            shown = {hidden: "the hidden variable", "s0": "s of the encoder", "s1": "s of the dynamics"} | {
+                name: name for name in (best, "ridge")
+            }
+            for name, words in shown.items():
                 if name in each["auc"]:
                     value = each["auc"][name]
-                    record.add(f"{label}: AUC of {'s' if name == 's0' else name}", value["value"],
-                               interval=[value["low90"], value["high90"]])  # fmt: skip
+                    record.add(f"{label}: AUC of {words}", value["value"], interval=[value["low90"], value["high90"]])
             for other, value in each["differences"].items():
-                record.add(f"{label}: AUC of s less that of the {other} variable", value["value"], better="higher",
-                           target=0.0 if other == "handmade" else None,
-                           interval=[value["low90"], value["high90"]], note=f"hand-made: {best}")  # fmt: skip
+                record.add(f"{label}: AUC of the hidden variable less that of the {other} variable", value["value"],
+                           better="higher", target=0.0 if other == "handmade" else None,
+                           interval=[value["low90"], value["high90"]],
+                           note=f"{hidden} against {best}, both chosen on the selection block")  # fmt: skip
 
 
 def rollout_figures(record: Record, of: str, bundle: ModelBundle, test: Trajectories, frames: int | None) -> None:
@@ -202,7 +232,7 @@ def glass_figures(seed: int, frames: int | None) -> list[dict[str, Any]]:
                unit="min", target=10.0, better="lower",
                note="one core; pair force, encoder, four laws, errors, shuffled control")  # fmt: skip
     gain_figures(record, of, bundle, test)
-    prediction_figures(record, of, bundle, tracks)
+    prediction_figures(record, of, bundle, tracks, run)
     rollout_figures(record, of, bundle, test, frames)
     return record.figures
 

@@ -140,13 +140,18 @@ def _trained(
     random: torch.Generator,
     progress: Progress,
 ) -> Trained:
-    """Train from ``start``; where that is not surely better on the validation block, keep the start itself."""
+    """Train from ``start``; where that is not surely better on the validation block, keep the start itself.
+
+    Better is what tells displacements better where the start tells them, else the loss as a whole: a network that
+    describes the neighbourhood better has not found what it is good for.
+    """
     network = start.network(hidden=config.hidden, generator=random)
     network.calibrate(start.rows.shown)
     untrained = copy.deepcopy(network)
     trained = train(network, start.rows, held, config=config, generator=random, progress=progress)
-    before, after = (row_losses(each, held, config.mobility_weight) for each in (untrained, trained.network))
-    gain = (before - after).numpy()
+    decide = _deciding if start.penalty > 0.0 else _everything
+    before, after = (decide(each, held, config) for each in (untrained, trained.network))
+    gain = before - after
     if float(gain.mean()) < SURE * paired_error(gain, particle):
         return Trained(network=untrained, losses=trained.losses, best_epoch=0)
     return trained
@@ -176,6 +181,10 @@ def _scale(training: LaggedRows) -> _Scale:
 def _inverse(scale: np.ndarray) -> np.ndarray:
     """Return 1 / scale, and 0 for columns that never vary: they carry nothing, and must not in another movie."""
     return np.where(scale > 1e-9, 1.0 / np.where(scale > 1e-9, scale, 1.0), 0.0)
+
+
+def _everything(network: LaggedAutoencoder, held: Block, config: StructureConfig) -> np.ndarray:
+    return np.asarray(row_losses(network, held, config.mobility_weight).numpy())
 
 
 def _deciding(network: LaggedAutoencoder, held: Block, config: StructureConfig) -> np.ndarray:

@@ -93,7 +93,9 @@ def best_start(
     stability : Stability
         Regressions on both directions stand unless those on ``training`` alone tell the displacements of the validation
         block better by ``SURE`` standard errors. Of the penalties the first is taken that is within one standard error
-        of the best and stable. Principal components stand where no penalty has a lower loss.
+        of the best and stable. Principal components stand where displacements cannot be told: no penalty makes those of
+        the validation block likelier by ``SURE`` standard errors (of rows, where all are of one movie) than one law for
+        all of them does.
     """
     principal = _principal(training, latents)
     if weight == 0.0:
@@ -108,9 +110,9 @@ def best_start(
         losses = [start.losses(validation.block) for start in starts]
         if losses and (not found or _surely_lower(losses, found, validation.unit)):
             chosen, found = starts, losses
-    error, unlikely = principal.losses(validation.block)
-    ceiling = float((error + weight * unlikely).mean())
-    if not any(float((error + weight * unlikely).mean()) < ceiling for error, unlikely in found):
+    alone = len(np.unique(validation.unit)) == 1
+    unit = np.arange(len(validation.unit)) if alone else validation.unit
+    if not found or not _surely_lower(found, [principal.losses(validation.block)], unit):
         return principal
     chosen = chosen[within_one_error([unlikely for _, unlikely in found], validation.unit) :]
     return chosen[stability.first([start.penalty for start in chosen], chosen[0].rows, trust)]
