@@ -191,6 +191,29 @@ def test_a_movie_that_is_faster_as_a_whole_changes_nothing():
     np.testing.assert_allclose(found[1], found[0], rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize(("told", "start"), [(0.5, "displacements"), (0.0, "principal components")])
+def test_what_tells_displacements_stands_though_it_describes_less(told: float, start: str):
+    """One factor in eleven columns, and a twelfth that decides who moves: s is the twelfth, not the description."""
+    rng, n = np.random.default_rng(9), 4000
+    values = 0.2 * rng.normal(size=(n, 12)) + rng.normal(size=(n, 1))
+    values[:, 11] = rng.normal(size=n)
+    rows = LaggedRows(
+        present=values, later=values, seen=values, seen_later=values, shown=values, shown_later=values,
+        species=np.zeros(n, dtype=int), particle=np.arange(n), movie=np.zeros(n, dtype=int), density=values[:, 0],
+        moved=steps_of(np.exp(told * values[:, 11]), freedom=4.0, dimension=2, rng=rng),
+    )  # fmt: skip
+    first = np.arange(n) < 3000
+    fitted = fit_species(
+        rows.take(first), rows.take(~first), config=StructureConfig(epochs=8), latents=1, dimension=2,
+        stream=np.random.default_rng(0),
+    )  # fmt: skip
+    assert fitted.report["start"].startswith(start)
+    if told:
+        weight = np.abs(fitted.arrays["encoder.linear.weight"][0])
+        assert weight[11] > 5.0 * weight[:11].max()
+        assert fitted.report["best_epoch"] == 0
+
+
 def test_paired_error_counts_a_particle_once():
     rng = np.random.default_rng(4)
     each = rng.normal(size=500)

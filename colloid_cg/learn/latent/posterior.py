@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from colloid_cg.learn.latent.ablation import Gain, gain
-from colloid_cg.learn.latent.hidden import hidden_model, rows_of, structure_of
+from colloid_cg.learn.latent.model import hidden_model
+from colloid_cg.learn.latent.prepare import rows_of, structure_of
 from colloid_cg.learn.latent.rows import filtered, moments, smoothed
 from colloid_cg.records import ModelBundle, Trajectories
 

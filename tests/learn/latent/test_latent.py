@@ -12,10 +12,10 @@ from scipy.stats import multivariate_normal, norm
 
 from colloid_cg.learn.latent.ablation import fit_laws, gain, shuffled, shuffled_worth, worth
 from colloid_cg.learn.latent.grid import Grid, normal_grid
-from colloid_cg.learn.latent.hidden import _at_the_end, _last_frames
 from colloid_cg.learn.latent.law import FULL, STRUCTURE, LatentLaw, pack, unpack
 from colloid_cg.learn.latent.living import Reliability
 from colloid_cg.learn.latent.maximum import first_law, maximise, with_errors
+from colloid_cg.learn.latent.prepare import at_the_end, last_frames
 from colloid_cg.learn.latent.rows import LatentRows, beside, filtered, force_factor, moments, smoothed
 from colloid_cg.progress import silent
 from colloid_cg.records import Box, Trajectories
@@ -233,7 +233,7 @@ def test_rollouts_begin_at_the_end_of_a_block_however_long() -> None:
     """z of the last steps, with the frames they are of; a long block is read from its end, not from its start."""
     law = law_of(memory=0.8, persistence=25.0)
     rows, z = simulated_rows(law, tracks=400, frames=40, rng=np.random.default_rng(3))
-    known = _at_the_end(law, rows, first=70, stride=2)
+    known = at_the_end(law, rows, first=70, stride=2)
     assert np.all(known["hidden.start_frames"] == 70 + 2 * 39)
     final = np.append(~rows.joined[1:], True)
     assert np.array_equal(known["hidden.start_particles"], rows.particle[final])
@@ -246,10 +246,10 @@ def test_rollouts_begin_at_the_end_of_a_block_however_long() -> None:
         table=table.assign(x=1.0, y=1.0, species=0), pixel_size=1.0, frame_interval=0.1, exposure=None,
         field_of_view=view, n_frames=30,
     )  # fmt: skip
-    late = _last_frames(tracks, 23).table
+    late = last_frames(tracks, 23).table
     assert sorted(late["frame"].unique()) == [26, 27, 28, 29]
     assert len(late) == 20
-    assert _last_frames(tracks, 100) is tracks
+    assert last_frames(tracks, 100) is tracks
 
 
 def test_law_without_drift_removal_has_larger_diffusion_and_noise() -> None:
