@@ -1,4 +1,4 @@
-"""Hidden variables in the dynamics: a soft glass from video, a dilute suspension that has none.
+"""Hidden variables in the dynamics: a soft glass from video; a dilute suspension and a crystal that have none.
 
 Writes benchmarks/results/structure.json. Each glass is filmed, tracked and fitted by the command line with settings
 that were fixed on another seed; figures are those of its test block, which no fit has seen. Folders are kept in
@@ -24,16 +24,15 @@ from scipy.spatial import cKDTree
 
 from benchmarks.inference_video import command
 from benchmarks.record import Record
+from benchmarks.structure_nulls import crystal_figures, null_figures
 from colloid_cg.assessment.reading import ReadingConfig, read_hidden
-from colloid_cg.learn import FitConfig, fit
 from colloid_cg.learn.latent import hidden_fields, hidden_gain, hidden_model
-from colloid_cg.records import Box, EventTable, ModelBundle, Trajectories
+from colloid_cg.records import EventTable, ModelBundle, Trajectories
 from colloid_cg.simulation import SimulateConfig, simulate
 from colloid_cg.states import blocks_of_frames, rollout_trajectories, split_by_time
 from colloid_cg.store import read_events, read_frames, read_json, read_model, read_trajectories, write_json
 from colloid_cg.store.arrays import read_structure
-from colloid_cg.structure import StructureConfig, StructureModel
-from colloid_cg.twin import TwinConfig, make_twin
+from colloid_cg.structure import StructureModel
 
 KEPT = Path(__file__).parent / "checkpoint" / "structure"
 SEEDS = (42, 43)
@@ -56,7 +55,6 @@ window = 10
 hidden_variables = 1
 knots = [0, 5, 9]
 """
-NULLS = 20
 _FRACTIONS = (0.6, 0.2, 0.2)
 _LAG = 10
 """Frames ahead in which rearrangements are predicted."""
@@ -192,34 +190,6 @@ def rollout_figures(record: Record, of: str, bundle: ModelBundle, test: Trajecto
                better="lower")  # fmt: skip
 
 
-def null_figures(record: Record) -> None:
-    """Add in how many dilute suspensions the method finds a hidden variable worth having."""
-    used, gains = 0, []
-    for seed in range(1, NULLS + 1):
-        bundle = fit_of_null(seed)
-        used += bool(bundle.config["hidden_variable"]["used"])
-        gains.append(entry(bundle, "latent_gain")["value"])
-        print(f"null {seed}: {gains[-1]:.2g}, used {used} so far", flush=True)
-    record.add("dilute Brownian twin: seeds without a hidden variable worth having", NULLS - used, target=19,
-               better="higher", note=f"of {NULLS}; gains {min(gains):.2g} to {max(gains):.2g} nats")  # fmt: skip
-
-
-def fit_of_null(seed: int) -> ModelBundle:
-    """Fit one dilute suspension: true tracks with noise of localisation of half a step."""
-    config = TwinConfig(n_frames=250, width=600, height=600, seed=seed, frame_interval=0.1)
-    table = make_twin("brownian", config).truth_table[["frame", "particle", "x", "y", "species"]].copy()
-    rng, error = np.random.default_rng(seed), 0.5 * np.sqrt(2.0 * config.diffusion_coefficient * 0.1)
-    for axis in "xy":
-        table[axis] += rng.normal(0.0, error / config.pixel_size, len(table))
-    tracks = Trajectories(
-        table=table, pixel_size=config.pixel_size, frame_interval=config.frame_interval, exposure=config.exposure,
-        field_of_view=Box(lower=(-0.5, -0.5), upper=(599.5, 599.5), periodic=(False, False)), n_frames=config.n_frames,
-    )  # fmt: skip
-    train, select, _ = split_by_time(tracks, fractions=_FRACTIONS)
-    settings = FitConfig(hidden_variables=1, knots=(0,), regime="overdamped")
-    return fit(train, select, settings, rng=seed, structure=StructureConfig())
-
-
 def glass_figures(seed: int, frames: int | None) -> list[dict[str, Any]]:
     """Return the figures of one glass."""
     record = Record("structure")
@@ -237,13 +207,6 @@ def glass_figures(seed: int, frames: int | None) -> list[dict[str, Any]]:
     return record.figures
 
 
-def null_part() -> list[dict[str, Any]]:
-    """Return the figures of the dilute suspensions."""
-    record = Record("structure")
-    null_figures(record)
-    return record.figures
-
-
 def kept(name: str, make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """Return the figures of a part, made now or kept from a run that was interrupted."""
     path = KEPT / f"{name}.json"
@@ -257,11 +220,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
     parser.add_argument("--frames", type=int, help="length of the rollouts; default: 150 beyond 5 tau")
-    parser.add_argument("--part", help="make one part only (glass42, null) and keep it for the whole")
+    parser.add_argument("--part", help="make one part only (glass42, null, crystal) and keep it for the whole")
     chosen = parser.parse_args()
     parts: dict[str, Callable[[], list[dict[str, Any]]]] = {
         f"glass{seed}": partial(glass_figures, seed, chosen.frames) for seed in chosen.seeds
-    } | {"null": null_part}
+    } | {"null": null_figures, "crystal": crystal_figures}
     if chosen.part:
         kept(f"figures_{chosen.part}", parts[chosen.part])
         return
