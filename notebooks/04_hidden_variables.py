@@ -67,8 +67,8 @@ pd.DataFrame({kind: found["collapse"] for kind, found in structure.metadata["spe
 # ## What it means and what it predicts
 #
 # A rearrangement is a large D²min over the next ten frames. The best hand-made variable is chosen on the selection
-# block; everything shown is the test block. The variable `past_d2min` is a hand-made memory, and hard to beat: who is off
-# the middle of its cage will be elsewhere in a moment, which takes no insight to predict. `ridge` was shown the answers.
+# block; everything shown is the test block. The variable `past_d2min` is a hand-made memory, and hard to beat: who is
+# off the middle of its cage will be elsewhere in a moment, which takes no insight. `ridge` was shown the answers.
 
 # %%
 names = ("train", "select", "test")
@@ -113,7 +113,8 @@ later = test.at(frame + 30)[["particle", "x", "y"]].rename(columns={"x": "x1", "
 here = here.merge(later, on="particle").dropna(subset=["s"])
 moved = np.hypot(here["x1"] - here["x"], here["y1"] - here["y"]) * tracks.pixel_size
 fig, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
-for ax, values, label in ((axes[0], here["s"], "s, from the past alone"), (axes[1], moved, "moved in the next 3 s (µm)")):
+shown = (axes[0], here["s"], "s, from the past alone"), (axes[1], moved, "moved in the next 3 s (µm)")
+for ax, values, label in shown:
     size = np.where(here["species"] == 0, 60, 110)
     drawn = ax.scatter(here["x"], here["y"], c=values, s=size, cmap="viridis", vmax=np.nanquantile(values, 0.97))
     ax.set_aspect("equal")

@@ -40,8 +40,8 @@ from colloid_cg.store import (
 from colloid_cg.store.arrays import write_structure
 from colloid_cg.structure import StructureConfig, encode, fit_structure
 
-HIDDEN_ROWS = 10
-"""Memory that a detection takes while s is worked out, over that of its row in the trajectories."""
+HIDDEN_ROWS = 30
+"""Memory that a detection takes while s is worked out, over that of its row in the trajectories, margins included."""
 FIELD_PARTS = ("fields/structure.parquet", "fields/events.parquet", "model/fields.parquet")
 """Tables of columns of fields.parquet; the last only where the model has a hidden variable."""
 

@@ -127,12 +127,15 @@ def simulate(
     fields = rollout_fields(bundle, whole, n_mobile_species=len(model.diffusion), frames=frames)
     steps = resolving_wells(steps, model, fields)
     state = with_driven(initial_state(model, start), fields)
-    variance = bundle.value("localisation_variance") if hidden is None else hidden.law.localisation_variance
+    variance = bundle.value("localisation_variance") if hidden is None else hidden.living.localisation_variance
     noise = np.sqrt(max(variance, 0.0))
     streams = np.random.default_rng(rng).spawn(config.replicas)
     acting = [None if hidden is None else hidden_run(hidden, bundle, start, rng=stream) for stream in streams]
-    if acting[0] is not None and config.substeps is None:
-        steps = resolving_mobility(steps, acting[0], state, rng=streams[0])
+    notes = list(fields.notes)
+    if acting[0] is not None:
+        finer, note = resolving_mobility(steps, acting[0], state, rng=streams[0])
+        steps = finer if config.substeps is None else steps
+        notes += note
     runs = []
     for replica, stream in enumerate(streams):
 
@@ -157,7 +160,7 @@ def simulate(
         ledger=Ledger(energy=energy, work=work, bath_entropy=entropy),
         s=None if hidden is None else s,
         metadata={"substeps": steps.substeps, "exposed_substeps": steps.exposed, "localisation_error_um": float(noise)}
-        | ({"warnings": fields.notes} if fields.notes else {}),
+        | ({"warnings": notes} if notes else {}),
     )
 
 
@@ -190,13 +193,25 @@ def resolving_wells(steps: Schedule, model: OverdampedModel, fields: RolloutFiel
     return steps.divided(times)
 
 
-def resolving_mobility(steps: Schedule, hidden: HiddenRun, state: State, *, rng: np.random.Generator) -> Schedule:
-    """Return time steps in which the mobility changes no more than it may, and for how many of them it is held."""
+def resolving_mobility(
+    steps: Schedule, hidden: HiddenRun, state: State, *, rng: np.random.Generator
+) -> tuple[Schedule, list[str]]:
+    """Return time steps in which the mobility changes no more than it may, held over some; a sentence if it does more.
+
+    The sentence is about ``steps`` themselves where nothing finer is possible: there are at most 500 in a frame.
+    """
     rate = hidden.rate_of_change(state, dt=steps.dt, rng=rng)
     allowed = CHANGE**2 / max(rate, 1e-300)
     if allowed >= 1.0:
-        return replace(steps, held=int(min(allowed, _MOST_HELD)))
-    return steps.divided(int(np.clip(np.ceil(1.0 / allowed), 1, max(_MOST_SUBSTEPS // steps.substeps, 1))))
+        return replace(steps, held=int(min(allowed, _MOST_HELD))), []
+    times, most = int(np.ceil(min(1.0 / allowed, 1e6))), max(_MOST_SUBSTEPS // steps.substeps, 1)
+    finer = steps.divided(min(times, most))
+    if times <= most:
+        return finer, []
+    return finer, [
+        f"Mobilities change by {CHANGE * np.sqrt(times / most):.2g} (root mean square of the logarithm) within a time "
+        f"step of the rollout, {finer.substeps} per frame; {CHANGE:g} is wanted. Averages may be off by about its square."
+    ]
 
 
 def _run(

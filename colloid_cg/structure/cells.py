@@ -85,7 +85,11 @@ def _triangulated(
         below, above = (np.asarray(edge) for edge in (box.lower, box.upper))
         near = ((whole >= below - 2.0 * clip) & (whole <= above + 2.0 * clip)).all(axis=1)
         points = whole[near]
-        triangles = Delaunay(points)
+        try:
+            triangles = Delaunay(points)
+        except QhullError:  # too few points, or all on a line, in the strip
+            triangles = Delaunay(whole)
+            return whole, n_ghosts, triangles, *_circumcircles(whole[triangles.simplices])
         centre, radius = _circumcircles(points[triangles.simplices])
         own = (triangles.simplices < len(positions)).any(axis=1)
         room = np.minimum(centre - below, above - centre).min(axis=1) + 2.0 * clip

@@ -72,7 +72,7 @@ def rolled(run: HiddenRun, state: State, frames: int, *, seed: int = 3) -> tuple
     rng, model = np.random.default_rng(seed), run.model.dynamics
     quick = replace(model, diffusion=fastest(run.model) * model.diffusion)
     steps = schedule(quick, frame_interval=FRAME, exposure=None, substeps=None)
-    steps = resolving_mobility(steps, run, state, rng=rng)
+    steps = resolving_mobility(steps, run, state, rng=rng)[0]
     return _run(model, state, steps, RolloutFields(), frames=frames, rng=rng, advance=lambda _: None, hidden=run)
 
 
@@ -159,7 +159,9 @@ def test_without_persistence_memory_is_drawn_anew_once_a_frame() -> None:
 
 def test_mobility_is_held_for_no_more_than_it_may_change() -> None:
     run, state = cell(4000)
-    steps = resolving_mobility(Schedule(dt=FRAME, substeps=1, exposed=0), run, state, rng=np.random.default_rng(0))
+    whole = Schedule(dt=FRAME, substeps=1, exposed=0)
+    steps, said = resolving_mobility(whole, run, state, rng=np.random.default_rng(0))
+    assert not said
     assert steps.dt * steps.substeps == pytest.approx(FRAME)
     # <(d ln lambda)^2> = 2 D <lambda> b^2 <f'^2> dt, f' of amplitude sqrt(2) 2 pi/L
     spread = run.model.law.spread
@@ -169,10 +171,15 @@ def test_mobility_is_held_for_no_more_than_it_may_change() -> None:
     rate = np.mean(2.0 * DIFFUSION * lambda_z * SLOPES[:, 0] ** 2 * wave * (2.0 * np.pi / LENGTH) ** 2)
     assert spread.shape == (2,)
     assert rate * steps.dt == pytest.approx(CHANGE**2, rel=0.15)
-    fine = resolving_mobility(
+    fine, _ = resolving_mobility(
         Schedule(dt=FRAME / 1000, substeps=1000, exposed=0), run, state, rng=np.random.default_rng(0)
     )
     assert (fine.substeps, fine.held) == (1000, 4)
+    coarse, said = resolving_mobility(
+        Schedule(dt=300.0 * FRAME, substeps=400, exposed=0), run, state, rng=np.random.default_rng(0)
+    )
+    assert coarse.substeps == 400
+    assert "is wanted" in said[0]
 
 
 def test_structure_counts_no_further_than_it_was_learnt() -> None:

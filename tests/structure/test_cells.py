@@ -103,3 +103,9 @@ def test_coincident_particles_and_empty_frames_give_nan_not_a_crash(points):
     cells = voronoi_cells(doubled, PERIODIC, clip=1.0)
     assert np.isnan(cells.clipped[[0, 400]]).sum() == 1
     assert len(voronoi_cells(np.empty((0, 2)), OPEN, clip=1.0).area) == 0
+
+
+@pytest.mark.parametrize(("points", "area"), [([[5.0, 5.0]], 100.0), ([[2.5, 5.0], [7.5, 5.0]], 50.0)])
+def test_a_particle_alone_in_a_periodic_cell_has_all_of_it(points: list[list[float]], area: float):
+    box = Box(lower=(0.0, 0.0), upper=(10.0, 10.0), periodic=(True, True))
+    np.testing.assert_allclose(voronoi_cells(np.array(points), box, clip=1.0).area, area)

@@ -77,7 +77,7 @@ def fit_laws(
 
 def worth(laws: dict[str, Found], select: LatentRows) -> dict[str, Gain]:
     """Return what each law gains over the ablation without s, on unseen rows; ``over_none``: over one mobility."""
-    rows = {name: filtered(found.law, select).rows for name, found in laws.items()}
+    rows = {name: filtered(found.law, select, keep=False).rows for name, found in laws.items()}
     gains = {name: gain(values - rows["spread"], select) for name, values in rows.items() if name != "spread"}
     return gains | {"over_none": gain(rows["full"] - rows["none"], select)}
 

@@ -11,19 +11,21 @@ from colloid_cg.errors import DataError
 from colloid_cg.learn.bundle import model_from_bundle
 from colloid_cg.learn.checkpoint import Checkpoint
 from colloid_cg.learn.latent.ablation import LAWS, Gain, as_table, fit_laws, shuffled_worth, worth
-from colloid_cg.learn.latent.living import Reliability, reliability
+from colloid_cg.learn.latent.law import LatentLaw
+from colloid_cg.learn.latent.living import followed, reliability
 from colloid_cg.learn.latent.maximum import Found, with_errors
 from colloid_cg.learn.latent.metrics import latent_metrics, left_out
 from colloid_cg.learn.latent.model import law_arrays, law_of_arrays
 from colloid_cg.learn.latent.prepare import at_the_end, last_frames, leading, rows_of, structure_of
-from colloid_cg.learn.latent.refine import refined
+from colloid_cg.learn.latent.refine import FEWEST_PARTICLES, refined
 from colloid_cg.learn.latent.rows import (
     LatentRows,
 )
 from colloid_cg.progress import Progress, silent
 from colloid_cg.records import ModelBundle, Trajectories
 from colloid_cg.seeding import generator
-from colloid_cg.structure import StructureConfig, StructureModel, fit_structure
+from colloid_cg.states import from_trajectories
+from colloid_cg.structure import StructureConfig, fit_structure
 
 ABLATIONS = ("none", "spread", "memory")
 """Laws that know nothing of the neighbourhood."""
@@ -66,36 +68,76 @@ def with_hidden_variable(
     DataError
         If there are too few linked steps with a complete neighbourhood.
     """
-    model = model_from_bundle(bundle)
-    most = int(bundle.config["fit"]["maximum_detections"])
-    whole, train, select = select, leading(train, most), leading(select, most)
-    encoder = fit_structure(train, structure or StructureConfig(), rng=seed)
-    parts = [rows_of(bundle, model, tracks, structure_of(encoder, tracks)) for tracks in (train, select)]
-    _enough(parts)
+    block = _Blocks(bundle, train, select, structure or StructureConfig(), seed)
+    block.enough()
     progress(1, len(LAWS) + 3)
-    plain = _laws(ABLATIONS, parts[0], bundle, checkpoint, progress)
-    better = None
-    if encoder.latents == 1 and float(plain["memory"].law.memory_slope.max()) > 0.0:
-        stride = int(bundle.config["stride"])
-        better = refined(encoder, train, parts[0], plain["memory"].law, stride=stride)
-    if better is not None:
-        encoder, parts[0] = better
-        parts[1] = rows_of(bundle, model, select, structure_of(encoder, select))
-    laws = plain | _laws(("full",), parts[0], bundle, checkpoint, progress)
-    gains = worth(laws, parts[1])
-    full = with_errors(laws["full"], parts[0])
-    gains |= shuffled_worth(laws, parts[0], parts[1], rng=generator(seed, "shuffled hidden variable"))
+    plain = _laws(ABLATIONS, block.train, bundle, checkpoint, progress)
+    block.refine(plain["memory"].law)
+    laws = plain | _laws(("full",), block.train, bundle, checkpoint, progress)
+    gains = worth(laws, block.select)
+    full = with_errors(laws["full"], block.train)
+    gains |= shuffled_worth(laws, block.train, block.select, rng=generator(seed, "shuffled hidden variable"))
     progress(len(LAWS) + 3, len(LAWS) + 3)
-    used = gains["full"].low90 > 0.0
-    sure = reliability(
-        encoder, select, structure_of(encoder, select),
-        localisation_variance=full.law.localisation_variance, n_species=parts[0].n_species,
-        rng=generator(seed, "noise of structure"),
-    )  # fmt: skip
-    late = last_frames(whole, most)
-    rows = parts[1] if late is select else rows_of(bundle, model, late, structure_of(encoder, late))
-    start = at_the_end(full.law, rows, first=int(late.table["frame"].min()), stride=int(bundle.config["stride"]))
-    return _stored(bundle, encoder, full, laws, gains, used=used, start=start, present=parts[0].present, sure=sure)
+    return _stored(block, full, laws, gains, start=block.end(full.law, select))
+
+
+class _Blocks:
+    """Both blocks as the filter reads them, and the encoder their structure is from."""
+
+    def __init__(
+        self, bundle: ModelBundle, train: Trajectories, select: Trajectories, structure: StructureConfig, seed: int
+    ) -> None:
+        self.bundle, self.model, self.seed = bundle, model_from_bundle(bundle), seed
+        self.most = int(bundle.config["fit"]["maximum_detections"])
+        self.tracks = tuple(leading(each, self.most) for each in (train, select))
+        self.encoder = fit_structure(self.tracks[0], structure, rng=seed)
+        self.present = np.ones(int(bundle.config["n_species"]), dtype=bool)
+        self._read(structure_of(self.encoder, self.tracks[0]))
+
+    def _read(self, structure: np.ndarray) -> None:
+        """Read both blocks; ``structure`` (n, k) is that of the training block."""
+        share = float(self.bundle.config.get("drift_kept_share", 1.0))
+        self.structure = structure
+        self.reliability = reliability(
+            self.encoder, self.tracks[0], structure, n_species=len(self.present),
+            localisation_variance=float(self.bundle.weights["localisation_variance"][0]) / share,
+            rng=generator(self.seed, "noise of structure"),
+        )  # fmt: skip
+        self.train, self.present = self._rows(self.tracks[0], structure).without_rare(FEWEST_PARTICLES)
+        self.select = self._rows(self.tracks[1], structure_of(self.encoder, self.tracks[1]))
+
+    def _rows(self, tracks: Trajectories, structure: np.ndarray) -> LatentRows:
+        known = followed(structure, from_trajectories(tracks), self.reliability)
+        rows = rows_of(self.bundle, self.model, tracks, known)
+        return rows.taken(self.present[rows.species])
+
+    def refine(self, memory: LatentLaw) -> None:
+        """Train the encoder on the posterior that memory alone finds, where it has one latent and there is memory."""
+        if self.encoder.latents > 1 or not float(memory.memory_slope.max()) > 0.0:
+            return
+        better = refined(self.encoder, self.tracks[0], self.structure, self.train, memory)
+        if better is not None:
+            self.encoder = better[0]
+            self._read(better[1])
+
+    def enough(self) -> None:
+        """Raise a DataError where there are too few steps."""
+        both = (("training", self.train, FEWEST_ROWS), ("selection", self.select, FEWEST_ROWS // 2))
+        for name, rows, least in both:
+            joined = int(rows.joined.sum())
+            if joined < least:
+                raise DataError(
+                    f"{joined} consecutive steps with a complete neighbourhood in the {name} block",
+                    expected=f"at least {least} to learn a hidden variable from",
+                    action="record longer or a wider view, lower structure.cutoff, or set fit.hidden_variables = 0",
+                )
+
+    def end(self, law: LatentLaw, select: Trajectories) -> dict[str, np.ndarray]:
+        """Return what is known of z at the end of the selection block, all of which is ``select``."""
+        late = last_frames(select, self.most)
+        rows = self.select if late is select else self._rows(late, structure_of(self.encoder, late))
+        stride = int(self.bundle.config["stride"])
+        return at_the_end(law, rows, first=int(late.table["frame"].min()), stride=stride)
 
 
 def _laws(
@@ -120,25 +162,11 @@ def _found(name: str, arrays: dict[str, np.ndarray]) -> Found:
     return Found(law=law, free=LAWS[name], log_likelihood=float(arrays[f"{name}.likelihood"]))
 
 
-def _enough(parts: list[LatentRows]) -> None:
-    for name, rows, least in zip(("training", "selection"), parts, (FEWEST_ROWS, FEWEST_ROWS // 2), strict=True):
-        joined = int(rows.joined.sum())
-        if joined < least:
-            raise DataError(
-                f"{joined} consecutive steps with a complete neighbourhood in the {name} block",
-                expected=f"at least {least} to learn a hidden variable from",
-                action="record longer or a wider view, lower structure.cutoff, or set fit.hidden_variables = 0",
-            )
-
-
 def _stored(
-    bundle: ModelBundle, encoder: StructureModel, full: Found, laws: dict[str, Found],
-    gains: dict[str, Gain], *, used: bool, start: dict[str, np.ndarray], present: np.ndarray, sure: Reliability,
-) -> ModelBundle:  # fmt: skip
-    share = float(bundle.config.get("drift_kept_share", 1.0))
-    full = replace(full, law=full.law.corrected(share))
-    laws = {name: replace(found, law=found.law.corrected(share)) for name, found in laws.items()}
-    arrays, document = encoder.to_arrays()
+    block: _Blocks, full: Found, laws: dict[str, Found], gains: dict[str, Gain], *, start: dict[str, np.ndarray]
+) -> ModelBundle:
+    bundle, known, used = block.bundle, block.reliability, gains["full"].low90 > 0.0
+    arrays, document = block.encoder.to_arrays()
     weights = {f"structure.{name}": np.asarray(array, dtype=float) for name, array in arrays.items()}
     step = float(bundle.config["frame_interval"]) * int(bundle.config["stride"])
     settings = {"used": used, "structure": document, "step": step}
@@ -149,13 +177,12 @@ def _stored(
         | weights
         | law_arrays(full.law, prefix="hidden.")
         | start
-        | {"hidden.structure_share": sure.share, "hidden.structure_kept": sure.kept}
+        | {"hidden.structure_share": known.share, "hidden.structure_kept": known.kept}
         | law_arrays(laws["spread"].law, prefix="ablation."),
-        metrics=bundle.metrics
-        | latent_metrics(full, gains, sure.living(full.law), step=step, used=used, present=present),
+        metrics=bundle.metrics | latent_metrics(full, gains, step=step, used=used, present=block.present),
         diagnostics=bundle.diagnostics
         | {"hidden_variable": _diagnostics(laws, gains, used=used)}
-        | {"warnings": [*bundle.diagnostics.get("warnings", []), *left_out(present)]},
+        | {"warnings": [*bundle.diagnostics.get("warnings", []), *left_out(block.present)]},
     )
 
 

@@ -19,6 +19,8 @@ _FIRST_SLOPE, _FIRST_MEMORY, _FIRST_SPREAD = 0.05, 20.0, 0.3
 _LARGEST_SLOPE, _LARGEST_SPREAD = 3.0, 2.5
 _SHORTEST, _LONGEST = 0.3, 3000.0
 """tau in frames that is looked for."""
+_FLAT, _MOVED = 1e-7, 0.05
+"""Curvature over the largest below which a direction is not told, and a parameter's share in it that leaves it open."""
 _TIME_SPANS = 20
 _COARSE_POINTS = 9
 _FEW = 40_000
@@ -83,7 +85,8 @@ def _with_absent(law: LatentLaw, rows: LatentRows) -> LatentLaw:
 def _negative(
     vector: np.ndarray, rows: LatentRows, grid: Grid, free: Freedom, scale: float, shape: tuple[int, int]
 ) -> float:
-    return -float(filtered(unpack(vector, free, scale, shape=shape), rows, grid, keep=False).rows.mean())
+    law = unpack(vector, free, scale, shape=shape)
+    return -float(filtered(law, rows, grid, keep=False, present=rows.present).rows.mean())
 
 
 def _bounds(start: LatentLaw, free: Freedom, scale: float) -> list[tuple[float, float]]:
@@ -108,7 +111,7 @@ def with_errors(found: Found, rows: LatentRows) -> Found:
     values = pack(found.law, found.free, scale)
 
     def likelihood(vector: np.ndarray, part: LatentRows = rows) -> np.ndarray:
-        return filtered(unpack(vector, found.free, scale, shape=shape), part, keep=False).rows
+        return filtered(unpack(vector, found.free, scale, shape=shape), part, keep=False, present=rows.present).rows
 
     count, step = len(values), 1e-3
     scores = np.empty((len(rows), count))
@@ -119,18 +122,16 @@ def with_errors(found: Found, rows: LatentRows) -> Found:
         scores[:, k] = (likelihood(values + unit) - likelihood(below)) / (values[k] + step - below[k])
     some = rows.thinned(_FEW)
     curvature = _curvature(lambda vector: float(likelihood(vector, some).mean()), np.maximum(values, least + _BEND))
-    influence = scores @ np.linalg.pinv(len(rows) * curvature, hermitian=True)
+    inverse, free = _inverse(len(rows) * curvature)
+    influence = scores @ inverse
     spans = rows.frame * _TIME_SPANS // (int(rows.frame.max()) + 1)
     clusterings = [cluster_sums(influence, each) for each in (spans, rows.particle)]
-    widths = half_width(clusterings, np.eye(count))
+    widths = np.where(free, np.inf, half_width(clusterings, np.eye(count)))
     return Found(law=found.law, free=found.free, log_likelihood=found.log_likelihood, half_widths=widths)
 
 
 def _curvature(mean: Callable[[np.ndarray], float], values: np.ndarray) -> np.ndarray:
-    """Return minus the second derivatives of a mean log-likelihood by central differences, shape (p, p).
-
-    Directions in which it does not bend down say nothing and come out as zero.
-    """
+    """Return minus the second derivatives of a mean log-likelihood by central differences, shape (p, p)."""
     count, units = len(values), _BEND * np.eye(len(values))
     bent, here = np.empty((count, count)), mean(values)
     single = np.array([[mean(values + sign * unit) for unit in units] for sign in (1.0, -1.0)])
@@ -140,5 +141,12 @@ def _curvature(mean: Callable[[np.ndarray], float], values: np.ndarray) -> np.nd
             both = sum(mean(values + sign * (units[a] + units[b])) for sign in (1.0, -1.0))
             rest = single[:, a].sum() + single[:, b].sum()
             bent[a, b] = bent[b, a] = (both - rest + 2.0 * here) / (2.0 * _BEND**2)
-    size, axes = np.linalg.eigh(-bent)
-    return np.asarray((axes * np.maximum(size, 0.0)) @ axes.T)
+    return -bent
+
+
+def _inverse(curvature: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the inverse along directions in which the likelihood bends down, and which parameters others move."""
+    size, axes = np.linalg.eigh(curvature)
+    flat = size <= _FLAT * max(float(size.max()), 1e-300)
+    inverse = (axes * np.where(flat, 0.0, 1.0 / np.where(flat, 1.0, size))) @ axes.T
+    return np.asarray(inverse), np.asarray((axes[:, flat] ** 2).sum(axis=1) > _MOVED)

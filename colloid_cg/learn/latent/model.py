@@ -19,9 +19,10 @@ from colloid_cg.structure import StructureModel
 class HiddenModel:
     """Dynamics with a hidden variable.
 
-    ``plain`` was fitted without it; ``dynamics`` has the pair force at the mean mobility, ``law`` says how the mobility
-    depends on structure as it was measured a frame before, ``living`` how on true structure now; ``ablation`` is the
-    law without s, ``structure`` the encoder. ``used``: s is worth having. ``reliability``: how well f is known.
+    ``plain`` was fitted without it; ``dynamics`` has the pair force at the mean mobility; ``law`` says how the mobility
+    depends on structure and memory, ``ablation`` is the law without s, both of displacements as measured (drift removal
+    left ``kept_share`` of the motion in them), ``living`` that of rollouts. ``structure`` is the encoder,
+    ``reliability`` says how well it knows structure. ``used``: s is worth having.
     """
 
     plain: OverdampedModel
@@ -31,11 +32,12 @@ class HiddenModel:
     structure: StructureModel
     used: bool
     reliability: Reliability
+    kept_share: float = 1.0
 
     @property
     def living(self) -> LatentLaw:
-        """The law of rollouts."""
-        return self.reliability.living(self.law)
+        """The law of all of the motion."""
+        return self.law.corrected(self.kept_share)
 
 
 def hidden_model(bundle: ModelBundle) -> HiddenModel | None:
@@ -50,14 +52,17 @@ def hidden_model(bundle: ModelBundle) -> HiddenModel | None:
         for name, array in bundle.weights.items()
         if name.startswith("structure.")
     }
-    factor = force_factor(law.diffusion, plain.diffusion, np.ones(len(plain.diffusion), dtype=bool))
+    share = float(bundle.config.get("drift_kept_share", 1.0))
+    diffusion = law.corrected(share).diffusion
+    factor = force_factor(diffusion, plain.diffusion)
     return HiddenModel(
-        dynamics=replace(plain, diffusion=law.diffusion, coefficients=plain.coefficients * factor),
+        dynamics=replace(plain, diffusion=diffusion, coefficients=plain.coefficients * factor),
         law=law,
         plain=plain,
         ablation=law_of_arrays(bundle.weights, prefix="ablation."),
         structure=StructureModel.from_arrays(arrays, settings["structure"]),
         used=bool(settings["used"]),
+        kept_share=share,
         reliability=Reliability(
             share=bundle.weights["hidden.structure_share"], kept=bundle.weights["hidden.structure_kept"]
         ),

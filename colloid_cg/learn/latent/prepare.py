@@ -6,6 +6,7 @@ import numpy as np
 
 from colloid_cg.dynamics import OverdampedModel
 from colloid_cg.learn.latent.law import LatentLaw
+from colloid_cg.learn.latent.living import Followed
 from colloid_cg.learn.latent.rows import LatentRows, filtered, latent_rows, moments, structure_of_rows
 from colloid_cg.learn.noise_form import with_noise_form
 from colloid_cg.learn.problem import prepare
@@ -28,14 +29,10 @@ def structure_of(encoder: StructureModel, tracks: Trajectories) -> np.ndarray:
     return structure_of_rows(encode(encoder, tracks), latents=encoder.latents)
 
 
-def rows_of(bundle: ModelBundle, model: OverdampedModel, tracks: Trajectories, structure: np.ndarray) -> LatentRows:
-    """Return the steps of a block with the structural variables one frame of the movie before each of them.
-
-    ``structure`` (n, k): those of every detection.
-    """
+def rows_of(bundle: ModelBundle, model: OverdampedModel, tracks: Trajectories, known: Followed) -> LatentRows:
+    """Return the steps of a block with the true structure that the frames before each of them tell."""
     stride = int(bundle.config["stride"])
     whole = from_trajectories(tracks)
-    before = np.where((whole.previous >= 0)[:, None], structure[whole.previous], np.nan)
     block = prepare(
         every_nth_frame(whole, stride),
         n_species=int(bundle.config["n_species"]),
@@ -47,7 +44,7 @@ def rows_of(bundle: ModelBundle, model: OverdampedModel, tracks: Trajectories, s
     form = bundle.diagnostics["stated_sigma"].get("form", "constant")
     block = with_noise_form(block, form)
     kept = kept_rows(whole, stride)
-    return latent_rows(block, model, before[kept], kept)
+    return latent_rows(block, model, known.before[kept], kept)
 
 
 def kept_rows(series: StateSeries, stride: int) -> np.ndarray:
@@ -56,11 +53,12 @@ def kept_rows(series: StateSeries, stride: int) -> np.ndarray:
 
 
 def last_frames(tracks: Trajectories, most: int) -> Trajectories:
-    """Return the last frames that hold at most ``most`` detections, the block itself where all do."""
+    """Return the last frames that hold at most ``most`` detections (at least three), the block itself where all do."""
     if len(tracks) <= most:
         return tracks
     frame = tracks.table["frame"].to_numpy()
-    return tracks.between(int(frame[-most]) + 1, int(frame.max()) + 1)
+    last = int(frame.max())
+    return tracks.between(min(int(frame[-most]) + 1, last - 2), last + 1)
 
 
 def at_the_end(law: LatentLaw, rows: LatentRows, *, first: int, stride: int) -> dict[str, np.ndarray]:
@@ -70,7 +68,7 @@ def at_the_end(law: LatentLaw, rows: LatentRows, *, first: int, stride: int) -> 
     """
     found = filtered(law, rows)
     mean, deviation = moments(found.filtered, found.grid)
-    last = np.append(~rows.joined[1:], True) & (rows.frame >= rows.frame.max() - 1)
+    last = np.append(~rows.joined[1:], True)[: len(rows)] & (rows.frame >= rows.frame.max(initial=0) - 1)
     return {
         "hidden.start_particles": rows.particle[last].astype(float),
         "hidden.start_frames": (first + stride * rows.frame[last]).astype(float),

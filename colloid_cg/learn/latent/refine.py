@@ -27,6 +27,8 @@ _FRAMES = 60
 """Frames the regression is fitted to, spread over the training block."""
 SURE = 2.0
 """Standard errors, with one independent row per particle, by which a correlation must exceed zero."""
+FEWEST_PARTICLES = 30
+"""Of a species that has an own law."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,9 +41,9 @@ class _Regression:
 
 
 def refined(
-    encoder: StructureModel, tracks: Trajectories, rows: LatentRows, law: LatentLaw, *, stride: int
-) -> tuple[StructureModel, LatentRows] | None:
-    """Return the encoder of one latent that tells the posterior log-mobility, and the rows with cross-fitted values.
+    encoder: StructureModel, tracks: Trajectories, structure: np.ndarray, rows: LatentRows, law: LatentLaw
+) -> tuple[StructureModel, np.ndarray] | None:
+    """Return the encoder of one latent that tells the posterior log-mobility, and its cross-fitted values.
 
     Parameters
     ----------
@@ -49,73 +51,68 @@ def refined(
         With one latent, of single frames.
     tracks : Trajectories
         Training block.
+    structure : array, shape (n, 1)
+        What the encoder says of its detections, NaN where they are hidden.
     rows : LatentRows
         Its steps.
     law : LatentLaw
         Memory alone.
-    stride : int
-        Frames of the movie per step.
 
     Returns
     -------
-    StructureModel, LatentRows, or None
-        None where nothing in the neighbourhood of unseen particles goes with their mobility.
+    StructureModel, array of shape (n, 1), or None
+        None where nothing in the neighbourhood of unseen particles goes with their mobility, or no better than what the
+        encoder says already.
     """
     found = filtered(law, rows)
-    target = law.memory_slope[rows.species] * moments(beside(law, found, rows), found.grid)[0]
-    place = _Places(rows)
-    frames = np.unique(np.linspace(0, int(rows.frame.max()), _FRAMES).round().astype(int))
-    sample = list(_described(encoder, tracks, frames, stride))
-    regressions: dict[int, _Regression] = {}
-    for species in encoder.species:
-        x, y, particle, density = _gathered(encoder, sample, place, target, species)
-        if len(y) <= 10 * FOLDS or not float(np.ptp(y)) > 0.0:
-            continue
-        told = _regression(x, y, particle % FOLDS)
-        if told.correlation > SURE / np.sqrt(len(np.unique(particle))):
-            sign = 1.0 if np.corrcoef(x @ told.whole, density)[0, 1] >= 0.0 else -1.0
-            regressions[species] = replace(told, whole=sign * told.whole, folds=sign * told.folds)
+    target = np.full(len(tracks), np.nan)
+    target[rows.detection] = law.memory_slope[rows.species] * moments(beside(law, found, rows), found.grid)[0]
+    regressions = _regressions(encoder, tracks, structure[:, 0], target)
     if not regressions:
         return None
-    values, seen = _cross_fitted(encoder, tracks, rows, place, regressions, stride)
-    weights, scaled = dict(encoder.weights), values.copy()
-    for species, regression in regressions.items():
-        own = seen & (rows.species == species)
+    values, species = _cross_fitted(encoder, tracks, regressions), tracks.table["species"].to_numpy()
+    weights, changed = dict(encoder.weights), structure[:, 0].copy()
+    for kind, regression in regressions.items():
+        own = (species == kind) & np.isfinite(values)
         mean, deviation = float(values[own].mean()), float(values[own].std()) or 1.0
-        scaled[own] = (values[own] - mean) / deviation
-        weights |= _linear(weights, f"species{species}.", regression.whole, mean, deviation)
-    kept = np.where(np.isin(rows.species, list(regressions)) & seen, scaled, rows.structure[:, 0])
+        changed[species == kind] = (values[species == kind] - mean) / deviation
+        weights |= _linear(weights, f"species{kind}.", regression.whole, mean, deviation)
     metadata = encoder.metadata | {
-        "refined": {str(species): {"correlation": each.correlation} for species, each in regressions.items()}
+        "refined": {str(kind): {"correlation": each.correlation} for kind, each in regressions.items()}
     }
-    return replace(encoder, weights=weights, metadata=metadata), rows.with_structure(kept[:, None])
+    return replace(encoder, weights=weights, metadata=metadata), changed[:, None]
 
 
-class _Places:
-    """Finds the row of a particle in a frame."""
-
-    def __init__(self, rows: LatentRows) -> None:
-        self._base = int(rows.particle.max()) + 1
-        key = rows.frame * self._base + rows.particle
-        self._order = np.argsort(key)
-        self._key = key[self._order]
-
-    def of(self, frame: int, particle: np.ndarray) -> np.ndarray:
-        """Return rows, -1 where there is none."""
-        wanted = frame * self._base + particle
-        at = np.clip(np.searchsorted(self._key, wanted), 0, len(self._key) - 1)
-        return np.asarray(np.where((self._key[at] == wanted) & (particle < self._base), self._order[at], -1))
+def _regressions(
+    encoder: StructureModel, tracks: Trajectories, told: np.ndarray, target: np.ndarray
+) -> dict[int, _Regression]:
+    """Return the regressions, signed by the local density, of species whose mobility they tell better than ``told``."""
+    frame = tracks.table["frame"].to_numpy()[np.isfinite(target)]
+    frames = np.unique(np.linspace(frame.min(), frame.max(), _FRAMES).round().astype(int))
+    sample = list(_described(encoder, tracks, frames))
+    found: dict[int, _Regression] = {}
+    for species in encoder.species:
+        x, at, particle, density = _gathered(encoder, sample, np.isfinite(target), species)
+        fold = np.unique(particle, return_inverse=True)[1]
+        if len(at) <= 10 * FOLDS or fold.max() + 1 < FEWEST_PARTICLES or not float(np.ptp(target[at])) > 0.0:
+            continue
+        one = _regression(x, target[at], fold % FOLDS)
+        before = float(np.corrcoef(told[at], target[at])[0, 1]) if float(told[at].std()) > 0.0 else 0.0
+        if one.correlation > max(SURE / np.sqrt(fold.max() + 1), abs(before)):
+            sign = 1.0 if np.corrcoef(x @ one.whole, density)[0, 1] >= 0.0 else -1.0
+            found[species] = replace(one, whole=sign * one.whole, folds=sign * one.folds)
+    return found
 
 
 def _described(
-    encoder: StructureModel, tracks: Trajectories, steps: np.ndarray, stride: int, *, before: int = 0
-) -> Iterator[tuple[int, FrameRows]]:
-    """Yield each step and what is described so many frames of the movie ``before`` it begins."""
-    movie, first = Movie(tracks, neighbourhood=encoder.neighbourhood), int(tracks.table["frame"].min())
-    for step in steps:
-        frame = int(step) * stride - before
-        if frame >= 0:
-            yield int(step), movie.rows(*movie.describe(first + frame))
+    encoder: StructureModel, tracks: Trajectories, frames: np.ndarray
+) -> Iterator[tuple[np.ndarray, FrameRows]]:
+    """Yield the detections of each frame whose neighbourhood is in view, and its description."""
+    movie, particle = Movie(tracks, neighbourhood=encoder.neighbourhood), tracks.table["particle"].to_numpy()
+    for frame in frames:
+        part, found = movie.describe(int(frame))
+        rows = movie.rows(part, found)
+        yield part.start + np.searchsorted(particle[part], rows.particle), rows
 
 
 def _standardised(encoder: StructureModel, values: np.ndarray, species: int) -> np.ndarray:
@@ -124,15 +121,14 @@ def _standardised(encoder: StructureModel, values: np.ndarray, species: int) -> 
 
 
 def _gathered(
-    encoder: StructureModel, sample: list[tuple[int, FrameRows]], place: _Places, target: np.ndarray, species: int
+    encoder: StructureModel, sample: list[tuple[np.ndarray, FrameRows]], wanted: np.ndarray, species: int
 ) -> tuple[np.ndarray, ...]:
-    """Return descriptors, targets, particles and local density of the rows of one species."""
+    """Return descriptors, detections, particles and local density of the wanted detections of one species."""
     parts = []
-    for frame, described in sample:
-        row = place.of(frame, described.particle)
-        own = (described.species == species) & (row >= 0)
+    for at, described in sample:
+        own = (described.species == species) & wanted[at]
         values = _standardised(encoder, described.values[own], species)
-        parts.append((values, target[row[own]], described.particle[own], described.density[own]))
+        parts.append((values, at[own], described.particle[own], described.density[own]))
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
@@ -158,24 +154,16 @@ def _ridge(square: np.ndarray, aim: np.ndarray, penalty: float) -> np.ndarray:
     return np.asarray(np.linalg.solve(square + penalty * np.eye(len(aim)), aim))
 
 
-def _cross_fitted(
-    encoder: StructureModel, tracks: Trajectories, rows: LatentRows, place: _Places,
-    regressions: dict[int, _Regression], stride: int,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Return the prediction for every row by the regression without its particle, and which rows have one.
-
-    Like all structural variables of rows it is that of the frame before.
-    """
-    values, seen = np.zeros(len(rows)), np.zeros(len(rows), dtype=bool)
-    steps = np.arange(int(rows.frame.max()) + 1)
-    for frame, described in _described(encoder, tracks, steps, stride, before=1):
-        row = place.of(frame, described.particle)
+def _cross_fitted(encoder: StructureModel, tracks: Trajectories, regressions: dict[int, _Regression]) -> np.ndarray:
+    """Return the prediction for every detection by the regression without its particle, shape (n,), NaN: hidden."""
+    table = tracks.table
+    values, fold = np.full(len(table), np.nan), np.unique(table["particle"], return_inverse=True)[1]
+    for at, described in _described(encoder, tracks, np.unique(table["frame"])):
         for species, regression in regressions.items():
-            own = (described.species == species) & (row >= 0)
+            own = described.species == species
             x = _standardised(encoder, described.values[own], species)
-            values[row[own]] = (x * regression.folds[described.particle[own] % FOLDS]).sum(axis=1)
-            seen[row[own]] = True
-    return values, seen
+            values[at[own]] = (x * regression.folds[fold[at[own]] % FOLDS]).sum(axis=1)
+    return values
 
 
 def _linear(

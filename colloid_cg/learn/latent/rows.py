@@ -75,6 +75,16 @@ class LatentRows:
         for species in np.flatnonzero(self.present):
             own = np.flatnonzero(self.species == species)
             kept[own] = np.unique(self.particle[own], return_inverse=True)[1] % every == 0
+        return self.taken(kept)
+
+    def without_rare(self, fewest: int) -> tuple[Self, np.ndarray]:
+        """Return the rows of species of at least so many particles, and which species have rows then."""
+        seen = np.unique(np.stack([self.species, self.particle]), axis=1)[0]
+        many = np.bincount(seen, minlength=self.n_species) >= fewest
+        return self.taken(many[self.species]), many
+
+    def taken(self, kept: np.ndarray) -> Self:
+        """Return the rows where ``kept`` (m,): whole particles."""
         arrays = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "reference"}
         return replace(self, **{name: array[kept] for name, array in arrays.items()})
 
@@ -122,14 +132,13 @@ def _carried(found: Residuals) -> tuple[np.ndarray, np.ndarray]:
     return -found.coupling.per_noise / gain, -found.coupling.fixed / gain
 
 
-def pushed(diffusion: np.ndarray, reference: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Return D F over D0 F0 per species, F = F0 <D0/D>: the drift is what the data fix, one potential moves all."""
-    return np.asarray(diffusion / reference * force_factor(diffusion, reference, present))
+def force_factor(diffusion: np.ndarray, reference: np.ndarray, present: np.ndarray | None = None) -> float:
+    """Return F/F0 = <D0/D>, mean over the species that are ``present`` (None: all).
 
-
-def force_factor(diffusion: np.ndarray, reference: np.ndarray, present: np.ndarray) -> float:
-    """Return F/F0 = <D0/D>, mean over the species that are ``present``."""
-    return float(np.mean((reference / diffusion)[present])) if present.any() else 1.0
+    The drift is what the data fix, and one potential moves all: D F over D0 F0 is D/D0 times this.
+    """
+    ratio = reference / diffusion
+    return float(np.mean(ratio if present is None else ratio[present]))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -147,20 +156,27 @@ class Filtered:
     which: np.ndarray
 
 
-def filtered(law: LatentLaw, rows: LatentRows, grid: Grid | None = None, *, keep: bool = True) -> Filtered:
-    """Run the filter of z along every track; without ``keep`` for its likelihood alone."""
+def filtered(
+    law: LatentLaw, rows: LatentRows, grid: Grid | None = None, *, keep: bool = True, present: np.ndarray | None = None
+) -> Filtered:
+    """Run the filter of z along every track; without ``keep`` for its likelihood alone.
+
+    ``present`` (n_species,): the species that a law in the making is fitted to; in one that is made the others have the
+    D that leaves the force as it is.
+    """
     grid = grid or normal_grid()
     m, count = len(rows), len(grid.points)
     gaps, which = np.unique(rows.gap, return_inverse=True)
     kernels = np.stack([grid.kernel(law.memory ** float(max(gap, 1))) for gap in gaps]) if m else np.empty((0, 0, 0))
     which = np.where(rows.gap > 0, which, -1)
     shape = (m if keep else 0, count)
+    push = law.diffusion / rows.reference * force_factor(law.diffusion, rows.reference, present)
     out = np.empty(m), np.empty(shape), np.empty(shape)
     run_filter(
         rows.step, rows.phi, rows.rate, rows.own, rows.noise, rows.fixed, rows.coupling_own, rows.share,
         rows.fixed_share, rows.joined, which, law.diffusion[rows.species], law.localisation_variance,
         law.level(rows.structure, rows.species), law.memory_slope[rows.species],
-        pushed(law.diffusion, rows.reference, rows.present)[rows.species], grid.points, grid.weights,
+        push[rows.species], grid.points, grid.weights,
         np.ascontiguousarray(kernels.transpose(0, 2, 1)), *out,
     )  # fmt: skip
     return Filtered(

@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from colloid_cg.learn import FitConfig, fit
-from colloid_cg.learn.latent import hidden_model
+from colloid_cg.learn.latent import hidden_fields, hidden_model
 from colloid_cg.learn.latent.refine import _regression
 from colloid_cg.records import Box, ModelBundle, Trajectories
 from colloid_cg.states import split_by_time
@@ -62,3 +62,16 @@ def test_a_regression_tells_unseen_particles_or_nothing() -> None:
     assert found.correlation == pytest.approx(np.sqrt(0.5), abs=0.04)
     assert np.abs(found.whole[0]) > 5.0 * np.abs(found.whole[1:]).max()
     assert abs(_regression(x, noise, fold).correlation) < 0.06
+
+
+def test_a_species_of_three_particles_is_left_out_and_said() -> None:
+    """Their numbers leave the same remainder: no fold holds one without the others."""
+    tracks, _ = _layer(0.9, 3)
+    middle = tracks.table["particle"].isin([SIDE * 8 + 6, SIDE * 8 + 11, SIDE * 8 + 16])
+    bundle = _fitted(tracks.with_table(tracks.table.assign(species=middle.astype(int))))
+    assert [entry["species"] for entry in bundle.metrics["latent_spread"]] == [0]
+    assert any("Species 1" in line for line in bundle.diagnostics["warnings"])
+    fields = hidden_fields(bundle, tracks.with_table(tracks.table.assign(species=middle.astype(int))))
+    assert fields is not None
+    assert fields["s"][middle].isna().all()
+    assert fields["s"][~middle].notna().mean() > 0.3
