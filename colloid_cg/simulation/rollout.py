@@ -210,7 +210,7 @@ def resolving_mobility(
         return finer, []
     return finer, [
         f"Mobilities change by {CHANGE * np.sqrt(times / most):.2g} (root mean square of the logarithm) within a time "
-        f"step of the rollout, {finer.substeps} per frame; {CHANGE:g} is wanted. Averages may be off by about its square."
+        f"step of the rollout, {finer.substeps} per frame; {CHANGE:g} is wanted. Averages may be off by its square."
     ]
 
 
