@@ -108,7 +108,7 @@ def _d2min_rows(tracks: Trajectories, config: EventConfig, used: Scales) -> tupl
         if len(kept) <= config.min_neighbors:
             continue
         graph, reach = _graph(positions[rows], config, used, tracks)
-        local, degree = _restricted(graph, kept - offsets[t])
+        local, degree = graph.among(kept - offsets[t])
         before, after = positions[kept], positions[partner]
         n, c = bond_statistics(before, local, box=box)
         amount = d2min(before, after, local, box=box)
@@ -134,16 +134,6 @@ def _graph(
     centre, _, vectors = graph.directed()
     np.maximum.at(reach, centre, np.linalg.norm(vectors, axis=1))
     return graph, reach
-
-
-def _restricted(graph: NeighborGraph, kept: np.ndarray) -> tuple[NeighborGraph, np.ndarray]:
-    """Return the graph among the kept particles (renumbered) and their number of neighbours in the full graph."""
-    number = np.full(graph.n_particles, -1)
-    number[kept] = np.arange(len(kept))
-    pairs = number[graph.pairs]
-    both = (pairs >= 0).all(axis=1)
-    degree = np.bincount(graph.pairs.ravel(), minlength=graph.n_particles)[kept]
-    return NeighborGraph(pairs=pairs[both], vectors=graph.vectors[both], n_particles=len(kept)), degree
 
 
 def _hop_fields(tracks: Trajectories, used: Scales) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -38,6 +38,15 @@ class NeighborGraph:
         """Lengths of the separation vectors, shape (p,)."""
         return np.asarray(np.linalg.norm(self.vectors, axis=1))
 
+    def among(self, kept: np.ndarray) -> tuple[NeighborGraph, np.ndarray]:
+        """Return the graph among some particles (indices), renumbered, and how many neighbours each has in all."""
+        number = np.full(self.n_particles, -1)
+        number[kept] = np.arange(len(kept))
+        pairs = number[self.pairs]
+        both = (pairs >= 0).all(axis=1)
+        degree = np.bincount(self.pairs.ravel(), minlength=self.n_particles)[kept]
+        return NeighborGraph(pairs=pairs[both], vectors=self.vectors[both], n_particles=len(kept)), degree
+
     def directed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return every pair both ways: centre (2p,), neighbour (2p,), vector centre -> neighbour (2p, d)."""
         i, j = self.pairs.T

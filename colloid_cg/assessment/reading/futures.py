@@ -7,7 +7,7 @@ import pandas as pd
 
 from colloid_cg.neighbors import within
 from colloid_cg.observables import bond_statistics, d2min, p_hop_of_rows, pairs_at_lag
-from colloid_cg.records import NeighborGraph, Trajectories
+from colloid_cg.records import Trajectories
 
 FEWEST_NEIGHBOURS = 4
 LEAST_SHARE = 0.75
@@ -46,22 +46,12 @@ def d2min_ahead(tracks: Trajectories, frames: np.ndarray, lag: int, *, cutoff: f
         if len(kept) <= FEWEST_NEIGHBOURS:
             continue
         here = within(positions[offsets[t] : offsets[t + 1]], cutoff, box)
-        local, degree = _among(here, kept - offsets[t])
+        local, degree = here.among(kept - offsets[t])
         n, shared = bond_statistics(positions[kept], local, box=box)
         amount = d2min(positions[kept], positions[partner], local, box=box)
         sound = (n >= FEWEST_NEIGHBOURS) & (n >= LEAST_SHARE * degree) & (edge[kept] >= cutoff) & np.isfinite(shared)
         value[kept[sound]] = amount[sound]
     return value
-
-
-def _among(graph: NeighborGraph, kept: np.ndarray) -> tuple[NeighborGraph, np.ndarray]:
-    """Return the graph among the kept particles, renumbered, and how many neighbours they have in all."""
-    number = np.full(graph.n_particles, -1)
-    number[kept] = np.arange(len(kept))
-    pairs = number[graph.pairs]
-    both = (pairs >= 0).all(axis=1)
-    degree = np.bincount(graph.pairs.ravel(), minlength=graph.n_particles)[kept]
-    return NeighborGraph(pairs=pairs[both], vectors=graph.vectors[both], n_particles=len(kept)), degree
 
 
 def p_hop_ahead(positions: np.ndarray, tracks: Trajectories, lag: int) -> np.ndarray:
