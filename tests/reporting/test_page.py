@@ -15,6 +15,8 @@ from colloid_cg.records import EventTable
 from colloid_cg.reporting import ReportContent, png_bytes, render, tracking_quality, write_report
 from colloid_cg.reporting.figures.tracking import figure_subpixel
 from colloid_cg.reporting.sections import all_sections
+from colloid_cg.reporting.sections.physics import _frame_to_show
+from tests.reporting.synthetic import FRAMES
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
@@ -192,6 +194,16 @@ def test_no_events_are_a_result_too(content):
     assert "No rearrangement was found at a false-discovery level of 10\u202f%" in text
     assert "events_map" not in figures
     assert "Nothing here yet" not in text
+
+
+@pytest.mark.parametrize(("unknown", "shown"), [(0, 0), (30, FRAMES // 2), (FRAMES - 1, FRAMES - 1)])
+def test_the_map_shows_a_frame_in_which_the_variable_is_known(content, unknown, shown):
+    fields = content.fields.copy()
+    fields.loc[fields["frame"] < unknown, "s0"] = np.nan
+    index, frame = _frame_to_show(content, fields, "s0")
+    assert index == shown
+    assert frame is not None
+    assert _frame_to_show(replace(content, frames=()), fields, "s0") == (unknown, None)
 
 
 @pytest.mark.usefixtures("quick")

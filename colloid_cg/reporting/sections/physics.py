@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from colloid_cg.assessment import force_is_used
@@ -45,7 +46,7 @@ def structure_section(content: ReportContent) -> Section:
             else f"Distribution of {name} over particles and frames.",
         )
     ]
-    index, frame = content.frames[0] if content.frames else (int(fields["frame"].iloc[0]), None)
+    index, frame = _frame_to_show(content, fields, name)
     here = fields[fields["frame"] == index].merge(on_the_camera(content, index), on="particle", suffixes=("_field", ""))
     if len(here):
         figure = figure_field_map(here, name, frame=frame, index=index, label=label, diameter=diameter_of(content))
@@ -54,6 +55,19 @@ def structure_section(content: ReportContent) -> Section:
     tables = (Table(head=("quantity", "value"), rows=flattened(content.structure or {}), folded=True,
                     caption="How the variables were made"),) if content.structure else ()  # fmt: skip
     return Section(anchor="structure", title=title, pictures=tuple(pictures), tables=tables)
+
+
+def _frame_to_show(content: ReportContent, fields: pd.DataFrame, name: str) -> tuple[int, np.ndarray | None]:
+    """Return a frame in which most values of a field are known: with its picture if the report has one of such a frame.
+
+    A variable over a window of frames is not known in the first ones.
+    """
+    known = fields.loc[np.isfinite(fields[name]), "frame"].value_counts()
+    if known.empty:
+        return content.frames[0] if content.frames else (int(fields["frame"].iloc[0]), None)
+    enough = set(known.index[known >= 0.5 * known.max()])
+    pictured = [(index, frame) for index, frame in content.frames if index in enough]
+    return pictured[0] if pictured else (int(min(enough)), None)
 
 
 def flattened(values: dict[str, Any], prefix: str = "") -> tuple[tuple[str, str], ...]:
