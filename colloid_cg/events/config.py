@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from colloid_cg.errors import DataError
-from colloid_cg.records import Trajectories
+from colloid_cg.records import Box, Trajectories
 from colloid_cg.settings import Settings
 
 
@@ -25,6 +25,10 @@ class EventConfig(Settings):
         Who is a neighbour.
     cutoff : float or None
         In um; None: twice the mean spacing (the first two shells of a dense layer).
+    reference : "before" or "after"
+        Frame whose neighbours and bonds D2min starts from.
+    normalise : "bond" or "sum"
+        Whether the column ``d2min`` is per neighbour or the sum; tests do not depend on it.
     min_neighbors : int
         Neighbours that must be seen in both frames for D2min to be computed.
     min_share : float
@@ -32,15 +36,17 @@ class EventConfig(Settings):
     half_window : int or None
         Half window of p_hop in frames; None: a tenth of the movie, from 2 to 5.
     fdr : float
-        Expected share of false ones among the particle-frames called significant.
+        Expected share of false ones among the events.
     fdr_method : "bh" or "by"
-        Benjamini-Hochberg, or Benjamini-Yekutieli (any dependence between tests, stricter by ln of their number).
+        Benjamini-Hochberg over events, or Benjamini-Yekutieli (any dependence between them, stricter by about ln of
+        their number).
     min_cluster : int
-        Fewest particles of an event.
+        Fewest significant particles of an event.
     gap_space : float or None
-        Significant particle-frames closer than this (um) belong to one event; None: the cutoff.
+        Significant particle-frames closer than this (um) to a more significant one belong to its event; None: 1.5
+        cutoffs.
     gap_frames : int or None
-        ... and not further apart in time than this; None: the lag.
+        ... and not further apart in time than this; None: the lag or the half window, whichever is longer.
     """
 
     table: ClassVar[str] = "events"
@@ -48,12 +54,14 @@ class EventConfig(Settings):
     lag: int | None = Field(default=None, ge=1)
     neighbors: Literal["cutoff", "delaunay"] = "cutoff"
     cutoff: float | None = Field(default=None, gt=0)
+    reference: Literal["before", "after"] = "before"
+    normalise: Literal["bond", "sum"] = "bond"
     min_neighbors: int = Field(default=4, ge=4)
     min_share: float = Field(default=0.75, gt=0, le=1)
     half_window: int | None = Field(default=None, ge=1)
     fdr: float = Field(default=0.05, gt=0, lt=1)
     fdr_method: Literal["bh", "by"] = "bh"
-    min_cluster: int = Field(default=3, ge=1)
+    min_cluster: int = Field(default=1, ge=1)
     gap_space: float | None = Field(default=None, gt=0)
     gap_frames: int | None = Field(default=None, ge=1)
 
@@ -75,18 +83,35 @@ def scales(tracks: Trajectories, config: EventConfig) -> Scales:
 
     The mean spacing is (volume of the view / mean number of detections per frame)^(1/d), over frames with any.
     """
-    per_frame = np.diff(tracks.frame_offsets())
+    return scales_of(np.diff(tracks.frame_offsets()), tracks.box, config)
+
+
+def scales_of(per_frame: np.ndarray, box: Box, config: EventConfig) -> Scales:
+    """Return the scales of a movie from its detections in every frame, shape (n_frames,), and its view.
+
+    Raises
+    ------
+    DataError
+        If there are no detections, or the lag that is asked for is longer than the movie.
+    """
+    n_frames = len(per_frame)
     if not per_frame.any():
         raise DataError("no detections", expected="particles in some frame", action="check the tracking")
-    spacing = float((tracks.box.volume / per_frame[per_frame > 0].mean()) ** (1 / tracks.dimension))
-    half_window = config.half_window or int(np.clip(tracks.n_frames // 10, 2, 5))
-    lag = config.lag or (half_window if tracks.n_frames >= 50 else 1)
+    spacing = float((box.volume / per_frame[per_frame > 0].mean()) ** (1 / box.dimension))
+    half_window = config.half_window or int(np.clip(n_frames // 10, 2, 5))
+    lag = config.lag or (half_window if n_frames >= 50 else 1)
+    if config.lag is not None and lag >= n_frames:
+        raise DataError(
+            f"a lag of {lag} frames in a movie of {n_frames}",
+            expected="a lag shorter than the movie",
+            action="give events.lag a smaller number, or leave it out",
+        )
     cutoff = config.cutoff or 2.0 * spacing
     return Scales(
         lag=lag,
         half_window=half_window,
         cutoff=cutoff,
-        gap_space=config.gap_space or cutoff,
-        gap_frames=config.gap_frames or lag,
+        gap_space=config.gap_space or 1.5 * cutoff,
+        gap_frames=config.gap_frames or max(lag, half_window),
         spacing=spacing,
     )

@@ -1,4 +1,4 @@
-"""Significant particle-frames, grouped in space and time into events."""
+"""Rearrangement events: significant local maxima of non-affine motion, with a controlled false-discovery rate."""
 
 from __future__ import annotations
 
@@ -6,26 +6,37 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, stats
-from scipy.spatial import cKDTree
 
 from colloid_cg.errors import InputError
+from colloid_cg.events.candidates import (
+    candidates,
+    event_q_values,
+    peak_of,
+    significance_cutoff,
+    tested,
+)
 from colloid_cg.events.config import EventConfig, Scales, scales
 from colloid_cg.events.fields import event_fields
 from colloid_cg.records import EVENT_COLUMNS, EventTable, Trajectories
 
 DETECTOR = "d2min+p_hop"
+_PLATEAU = 0.9
+_SMALLEST = 1e-300
 
 
 def detect_events(
-    tracks: Trajectories, config: EventConfig | None = None, *, fields: pd.DataFrame | None = None
+    tracks: Trajectories,
+    config: EventConfig | None = None,
+    *,
+    fields: pd.DataFrame | None = None,
+    hidden: pd.DataFrame | None = None,
 ) -> EventTable:
     """Return the rearrangement events of an experiment or a rollout.
 
-    A particle-frame is tested once, with p = min(1, 2 min(d2min_p, p_hop_p)) (Bonferroni over the two fields; the
-    one p-value where only one field exists). Those with a q-value of at most ``config.fdr`` over all tests of the
-    movie are significant; significant ones closer than ``gap_space`` and ``gap_frames`` belong to one event;
-    events with fewer than ``min_cluster`` different particles are dropped.
+    A detection is tested once, with k times the smallest of its k p-values (D2min, p_hop). Significant detections
+    (Benjamini-Hochberg at ``config.fdr`` over all tests) are led to the local maxima of significance within
+    ``gap_space`` and ``gap_frames``; each maximum is an event, and events are kept while their own q-value
+    (``candidates.event_q_values``) is at most ``config.fdr``.
 
     Parameters
     ----------
@@ -33,112 +44,139 @@ def detect_events(
     config : EventConfig, optional
     fields : pandas.DataFrame, optional
         The result of ``event_fields`` with the same settings, if it exists already.
+    hidden : pandas.DataFrame, optional
+        frame, particle and structural variables (s0, ..): their values before each event enter the table.
 
     Returns
     -------
     EventTable
-        ``p_value`` and ``q_value`` are those of the most significant particle-frame: the false-discovery rate is
-        controlled over particle-frames, and no better than that over events. ``score`` = -log10 p there;
-        ``radius`` (px) sqrt(2) times the root mean square distance of the particles from (x, y), at least half
-        the mean spacing; further columns ``d2min_excess`` (largest D2min over its null mean) and ``n_detections``.
-        ``metadata`` holds settings, scales, null laws, their checks and warnings.
+        ``p_value`` is that of the peak; ``q_value`` the expected share of false ones among the events at least as
+        significant; ``score`` = -log10 p. ``t_on`` and ``t_off`` are the first and last frame of the motion, as far as
+        the lag lets them be told; (x, y) the centre weighted by excess; ``radius`` (px) sqrt(2) times the weighted
+        root mean square distance from it, at least half the mean spacing. Further columns: ``id`` (peak frame and
+        particle: the same event has it again under slightly other settings), ``peak_particle``, ``amplitude`` (um,
+        root of D2min per bond less its null mean), ``d2min_excess``, ``strain_before``, ``s0_before``, ..,
+        ``n_detections``. ``metadata`` holds settings, scales, null laws, their checks and warnings.
     """
     config = config or EventConfig()
     fields = event_fields(tracks, config) if fields is None else _matching(fields, tracks)
     used = scales(tracks, config)
-    p_value = _combined(fields)
-    tested = np.flatnonzero(np.isfinite(p_value))
-    q_value = np.full(len(p_value), np.nan)
-    if len(tested):
-        q_value[tested] = stats.false_discovery_control(p_value[tested], method=config.fdr_method)
-    rows = np.flatnonzero(q_value <= config.fdr)
-    metadata = _metadata(fields, config, used, len(tested), len(rows))
-    found = [
-        _event(tracks, fields, members, p_value, q_value, used)
-        for members in _clusters(tracks, rows, used)
-        if _size(tracks, members) >= config.min_cluster
+    found = candidates(tracks, fields, used, hidden)
+    return events_of(found, tested(fields), tracks, config, used, dict(fields.attrs.get("events", {})))
+
+
+def events_of(
+    found: pd.DataFrame, n_tests: int, header: Trajectories, config: EventConfig, used: Scales, laws: dict[str, Any]
+) -> EventTable:
+    """Return the events that candidates of one movie gather into.
+
+    Parameters
+    ----------
+    found : pandas.DataFrame
+        Of ``candidates``, of the whole movie or of all its windows.
+    n_tests : int
+        Detections with a p-value, small or not.
+    header : Trajectories
+        Box, pixel size, axes and metadata; its rows are not read.
+    laws : dict
+        ``attrs["events"]`` of the fields.
+    """
+    cutoff = significance_cutoff(found["p"].to_numpy(), n_tests, config.fdr, config.fdr_method)
+    rows = found[found["p"] <= cutoff].reset_index(drop=True)
+    metadata = _metadata(laws, config, used, n_tests, len(rows)) | {"p_of_detections": cutoff}
+    if not len(rows):
+        return EventTable.empty(metadata | {"p_of_events": 0.0})
+    leader = peak_of(rows, header.box, header.axes, header.pixel_size, used)
+    groups = [rows.iloc[members] for members in _parts(leader)]
+    peaks = [int(leader[members[0]]) for members in _parts(leader)]
+    large = [k for k, group in enumerate(groups) if group["particle"].nunique() >= config.min_cluster]
+    q_value = event_q_values(rows["p"].to_numpy()[[peaks[k] for k in large]], n_tests, config.fdr_method)
+    events = [
+        _event(groups[k], rows.iloc[peaks[k]], header, used, cutoff) | {"q_value": float(q)}
+        for k, q in zip(large, q_value, strict=True)
+        if q <= config.fdr
     ]
-    if not found:
-        return EventTable.empty(metadata)
-    table = pd.DataFrame(found).sort_values(["t_on", "x", "y"], kind="stable").reset_index(drop=True)
-    table["event"] = np.arange(len(table))
+    if not events:
+        return EventTable.empty(metadata | {"p_of_events": 0.0})
+    table = pd.DataFrame(events).sort_values(["t_on", "t_peak", "id"], kind="stable").reset_index(drop=True)
+    table = table.assign(event=np.arange(len(table)))
     return EventTable(
-        table=table[[*EVENT_COLUMNS, *(c for c in table.columns if c not in EVENT_COLUMNS)]], metadata=metadata
+        table=table[[*EVENT_COLUMNS, *(c for c in table.columns if c not in EVENT_COLUMNS)]],
+        metadata=metadata | {"p_of_events": float(table["p_value"].max())},
     )
 
 
-def _combined(fields: pd.DataFrame) -> np.ndarray:
-    both = fields[["d2min_p", "p_hop_p"]].to_numpy(dtype=float)
-    available = np.isfinite(both).sum(axis=1)
-    smallest = np.where(np.isfinite(both), both, 1.0).min(axis=1)
-    return np.where(available > 0, np.minimum(1.0, available * smallest), np.nan)
+def _parts(leader: np.ndarray) -> list[np.ndarray]:
+    order = np.argsort(leader, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(leader[order])) + 1)
 
 
-def _clusters(tracks: Trajectories, rows: np.ndarray, used: Scales) -> list[np.ndarray]:
-    """Return the connected components of significant rows, neighbours within gap_space and gap_frames."""
-    if len(rows) == 0:
-        return []
-    positions, frame = tracks.positions[rows], tracks.table["frame"].to_numpy()[rows]
-    # In these units both gaps are one; the square neighbourhood of the tree is then rounded off in space.
-    points = np.column_stack([positions / used.gap_space, frame / used.gap_frames])
-    pairs = cKDTree(points).query_pairs(1.0 + 1e-9, p=np.inf, output_type="ndarray")
-    apart = tracks.box.displacement(positions[pairs[:, 0]], positions[pairs[:, 1]])
-    near = np.linalg.norm(apart, axis=1) <= used.gap_space
-    # A particle is always near itself, however far it hopped.
-    links = np.concatenate([pairs[near], _same_particle(tracks, rows, used)])
-    graph = sparse.coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(len(rows), len(rows)))
-    _, label = sparse.csgraph.connected_components(graph, directed=False)
-    order = np.argsort(label, kind="stable")
-    return [rows[part] for part in np.split(order, np.flatnonzero(np.diff(label[order])) + 1)]
-
-
-def _same_particle(tracks: Trajectories, rows: np.ndarray, used: Scales) -> np.ndarray:
-    frame, particle = (tracks.table[name].to_numpy()[rows] for name in ("frame", "particle"))
-    order = np.lexsort((frame, particle))
-    follows = (np.diff(particle[order]) == 0) & (np.diff(frame[order]) <= used.gap_frames)
-    return np.column_stack([order[:-1][follows], order[1:][follows]])
-
-
-def _size(tracks: Trajectories, members: np.ndarray) -> int:
-    return len(np.unique(tracks.table["particle"].to_numpy()[members]))
-
-
-def _event(
-    tracks: Trajectories,
-    fields: pd.DataFrame,
-    members: np.ndarray,
-    p_value: np.ndarray,
-    q_value: np.ndarray,
-    used: Scales,
-) -> dict[str, Any]:
-    rows = tracks.table.iloc[members]
-    peak = members[np.argmin(p_value[members])]
-    mean = rows.groupby("particle")[list(tracks.axes)].mean()
-    centre = mean.mean()
-    spread = float(np.sqrt(2 * ((mean - centre) ** 2).sum(axis=1).mean()))
-    excess = fields["d2min_excess"].to_numpy()[members]
+def _event(rows: pd.DataFrame, peak: pd.Series, header: Trajectories, used: Scales, cutoff: float) -> dict[str, Any]:
+    """Return one row of the event table from its significant detections."""
+    on, at, off = _times(rows, cutoff, used)
+    centre, radius, axes = *_place(rows, header), header.axes
+    first = rows[rows["particle"] == peak["particle"]].iloc[0]
+    amplitude, excess = rows["amplitude"].to_numpy(), rows["excess"].to_numpy()
     return {
-        "t_on": int(rows["frame"].min()),
-        "t_peak": int(tracks.table["frame"].iloc[peak]),
-        "t_off": int(rows["frame"].max()),
-        **{axis: float(centre[axis]) for axis in tracks.axes},
-        "radius": max(spread, 0.5 * used.spacing / tracks.pixel_size),
-        "n_particles": len(mean),
-        "particles": [int(particle) for particle in mean.index],
-        "score": float(-np.log10(p_value[peak])),
-        "p_value": float(p_value[peak]),
-        "q_value": float(q_value[members].min()),
+        "t_on": on,
+        "t_peak": at,
+        "t_off": off,
+        **{axis: float(value) for axis, value in zip(axes, centre, strict=True)},
+        "radius": max(radius, 0.5 * used.spacing / header.pixel_size),
+        "n_particles": int(rows["particle"].nunique()),
+        "particles": [int(particle) for particle in np.unique(rows["particle"])],
+        "score": float(-np.log10(max(peak["p"], _SMALLEST))),
+        "p_value": float(peak["p"]),
         "detector": DETECTOR,
-        "source": str(tracks.metadata.get("source", "experiment")),
+        "source": str(header.metadata.get("source", "experiment")),
+        "id": f"{int(peak['frame'])}-{int(peak['particle'])}",
+        "peak_particle": int(peak["particle"]),
+        "amplitude": float(np.nanmax(amplitude)) if np.isfinite(amplitude).any() else np.nan,
         "d2min_excess": float(np.nanmax(excess)) if np.isfinite(excess).any() else np.nan,
-        "n_detections": len(members),
+        **{name: float(first[name]) for name in rows.columns if name.endswith("_before")},
+        "n_detections": len(rows),
     }
 
 
+def _times(rows: pd.DataFrame, cutoff: float, used: Scales) -> tuple[int, int, int]:
+    """Return first, central and last frame of the motion.
+
+    D2min of row f holds the motion of the ``lag`` frames from f - (lag + 1) // 2 on: the first significant row has the
+    onset at its far end, the last one the end at its near end. Where no D2min is significant, the frames count in
+    which p_hop is above half of its largest value. The peak is the middle of the frames whose significance, summed over
+    detections, is within a tenth of the largest.
+    """
+    back = (used.lag + 1) // 2
+    local = rows[rows["d2min_p"] <= cutoff]
+    if len(local):
+        low, high = int(local["frame"].min()) - back + used.lag, int(local["frame"].max()) - back + 1
+    else:
+        local = rows[rows["p_hop"] >= 0.5 * rows["p_hop"].max()] if rows["p_hop"].notna().any() else rows
+        low, high = int(local["frame"].min()), int(local["frame"].max())
+    first = int(local["frame"].min())
+    score = -np.log10(np.maximum(local["p"].to_numpy(), _SMALLEST))
+    total = np.bincount(local["frame"].to_numpy() - first, weights=score)
+    peak = first + int(np.floor(np.flatnonzero(total >= _PLATEAU * total.max()).mean() + 0.5))
+    return min(peak, low), peak, max(peak, high)
+
+
+def _place(rows: pd.DataFrame, header: Trajectories) -> tuple[np.ndarray, float]:
+    """Return centre and radius (px) of an event, particles weighted by their largest excess."""
+    axes = list(header.axes)
+    weight = rows["excess"].fillna(1.0).to_numpy()
+    table = rows[axes].assign(particle=rows["particle"], weight=weight).groupby("particle")
+    places, heaviest = table[axes].mean().to_numpy(), table["weight"].max().to_numpy()
+    anchor = places[np.argmax(heaviest)]
+    scale = header.pixel_size
+    places = anchor + header.box.displacement(np.tile(anchor, (len(places), 1)) * scale, places * scale) / scale
+    centre = np.average(places, axis=0, weights=heaviest)
+    square = np.average(((places - centre) ** 2).sum(axis=1), weights=heaviest)
+    return centre, float(np.sqrt(2.0 * square))
+
+
 def _metadata(
-    fields: pd.DataFrame, config: EventConfig, used: Scales, n_tests: int, n_significant: int
+    laws: dict[str, Any], config: EventConfig, used: Scales, n_tests: int, n_significant: int
 ) -> dict[str, Any]:
-    laws = dict(fields.attrs.get("events", {}))
     warnings = [
         f"{name}: {warning}" for name in ("d2min", "p_hop") for warning in laws.get(name, {}).get("warnings", [])
     ]

@@ -20,6 +20,11 @@ class HopTable:
     log_value: np.ndarray
     log_tail: np.ndarray
 
+    @property
+    def median(self) -> float:
+        """Logarithm of the median."""
+        return float(np.interp(np.log(2.0), -self.log_tail, self.log_value))
+
     def tail(self, value: np.ndarray) -> np.ndarray:
         """Return P(p_hop > value); beyond the table ln P goes on linearly in the value, as it does for any Gaussian."""
         with np.errstate(divide="ignore"):

@@ -10,6 +10,7 @@ from scipy import optimize
 
 LOWER_HALF = np.linspace(0.02, 0.5, 25)
 """Quantiles that rare events leave alone."""
+_PARTS = 20
 _CHECKED = (0.75, 0.25, 0.10, 0.01, 0.001)
 _TOLERANCE = 0.15
 _COMMON = 0.05
@@ -32,7 +33,8 @@ def fit_scale(observed: np.ndarray, drawn: np.ndarray, rng: np.random.Generator)
     Rare rearrangements sit in the upper tail and hardly move these quantiles (a share e of events shifts the
     median by about e / 2 in probability), so they do not
     inflate the null they are tested against. Heterogeneous mobility (two species, particles in and out of
-    focus) shows as s > 0.
+    focus) shows as s > 0. A spread that the movie cannot tell from none (two standard errors, from stretches of the
+    rows) is none: chance would make p-values too large.
 
     Parameters
     ----------
@@ -48,7 +50,8 @@ def fit_scale(observed: np.ndarray, drawn: np.ndarray, rng: np.random.Generator)
         return _below_median(log_drawn + dispersion * normal) - target
 
     dispersion = 0.0
-    if excess(0.0) < 0:
+    parts = [_below_median(part) for part in np.array_split(log_observed, _PARTS)]
+    if excess(0.0) < -2.0 * float(np.std(parts, ddof=1)) / np.sqrt(_PARTS):
         dispersion = float(optimize.brentq(excess, 0.0, 20.0, xtol=1e-4)) if excess(20.0) > 0 else 20.0
     shift = np.median(log_observed) - np.median(log_drawn + dispersion * normal)
     return NullScale(scale=float(np.exp(shift)), dispersion=dispersion)

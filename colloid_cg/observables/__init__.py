@@ -5,11 +5,13 @@ from colloid_cg.observables.curve import Curve
 from colloid_cg.observables.displacements import msd, non_gaussian_parameter, pairs_at_lag, van_hove
 from colloid_cg.observables.hops import p_hop, p_hop_noise_floor, p_hop_of_rows
 from colloid_cg.observables.nonaffine import (
+    NonaffineMotion,
     bond_statistics,
     d2min,
     d2min_noise_floor,
     deformation_gradient,
     local_strain,
+    nonaffine_motion,
 )
 from colloid_cg.observables.order import bond_order
 from colloid_cg.observables.paircorrelation import rdf
@@ -27,6 +29,7 @@ from colloid_cg.observables.voronoicells import voronoi
 __all__ = [
     "Curve",
     "MsdSums",
+    "NonaffineMotion",
     "TrackLengths",
     "bond_order",
     "bond_statistics",
@@ -37,6 +40,7 @@ __all__ = [
     "local_strain",
     "msd",
     "non_gaussian_parameter",
+    "nonaffine_motion",
     "p_hop",
     "p_hop_noise_floor",
     "p_hop_of_rows",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -50,7 +51,7 @@ def d2min(
         neighbours lie on a line (plane).
     """
     pairs, first, second = _bonds(before, after, graph, reference, box)
-    count, _, fit = _fit(pairs, first, second, graph.n_particles)
+    count, _, fit, _ = _fit(pairs, first, second, graph.n_particles)
     total = _residuals(pairs, first, second, fit)
     total[count <= first.shape[1]] = np.nan
     if normalise == "sum":
@@ -99,8 +100,72 @@ def bond_statistics(positions: Positions, graph: NeighborGraph, *, box: Box | No
     irregular one. NaN where B^T B is singular.
     """
     pairs, first, second = _bonds(positions, positions, graph, "before", box)
-    count, shared, _ = _fit(pairs, first, second, graph.n_particles)
+    count, shared, _, _ = _fit(pairs, first, second, graph.n_particles)
     return np.asarray(count), np.asarray(shared)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NonaffineMotion:
+    """The local affine fit of every particle and what decides the law of its D2min, shapes (n, ...).
+
+    Parameters
+    ----------
+    total : array, shape (n,)
+        D2min summed over bonds; NaN where ``d2min`` is.
+    gradient : array, shape (n, d, d)
+        F of ``deformation_gradient``.
+    count, shared : arrays, shape (n,)
+        n and c of ``bond_statistics``.
+    weight : array, shape (n, K)
+        sum_j P_jj over the neighbours j of class k: how much their displacement variance counts.
+    noise : array, shape (n,)
+        sum_j P_jj s_j over the neighbours, for the given variances s.
+    """
+
+    total: Scalars
+    gradient: np.ndarray
+    count: Scalars
+    shared: Scalars
+    weight: np.ndarray
+    noise: Scalars
+
+
+def nonaffine_motion(
+    before: Positions,
+    after: Positions,
+    graph: NeighborGraph,
+    *,
+    classes: np.ndarray,
+    n_classes: int,
+    variance: np.ndarray,
+    reference: Literal["before", "after"] = "before",
+    box: Box | None = None,
+) -> NonaffineMotion:
+    """Return D2min with all that its law needs where particles differ in rattling and in localisation error.
+
+    Non-affine displacements of variance V_k + s_j per coordinate (class k of particle j) leave, to first order in
+    displacement / bond length,
+
+        E D2min_i = d [sum_k w_ik V_k + noise_i + c_i (V_k(i) + s_i)],
+
+    of which ``d2min_noise_floor`` is the case of one class and s = 0.
+
+    Parameters
+    ----------
+    before, after, graph, reference, box
+        See ``d2min``.
+    classes : int array, shape (n,)
+        From 0 to ``n_classes`` - 1.
+    variance : array, shape (n,)
+        s, what each particle's displacement has more than V of its class; squared unit of the positions.
+    """
+    pairs, first, second = _bonds(before, after, graph, reference, box)
+    count, shared, fit, inverse = _fit(pairs, first, second, graph.n_particles)
+    total = _residuals(pairs, first, second, fit)
+    total[count <= first.shape[1]] = np.nan
+    classes, variance = np.asarray(classes, dtype=np.int64), np.asarray(variance, dtype=float)
+    weight, noise = _noise_weights(pairs, first, inverse, classes, n_classes, variance)
+    return NonaffineMotion(total=total, gradient=fit, count=count, shared=shared, weight=weight, noise=noise)
 
 
 def d2min_noise_floor(sigma: float, n_neighbors: Scalars, shared: Scalars, *, dimension: int = 2) -> Scalars:
@@ -198,8 +263,8 @@ def _add_products(pairs: np.ndarray, left: np.ndarray, right: np.ndarray, total:
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _fit(
     pairs: np.ndarray, first: np.ndarray, second: np.ndarray, n_particles: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return neighbours per particle, c = 1^T P 1 and F; NaN where the bonds do not span the space.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return neighbours per particle, c = 1^T P 1, F and Y^-1; NaN where the bonds do not span the space.
 
     F = X Y^-1 is refined once with the products of its own residuals: thin shells lose half the digits in Y^-1, and
     D2min of an affine motion would otherwise not be 0 there.
@@ -231,7 +296,7 @@ def _fit(
     cross[:] = 0.0
     _add_residual_products(pairs, first, second, fit, cross)
     _add_solution(cross, inverse, fit)
-    return count, shared, fit
+    return count, shared, fit, inverse
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -260,6 +325,25 @@ def _add_residual_products(
                     residual -= fit[i, a, b] * first[p, b]
                 for b in range(d):
                     cross[i, a, b] += residual * first[p, b]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _noise_weights(
+    pairs: np.ndarray, bonds: np.ndarray, inverse: np.ndarray, classes: np.ndarray, n_classes: int, variance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return sum_j P_jj by class of j and sum_j P_jj s_j, with P_jj = 1 - b_j^T Y^-1 b_j."""
+    n, d = len(inverse), bonds.shape[1]
+    weight, noise = np.zeros((n, n_classes)), np.zeros(n)
+    for p in range(len(pairs)):
+        for side in range(2):
+            i, j = pairs[p, side], pairs[p, 1 - side]
+            left = 1.0
+            for a in range(d):
+                for b in range(d):
+                    left -= bonds[p, a] * inverse[i, a, b] * bonds[p, b]
+            weight[i, classes[j]] += left
+            noise[i] += left * variance[j]
+    return weight, noise
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -9,18 +9,18 @@ import pandas as pd
 
 from colloid_cg.assessment import AssessConfig, assess
 from colloid_cg.errors import DataError
-from colloid_cg.events import EventConfig, detect_events, event_fields
+from colloid_cg.events import EventConfig
 from colloid_cg.learn import FitConfig, MomentumFitConfig, ThermalFitConfig, fit
 from colloid_cg.learn.comparison import ComparisonConfig, compare_models
 from colloid_cg.learn.latent import frames_to_forget, hidden_fields, hidden_gain, hidden_model
 from colloid_cg.learn.thermal import thermal_fields
 from colloid_cg.pipeline.blocks import Blocks, blocks, spans, trajectory_file
-from colloid_cg.pipeline.event_windows import events_margin, joined, peaking
+from colloid_cg.pipeline.event_windows import events_in_windows
 from colloid_cg.pipeline.fields import field_digests, field_tables
 from colloid_cg.pipeline.stage import Job, Stage, forget_part, out_of_date
 from colloid_cg.progress import Progress
 from colloid_cg.provenance import sha256_of_tree
-from colloid_cg.records import EventTable, ModelBundle, Rollout
+from colloid_cg.records import ModelBundle, Rollout
 from colloid_cg.simulation import SimulateConfig, simulate
 from colloid_cg.simulation.baselines import baseline_rollout
 from colloid_cg.states import phase_series
@@ -159,23 +159,12 @@ def _warned(summary: dict[str, Any], sentences: Any) -> dict[str, Any]:
 
 
 def _events(job: Job) -> dict[str, Any]:
-    file, config, windows = trajectory_file(job), job.study.section(EventConfig), list(spans(job))
-    margin = 0 if len(windows) == 1 else events_margin(config)
-    found: list[EventTable] = []
-    with job.progress("events") as progress, table_writer(job.folder.path / FIELD_PARTS[1]) as writer:
-        progress(0, len(windows))
-        for done, (first, last) in enumerate(windows, start=1):
-            tracks = file.read((max(0, first - margin), min(file.n_frames, last + margin)))
-            fields = event_fields(tracks, config)
-            found.append(peaking(detect_events(tracks, config, fields=fields), first, last))
-            writer.append(fields if not margin else fields[fields["frame"].between(first, last - 1)])
-            progress(done, len(windows))
-    events = joined(found, windows)
+    config = job.study.section(EventConfig)
+    events = events_in_windows(job, config, structure=FIELD_PARTS[0], part=FIELD_PARTS[1])
     write_events(job.folder.path / "events.parquet", events)
     assemble_fields(job, fresh=FIELD_PARTS[1])
-    note = (
-        [] if len(windows) == 1 else [f"events were looked for in {len(windows)} windows, each with its own null law"]
-    )
+    windows = len(events.metadata.get("windows", ()))
+    note = [f"events were looked for in {windows} windows, each with its own null law"] if windows else []
     return {"events": len(events), "metadata": events.metadata} | ({"warnings": note} if note else {})
 
 
@@ -266,6 +255,7 @@ EVENTS = Stage(
     work=_events,
     sections=(EventConfig,),
     inputs=(TRACKS,),
+    optional=(FIELD_PARTS[0],),
 )
 ASSESS = Stage(
     name="assess",

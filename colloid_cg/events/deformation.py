@@ -1,0 +1,161 @@
+"""The local affine fit of every detection of a movie, with neighbourhoods that are whole or not used at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from colloid_cg.events.config import EventConfig, Scales
+from colloid_cg.neighbors import delaunay, within
+from colloid_cg.observables import nonaffine_motion, pairs_at_lag
+from colloid_cg.records import NeighborGraph, Trajectories
+from colloid_cg.shapes import Scalars
+
+MOST_CLASSES = 4
+FEWEST_OF_A_CLASS = 100
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Deformation:
+    """One row per detection in the order of the table; NaN where the neighbourhood is not whole.
+
+    Parameters
+    ----------
+    total, count, shared, noise, weight, gradient
+        As in ``observables.NonaffineMotion``; lengths in um, the variances s being ``own``.
+    own : array, shape (n,)
+        sigma^2 stated for the detection in both frames, less what is typical of the class, um2.
+    classes : int array, shape (n,)
+        Class of the detection (its species).
+    edge : bool array, shape (n,)
+        The neighbourhood reaches over the edge of the view.
+    stated_variance : array, shape (K,)
+        What tracking states for the noise part of a displacement's variance (um2), median of the class; NaN without.
+    """
+
+    total: Scalars
+    count: Scalars
+    shared: Scalars
+    noise: Scalars
+    own: Scalars
+    weight: np.ndarray
+    gradient: np.ndarray
+    classes: np.ndarray
+    edge: np.ndarray
+    stated_variance: Scalars
+
+
+def classes_of(tracks: Trajectories) -> np.ndarray:
+    """Return a class from 0 for each detection: its species; rare species and those beyond the fourth go to class 0."""
+    species, code, number = np.unique(tracks.table["species"].to_numpy(), return_inverse=True, return_counts=True)
+    order = np.argsort(-number, kind="stable")
+    kept = [k for k in order[:MOST_CLASSES] if number[k] >= FEWEST_OF_A_CLASS]
+    name = np.zeros(len(species), dtype=np.int64)
+    name[kept] = np.arange(len(kept))
+    return np.asarray(name[code.ravel()])
+
+
+def stated_errors(tracks: Trajectories, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return sigma^2 of each detection (mean over the axes; of its class where unknown) and the median by class, um2.
+
+    Zero and NaN where no detection of the class states an error.
+    """
+    columns = [f"sigma_{axis}" for axis in tracks.axes if f"sigma_{axis}" in tracks.table.columns]
+    stated = np.square(tracks.table[columns].to_numpy(dtype=float)).mean(axis=1) * tracks.pixel_size**2
+    typical = np.full(int(classes.max(initial=0)) + 1, np.nan)
+    for k in range(len(typical)):
+        known = stated[(classes == k) & np.isfinite(stated)]
+        typical[k] = np.median(known) if len(known) else np.nan
+    return np.where(np.isfinite(stated), stated, np.nan_to_num(typical)[classes]), typical
+
+
+def deformation(tracks: Trajectories, config: EventConfig, used: Scales) -> Deformation:
+    """Fit the local affine map of every detection over the lag.
+
+    Row f holds the motion from frame f - (lag + 1) // 2 over ``lag`` frames.
+    """
+    table = tracks.table
+    frame, particle = table["frame"].to_numpy(), table["particle"].to_numpy()
+    classes = classes_of(tracks)
+    squares, typical = stated_errors(tracks, classes)
+    excess = squares - np.nan_to_num(typical)[classes]
+    n, d, offsets = len(frame), tracks.dimension, tracks.frame_offsets()
+    blank = {name: np.full(n, np.nan) for name in ("total", "count", "shared", "noise", "own")}
+    found = Deformation(
+        **blank, weight=np.full((n, len(typical)), np.nan), gradient=np.full((n, d, d), np.nan), classes=classes,
+        edge=np.zeros(n, dtype=bool), stated_variance=2.0 * typical,
+    )  # fmt: skip
+    movie = _Movie(tracks=tracks, positions=tracks.positions, edge_distance=tracks.edge_distance, excess=excess)
+    back = (used.lag + 1) // 2
+    start, end = pairs_at_lag(frame, particle, used.lag)
+    borders = np.searchsorted(frame[start], np.arange(tracks.n_frames + 1))
+    for t in range(tracks.n_frames - used.lag):
+        here = slice(borders[t], borders[t + 1])
+        if borders[t + 1] - borders[t] <= config.min_neighbors:
+            continue
+        middle = slice(offsets[t + back], offsets[t + back + 1])
+        place, seen = _looked_up(particle[middle], particle[start[here]])
+        base, other, at = (start, end, t) if config.reference == "before" else (end, start, t + used.lag)
+        rows = slice(offsets[at], offsets[at + 1])
+        _fit_frame(found, movie, config, used, rows, base[here], other[here], offsets[t + back] + place, seen)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Movie:
+    """What every frame needs, worked out once: positions and distances from the edge (um), excess of sigma^2 (um2)."""
+
+    tracks: Trajectories
+    positions: np.ndarray
+    edge_distance: np.ndarray
+    excess: np.ndarray
+
+
+def _looked_up(ids: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where in the sorted ``ids`` the wanted ones are, and which of them are there."""
+    if not len(ids):
+        return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=bool)
+    place = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+    return place, ids[place] == wanted
+
+
+def _fit_frame(
+    found: Deformation, movie: _Movie, config: EventConfig, used: Scales, rows: slice, base: np.ndarray,
+    other: np.ndarray, target: np.ndarray, seen: np.ndarray,
+) -> None:  # fmt: skip
+    """Fill the rows ``target``, where ``seen``, of the particles whose rows are ``base`` and ``other``.
+
+    ``rows`` are all detections of the frame of ``base``: who is missing in the other frame must be known too.
+    """
+    box = movie.tracks.box
+    graph, reach = _graph(movie.positions[rows], config, used, movie.tracks)
+    local, degree = graph.among(base - rows.start)
+    own = movie.excess[base] + movie.excess[other]
+    motion = nonaffine_motion(
+        movie.positions[base], movie.positions[other], local, classes=found.classes[base],
+        n_classes=found.weight.shape[1], variance=own, box=box,
+    )  # fmt: skip
+    inside = movie.edge_distance[base] >= reach[base - rows.start]
+    found.edge[target[seen]] = ~inside[seen]
+    sound = seen & inside & (motion.count >= config.min_neighbors) & (motion.count >= config.min_share * degree)
+    sound &= np.isfinite(motion.shared) & np.isfinite(motion.total)
+    to = target[sound]
+    found.own[to] = own[sound]
+    for name in ("total", "count", "shared", "noise", "weight"):
+        getattr(found, name)[to] = getattr(motion, name)[sound]
+    forward = motion.gradient[sound]
+    found.gradient[to] = forward if config.reference == "before" else np.linalg.pinv(forward)
+
+
+def _graph(
+    positions: np.ndarray, config: EventConfig, used: Scales, tracks: Trajectories
+) -> tuple[NeighborGraph, np.ndarray]:
+    """Return the neighbour graph of a frame and how far each particle's neighbourhood reaches (um)."""
+    if config.neighbors == "cutoff":
+        return within(positions, used.cutoff, tracks.box), np.full(len(positions), used.cutoff)
+    graph = delaunay(positions, tracks.box)
+    reach = np.zeros(len(positions))
+    centre, _, vectors = graph.directed()
+    np.maximum.at(reach, centre, np.linalg.norm(vectors, axis=1))
+    return graph, reach
