@@ -15,7 +15,7 @@ _ROUNDS = 20
 _SUBSAMPLE = 50_000
 _SMALLEST_SHARE = 0.1
 _FEWEST_ROWS = 8
-_FEWEST_PARTICLES = 20
+_FEWEST_GROUPS = 20
 _SURE = 2.0
 
 
@@ -84,30 +84,46 @@ def class_variances(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Levels:
-    """How much more or less each test's particle moves than its class, as a logarithm (n,), and the spread of it."""
+    """How much more each test's group moves than all do, as a logarithm (n,), and its spread between groups."""
 
     log_level: Scalars
     spread: float
 
 
 def particle_levels(log_ratio: np.ndarray, particle: np.ndarray, frame: np.ndarray, *, lag: int) -> Levels:
-    """Return each particle's own level, shrunk by how well the movie knows it.
+    """Return each particle's own level, from what alternate stretches of the movie share (see ``shared_levels``).
 
-    The median of ln(value / null) over a particle's frames is compared between alternate stretches of time: what both
-    share is the particle's own, of variance tau^2 between particles; what they do not is chance. The level is the
-    median times tau^2 / (tau^2 + its own chance). Medians ignore rearrangements in less than half of the frames.
-    Where particles are too few or too short-lived to tell, or tau is not told from zero, all levels are zero.
+    ``lag`` is the number of frames over which values of one particle depend on each other.
     """
     stretch = 4 * lag
+    return shared_levels(log_ratio, particle, (frame // stretch) % 2, frame % stretch >= lag)
+
+
+def frame_levels(log_ratio: np.ndarray, frame: np.ndarray, positions: np.ndarray) -> Levels:
+    """Return each frame's own level, from what both sides of the view share (see ``shared_levels``).
+
+    A frame in which the picture is blurred, or tracking goes wrong all over, has a level of its own.
+    """
+    side = (positions[:, 0] > np.median(positions[:, 0])).astype(int)
+    return shared_levels(log_ratio, frame, side, np.ones(len(frame), dtype=bool))
+
+
+def shared_levels(log_ratio: np.ndarray, group: np.ndarray, half: np.ndarray, counted: np.ndarray) -> Levels:
+    """Return the level of each group of tests, shrunk by how well the movie knows it.
+
+    The median of ln(value / null) of a group is compared between two halves of it that share nothing but the group:
+    their covariance over groups is tau^2, the variance of the groups' own levels; what else they vary by is chance.
+    The level is the median times tau^2 / (tau^2 + its own chance). Medians ignore rearrangements in less than
+    half of the tests. Where groups are too few or too small to tell, or tau is not told from zero, levels are zero.
+    """
     none = Levels(log_level=np.zeros(len(log_ratio)), spread=0.0)
-    table = pd.DataFrame({"particle": particle, "value": log_ratio, "half": (frame // stretch) % 2})
-    apart = frame % stretch >= lag
-    halves = table[apart].groupby(["particle", "half"])["value"].agg(["median", "size"]).unstack()
+    table = pd.DataFrame({"group": group, "value": log_ratio, "half": half})
+    halves = table[counted].groupby(["group", "half"])["value"].agg(["median", "size"]).unstack()
     if halves.shape[1] < 4:
         return none
     median, size = halves["median"].to_numpy(), halves["size"].to_numpy()
     enough = (np.nan_to_num(size) >= _FEWEST_ROWS).all(axis=1)
-    if enough.sum() < _FEWEST_PARTICLES:
+    if enough.sum() < _FEWEST_GROUPS:
         return none
     first, second = median[enough].T
     own = float(np.cov(first, second)[0, 1])
@@ -116,10 +132,10 @@ def particle_levels(log_ratio: np.ndarray, particle: np.ndarray, frame: np.ndarr
     if own <= _SURE * single / np.sqrt(enough.sum()):
         return none
     chance = 0.5 * (single - own)
-    whole = table.groupby("particle")["value"].agg(["median", "size"])
+    whole = table.groupby("group")["value"].agg(["median", "size"])
     relative = whole["size"].median() / whole["size"]
     shrunk = (whole["median"] - whole["median"].median()) * own / (own + chance * relative)
-    return Levels(log_level=shrunk.loc[particle].to_numpy(), spread=float(np.sqrt(own)))
+    return Levels(log_level=shrunk.loc[group].to_numpy(), spread=float(np.sqrt(own)))
 
 
 def scaled(law: NullLaw, factor: np.ndarray | float) -> NullLaw:

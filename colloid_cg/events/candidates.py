@@ -8,34 +8,37 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from colloid_cg.events.config import Scales
+from colloid_cg.events.config import EventConfig, Scales
 from colloid_cg.records import Box, Trajectories
 from colloid_cg.shapes import Scalars
 
 KEPT_BELOW = 0.01
 """p-values above this never take part in an event."""
-TESTED = ("d2min_p", "p_hop_p")
 _ROWS_AT_ONCE = 50_000
 
 
-def combined_p(fields: pd.DataFrame) -> Scalars:
+def combined_p(fields: pd.DataFrame, tests: tuple[str, ...]) -> Scalars:
     """Return one p-value for each detection, shape (n,): k times the smallest of its k p-values (Bonferroni).
 
     NaN where there is none.
     """
-    values = fields[[name for name in TESTED if name in fields.columns]].to_numpy(dtype=float)
+    values = fields[[f"{name}_p" for name in tests]].to_numpy(dtype=float)
     available = np.isfinite(values).sum(axis=1)
     smallest = np.where(np.isfinite(values), values, 1.0).min(axis=1)
     return np.where(available > 0, np.minimum(1.0, available * smallest), np.nan)
 
 
-def tested(fields: pd.DataFrame) -> int:
+def tested(fields: pd.DataFrame, config: EventConfig) -> int:
     """Return the number of detections with a p-value."""
-    return int(np.isfinite(combined_p(fields)).sum())
+    return int(np.isfinite(combined_p(fields, config.tests)).sum())
 
 
 def candidates(
-    tracks: Trajectories, fields: pd.DataFrame, used: Scales, hidden: pd.DataFrame | None = None
+    tracks: Trajectories,
+    fields: pd.DataFrame,
+    config: EventConfig,
+    used: Scales,
+    hidden: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return the detections with a combined p-value of at most ``KEPT_BELOW``, and what their events will be told by.
 
@@ -54,7 +57,7 @@ def candidates(
         frame, particle, positions (px), species, p, excess, amplitude (um), d2min_p, p_hop, strain_before and the
         hidden columns.
     """
-    p_value = combined_p(fields)
+    p_value = combined_p(fields, config.tests)
     rows = np.flatnonzero(p_value <= KEPT_BELOW)
     table = tracks.table.iloc[rows][["frame", "particle", *tracks.axes, "species"]].reset_index(drop=True)
     columns = ["amplitude", "d2min_p", "p_hop"]

@@ -19,8 +19,14 @@ class EventConfig(Settings):
     Parameters
     ----------
     lag : int or None
-        Frames over which D2min compares neighbourhoods; None: the half window of p_hop, or 1 in movies shorter
-        than 50 frames.
+        Frames from the first neighbourhood that D2min compares to the second; None: 1.
+    average : int or None
+        Frames over which positions are averaged before D2min compares them; 1: none. Averaging makes little of
+        localisation errors, those far out in their tails too, and of rattling. None: the half window of p_hop, or 1
+        if a lag is given.
+    edge_margin : float or None
+        Detections nearer than this (um) to an open edge of the view take no part: a particle that is cut off there
+        is localised wrongly. None: half the mean spacing.
     neighbors : "cutoff" or "delaunay"
         Who is a neighbour.
     cutoff : float or None
@@ -35,6 +41,9 @@ class EventConfig(Settings):
         Share of a particle's neighbours that must be seen in both frames.
     half_window : int or None
         Half window of p_hop in frames; None: a tenth of the movie, from 2 to 5.
+    tests : tuple of "d2min", "p_hop", "t1"
+        Which p-values of a detection decide, the smallest times their number. p_hop and T1 are worked out in any case,
+        but p_hop knows no local affine motion and T1 only exchanges.
     fdr : float
         Expected share of false ones among the events.
     fdr_method : "bh" or "by"
@@ -46,12 +55,14 @@ class EventConfig(Settings):
         Significant particle-frames closer than this (um) to a more significant one belong to its event; None: 1.5
         cutoffs.
     gap_frames : int or None
-        ... and not further apart in time than this; None: the lag or the half window, whichever is longer.
+        ... and not further apart in time than this; None: the longest of lag, average and half window.
     """
 
     table: ClassVar[str] = "events"
 
     lag: int | None = Field(default=None, ge=1)
+    average: int | None = Field(default=None, ge=1)
+    edge_margin: float | None = Field(default=None, ge=0)
     neighbors: Literal["cutoff", "delaunay"] = "cutoff"
     cutoff: float | None = Field(default=None, gt=0)
     reference: Literal["before", "after"] = "before"
@@ -59,6 +70,7 @@ class EventConfig(Settings):
     min_neighbors: int = Field(default=4, ge=4)
     min_share: float = Field(default=0.75, gt=0, le=1)
     half_window: int | None = Field(default=None, ge=1)
+    tests: tuple[Literal["d2min", "p_hop", "t1"], ...] = Field(default=("d2min",), min_length=1)
     fdr: float = Field(default=0.05, gt=0, lt=1)
     fdr_method: Literal["bh", "by"] = "bh"
     min_cluster: int = Field(default=1, ge=1)
@@ -71,7 +83,9 @@ class Scales:
     """The lengths (um) and times (frames) in use, every open setting replaced."""
 
     lag: int
+    average: int
     half_window: int
+    edge_margin: float
     cutoff: float
     gap_space: float
     gap_frames: int
@@ -99,7 +113,8 @@ def scales_of(per_frame: np.ndarray, box: Box, config: EventConfig) -> Scales:
         raise DataError("no detections", expected="particles in some frame", action="check the tracking")
     spacing = float((box.volume / per_frame[per_frame > 0].mean()) ** (1 / box.dimension))
     half_window = config.half_window or int(np.clip(n_frames // 10, 2, 5))
-    lag = config.lag or (half_window if n_frames >= 50 else 1)
+    lag = config.lag or 1
+    average = config.average or (1 if config.lag else half_window)
     if config.lag is not None and lag >= n_frames:
         raise DataError(
             f"a lag of {lag} frames in a movie of {n_frames}",
@@ -109,9 +124,11 @@ def scales_of(per_frame: np.ndarray, box: Box, config: EventConfig) -> Scales:
     cutoff = config.cutoff or 2.0 * spacing
     return Scales(
         lag=lag,
+        average=average,
         half_window=half_window,
+        edge_margin=0.5 * spacing if config.edge_margin is None else config.edge_margin,
         cutoff=cutoff,
         gap_space=config.gap_space or 1.5 * cutoff,
-        gap_frames=config.gap_frames or max(lag, half_window),
+        gap_frames=config.gap_frames or max(lag, average, half_window),
         spacing=spacing,
     )

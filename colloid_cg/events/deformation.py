@@ -71,9 +71,10 @@ def stated_errors(tracks: Trajectories, classes: np.ndarray) -> tuple[np.ndarray
 
 
 def deformation(tracks: Trajectories, config: EventConfig, used: Scales) -> Deformation:
-    """Fit the local affine map of every detection over the lag.
+    """Fit the local affine map of every detection.
 
-    Row f holds the motion from frame f - (lag + 1) // 2 over ``lag`` frames.
+    Row f holds the motion from frame a = f - (lag + 1) // 2 to frame a + lag: from the mean position of the ``average``
+    frames up to a to that of the ``average`` frames from a + lag on. Neighbours are those of one frame, a or a + lag.
     """
     table = tracks.table
     frame, particle = table["frame"].to_numpy(), table["particle"].to_numpy()
@@ -84,11 +85,13 @@ def deformation(tracks: Trajectories, config: EventConfig, used: Scales) -> Defo
     blank = {name: np.full(n, np.nan) for name in ("total", "count", "shared", "noise", "own")}
     found = Deformation(
         **blank, weight=np.full((n, len(typical)), np.nan), gradient=np.full((n, d, d), np.nan), classes=classes,
-        edge=np.zeros(n, dtype=bool), stated_variance=2.0 * typical,
+        edge=np.zeros(n, dtype=bool), stated_variance=2.0 * typical / used.average,
     )  # fmt: skip
-    movie = _Movie(tracks=tracks, positions=tracks.positions, edge_distance=tracks.edge_distance, excess=excess)
+    movie = _movie(tracks, excess, used)
     back = (used.lag + 1) // 2
     start, end = pairs_at_lag(frame, particle, used.lag)
+    whole = np.isfinite(movie.before[start, 0]) & np.isfinite(movie.after[end, 0])
+    start, end = start[whole], end[whole]
     borders = np.searchsorted(frame[start], np.arange(tracks.n_frames + 1))
     for t in range(tracks.n_frames - used.lag):
         here = slice(borders[t], borders[t + 1])
@@ -104,12 +107,42 @@ def deformation(tracks: Trajectories, config: EventConfig, used: Scales) -> Defo
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Movie:
-    """What every frame needs, worked out once: positions and distances from the edge (um), excess of sigma^2 (um2)."""
+    """What every frame needs, worked out once; lengths in um.
+
+    ``before`` and ``after`` are mean positions of the ``average`` frames up to and from each detection on, NaN where
+    one is missing; ``excess_before`` and ``excess_after`` what sigma^2 of these means has more than is typical.
+    """
 
     tracks: Trajectories
     positions: np.ndarray
     edge_distance: np.ndarray
-    excess: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    excess_before: np.ndarray
+    excess_after: np.ndarray
+
+
+def _movie(tracks: Trajectories, excess: np.ndarray, used: Scales) -> _Movie:
+    frame, particle = tracks.table["frame"].to_numpy(), tracks.table["particle"].to_numpy()
+    positions, width = tracks.positions, used.average
+    sums = [positions.copy(), positions.copy(), excess.copy(), excess.copy()]
+    seen = np.ones((2, len(frame)), dtype=np.int64)
+    for k in range(1, width):
+        start, end = pairs_at_lag(frame, particle, k)
+        step = tracks.box.displacement(positions[start], positions[end])
+        sums[0][end] += positions[end] - step
+        sums[1][start] += positions[start] + step
+        sums[2][end] += excess[start]
+        sums[3][start] += excess[end]
+        seen[0][end] += 1
+        seen[1][start] += 1
+    means = [each / width for each in sums]
+    for mean, number in zip(means, (*seen, *seen), strict=True):
+        mean[number < width] = np.nan
+    return _Movie(
+        tracks=tracks, positions=positions, edge_distance=tracks.edge_distance, before=means[0], after=means[1],
+        excess_before=means[2] / width, excess_after=means[3] / width,
+    )  # fmt: skip
 
 
 def _looked_up(ids: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -131,12 +164,16 @@ def _fit_frame(
     box = movie.tracks.box
     graph, reach = _graph(movie.positions[rows], config, used, movie.tracks)
     local, degree = graph.among(base - rows.start)
-    own = movie.excess[base] + movie.excess[other]
+    first, second = (movie.before[base], movie.after[other])
+    own = movie.excess_before[base] + movie.excess_after[other]
+    if config.reference == "after":
+        first, second = movie.after[base], movie.before[other]
+        own = movie.excess_after[base] + movie.excess_before[other]
     motion = nonaffine_motion(
-        movie.positions[base], movie.positions[other], local, classes=found.classes[base],
+        first, second, local, classes=found.classes[base],
         n_classes=found.weight.shape[1], variance=own, box=box,
     )  # fmt: skip
-    inside = movie.edge_distance[base] >= reach[base - rows.start]
+    inside = movie.edge_distance[base] >= reach[base - rows.start] + used.edge_margin
     found.edge[target[seen]] = ~inside[seen]
     sound = seen & inside & (motion.count >= config.min_neighbors) & (motion.count >= config.min_share * degree)
     sound &= np.isfinite(motion.shared) & np.isfinite(motion.total)

@@ -19,8 +19,9 @@ from colloid_cg.events.config import EventConfig, Scales, scales
 from colloid_cg.events.fields import event_fields
 from colloid_cg.records import EVENT_COLUMNS, EventTable, Trajectories
 
-DETECTOR = "d2min+p_hop"
 _PLATEAU = 0.9
+_HALF_WIDTH = 0.29
+"""(1 - |f| / w)^2 = 1/2 at .29 w: D2min of a step seen through means over w frames."""
 _SMALLEST = 1e-300
 
 
@@ -33,7 +34,7 @@ def detect_events(
 ) -> EventTable:
     """Return the rearrangement events of an experiment or a rollout.
 
-    A detection is tested once, with k times the smallest of its k p-values (D2min, p_hop). Significant detections
+    A detection is tested once, by default with the p-value of its D2min (``config.tests``). Significant detections
     (Benjamini-Hochberg at ``config.fdr`` over all tests) are led to the local maxima of significance within
     ``gap_space`` and ``gap_frames``; each maximum is an event, and events are kept while their own q-value
     (``candidates.event_q_values``) is at most ``config.fdr``.
@@ -61,8 +62,8 @@ def detect_events(
     config = config or EventConfig()
     fields = event_fields(tracks, config) if fields is None else _matching(fields, tracks)
     used = scales(tracks, config)
-    found = candidates(tracks, fields, used, hidden)
-    return events_of(found, tested(fields), tracks, config, used, dict(fields.attrs.get("events", {})))
+    found = candidates(tracks, fields, config, used, hidden)
+    return events_of(found, tested(fields, config), tracks, config, used, dict(fields.attrs.get("events", {})))
 
 
 def events_of(
@@ -92,7 +93,8 @@ def events_of(
     large = [k for k, group in enumerate(groups) if group["particle"].nunique() >= config.min_cluster]
     q_value = event_q_values(rows["p"].to_numpy()[[peaks[k] for k in large]], n_tests, config.fdr_method)
     events = [
-        _event(groups[k], rows.iloc[peaks[k]], header, used, cutoff) | {"q_value": float(q)}
+        _event(groups[k], rows.iloc[peaks[k]], header, used, cutoff)
+        | {"q_value": float(q), "detector": metadata["detector"]}
         for k, q in zip(large, q_value, strict=True)
         if q <= config.fdr
     ]
@@ -127,7 +129,6 @@ def _event(rows: pd.DataFrame, peak: pd.Series, header: Trajectories, used: Scal
         "particles": [int(particle) for particle in np.unique(rows["particle"])],
         "score": float(-np.log10(max(peak["p"], _SMALLEST))),
         "p_value": float(peak["p"]),
-        "detector": DETECTOR,
         "source": str(header.metadata.get("source", "experiment")),
         "id": f"{int(peak['frame'])}-{int(peak['particle'])}",
         "peak_particle": int(peak["particle"]),
@@ -141,22 +142,24 @@ def _event(rows: pd.DataFrame, peak: pd.Series, header: Trajectories, used: Scal
 def _times(rows: pd.DataFrame, cutoff: float, used: Scales) -> tuple[int, int, int]:
     """Return first, central and last frame of the motion.
 
-    D2min of row f holds the motion of the ``lag`` frames from f - (lag + 1) // 2 on: the first significant row has the
-    onset at its far end, the last one the end at its near end. Where no D2min is significant, the frames count in
-    which p_hop is above half of its largest value. The peak is the middle of the frames whose significance, summed over
-    detections, is within a tenth of the largest.
+    Rows count whose D2min (if none is significant, p_hop), summed over detections, is at least half of its largest.
+    Row f holds the motion of the ``lag`` frames from f - (lag + 1) // 2 on: the first row has the onset at its far end,
+    the last one the end at its near end, and means over w frames smear a step by .29 w at half height. The peak is
+    the middle of the rows within a tenth of the largest.
     """
-    back = (used.lag + 1) // 2
+    back, smear = (used.lag + 1) // 2, int(_HALF_WIDTH * used.average)
     local = rows[rows["d2min_p"] <= cutoff]
-    if len(local):
-        low, high = int(local["frame"].min()) - back + used.lag, int(local["frame"].max()) - back + 1
-    else:
-        local = rows[rows["p_hop"] >= 0.5 * rows["p_hop"].max()] if rows["p_hop"].notna().any() else rows
-        low, high = int(local["frame"].min()), int(local["frame"].max())
-    first = int(local["frame"].min())
-    score = -np.log10(np.maximum(local["p"].to_numpy(), _SMALLEST))
-    total = np.bincount(local["frame"].to_numpy() - first, weights=score)
-    peak = first + int(np.floor(np.flatnonzero(total >= _PLATEAU * total.max()).mean() + 0.5))
+    weight = local["excess"].to_numpy()
+    if not len(local):
+        local = rows[rows["p_hop"].notna()] if rows["p_hop"].notna().any() else rows
+        weight = local["p_hop"].fillna(1.0).to_numpy()
+        back, smear = 1, int(_HALF_WIDTH * used.half_window)
+    frame = local["frame"].to_numpy()
+    total = np.bincount(frame - frame.min(), weights=weight)
+    peak = int(frame.min() + np.floor(np.flatnonzero(total >= _PLATEAU * total.max()).mean() + 0.5))
+    above = frame.min() + np.flatnonzero(total >= 0.5 * total.max())
+    reach = used.lag if len(rows[rows["d2min_p"] <= cutoff]) else 1
+    low, high = int(above.min()) - back + reach + smear, int(above.max()) - back + 1 - smear
     return min(peak, low), peak, max(peak, high)
 
 
@@ -181,7 +184,7 @@ def _metadata(
         f"{name}: {warning}" for name in ("d2min", "p_hop") for warning in laws.get(name, {}).get("warnings", [])
     ]
     return {
-        "detector": DETECTOR,
+        "detector": "+".join(config.tests),
         "settings": config.as_dict(),
         "fields": laws,
         "gap_space_um": used.gap_space,

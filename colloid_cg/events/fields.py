@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from colloid_cg.events.calibrate import class_variances, null_law, particle_levels, scaled
+from colloid_cg.events.calibrate import class_variances, frame_levels, null_law, particle_levels, scaled
 from colloid_cg.events.config import EventConfig, Scales, scales
 from colloid_cg.events.deformation import Deformation, deformation
 from colloid_cg.events.hopfield import hop_fields
@@ -64,7 +64,10 @@ def event_fields(
     table = table.assign(**found, **hops, edge=motion.edge)
     table.attrs["events"] = {
         "lag_frames": used.lag,
+        "averaged_frames": used.average,
         "half_window_frames": used.half_window,
+        "mean_spacing_um": used.spacing,
+        "edge_margin_um": used.edge_margin,
         "cutoff_um": used.cutoff if config.neighbors == "cutoff" else None,
         "neighbors": config.neighbors,
         "d2min_normalised_by": config.normalise,
@@ -94,8 +97,9 @@ def _d2min_fields(
     frame, particle = (tracks.table[name].to_numpy()[rows] for name in ("frame", "particle"))
     with np.errstate(divide="ignore"):
         log_ratio = np.log(total / law.mean)
-    levels = particle_levels(log_ratio, particle, frame, lag=used.lag)
-    law = scaled(law, np.exp(levels.log_level))
+    levels = particle_levels(log_ratio, particle, frame, lag=used.lag + 2 * used.average - 2)
+    frames = frame_levels(log_ratio - levels.log_level, frame, tracks.positions[rows])
+    law = scaled(law, np.exp(levels.log_level + frames.log_level))
     some = np.linspace(0, len(rows) - 1, _DRAWS).astype(int)
     drawn = law.scale[some] * d2min_draw(law.count[some], law.shared[some], rng, dimension=d) / law.mean[some]
     fitted = fit_scale(total[~still] / law.mean[~still], drawn, rng)
@@ -112,7 +116,7 @@ def _d2min_fields(
     null.pop("scale")
     null["variance_um2"] = (variance * fitted.scale).tolist()
     null["stated_noise_variance_um2"] = [float(v) if np.isfinite(v) else None for v in motion.stated_variance]
-    null["spread_between_particles"] = levels.spread
+    null |= {"spread_between_particles": levels.spread, "spread_between_frames": frames.spread}
     if not np.isfinite(motion.stated_variance).any():
         null["warnings"].append("no localisation errors are stated: the movie's own values hold noise and rattling")
     return columns, null

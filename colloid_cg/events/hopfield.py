@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from colloid_cg.events.calibrate import particle_levels
+from colloid_cg.events.calibrate import frame_levels, particle_levels
 from colloid_cg.events.config import Scales
 from colloid_cg.events.deformation import stated_errors
 from colloid_cg.events.hopnull import HopTable, hop_table, variogram, window_covariance
@@ -32,6 +32,7 @@ def hop_fields(tracks: Trajectories, classes: np.ndarray, used: Scales) -> tuple
     frame, particle = tracks.table["frame"].to_numpy(), tracks.table["particle"].to_numpy()
     still = without_affine_motion(tracks)
     value = p_hop_of_rows(still, frame, particle, half_window=used.half_window)
+    value[tracks.edge_distance < used.edge_margin] = np.nan
     rows = np.flatnonzero(np.isfinite(value))
     p_value = np.full(len(value), np.nan)
     small = value[rows] <= (ROUNDING * used.spacing) ** 2
@@ -52,7 +53,8 @@ def hop_fields(tracks: Trajectories, classes: np.ndarray, used: Scales) -> tuple
     ratio = value[rows] / (expected * np.maximum(1.0 + errors / steps, _SMALLEST_SHARE))
     with np.errstate(divide="ignore"):
         levels = particle_levels(np.log(ratio), particle[rows], frame[rows], lag=2 * used.half_window)
-    ratio = ratio / np.exp(levels.log_level)
+        frames = frame_levels(np.log(ratio) - levels.log_level, frame[rows], still[rows])
+    ratio = ratio / np.exp(levels.log_level + frames.log_level)
     tails, checks = np.empty(len(rows)), []
     for k, (law, _) in enumerate(laws):
         own = own_class == k
@@ -65,7 +67,7 @@ def hop_fields(tracks: Trajectories, classes: np.ndarray, used: Scales) -> tuple
     null = check(tails, widest)
     null.pop("scale")
     null["displacement_variance_um2"] = [spread[1:].tolist() for _, spread in laws]
-    null["spread_between_particles"] = levels.spread
+    null |= {"spread_between_particles": levels.spread, "spread_between_frames": frames.spread}
     return {"p_hop": value, "p_hop_p": p_value}, null
 
 

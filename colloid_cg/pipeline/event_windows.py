@@ -32,7 +32,7 @@ def events_in_windows(job: Job, config: EventConfig, *, structure: str, part: st
     """
     file, windows = trajectory_file(job), list(spans(job, share=ROWS))
     used = scales_of(file.rows_per_frame(), file.header.box, config)
-    margin = 0 if len(windows) == 1 else max(MARGIN, 2 * used.lag, 2 * used.half_window)
+    margin = 0 if len(windows) == 1 else max(MARGIN, 2 * (used.lag + 2 * used.average), 2 * used.half_window)
     hidden = (job.folder.path / structure).is_file() and not out_of_date(structure, job.folder)
     found: list[pd.DataFrame] = []
     laws: list[dict[str, Any]] = []
@@ -44,10 +44,10 @@ def events_in_windows(job: Job, config: EventConfig, *, structure: str, part: st
             tracks = file.read(frames)
             fields = event_fields(tracks, config, used=used)
             before = _structural(read_frames(job.folder.path / structure, frames)) if hidden else None
-            small = candidates(tracks, fields, used, before)
+            small = candidates(tracks, fields, config, used, before)
             own = fields[fields["frame"].between(first, last - 1)]
             found.append(small[small["frame"].between(first, last - 1)])
-            n_tests, laws = n_tests + tested(own), [*laws, dict(fields.attrs["events"])]
+            n_tests, laws = n_tests + tested(own, config), [*laws, dict(fields.attrs["events"])]
             writer.append(own)
             progress(done, len(windows))
     events = events_of(pd.concat(found, ignore_index=True), n_tests, file.header, config, used, laws[0])

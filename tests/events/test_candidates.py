@@ -20,7 +20,7 @@ from colloid_cg.observables import nonaffine_motion
 from colloid_cg.records import Box
 from tests.events.movies import cluster_jump, crystal
 
-USED = Scales(lag=3, half_window=3, cutoff=2.0, gap_space=3.0, gap_frames=2, spacing=1.0)
+USED = Scales(lag=3, average=1, half_window=3, edge_margin=0.0, cutoff=2.0, gap_space=3.0, gap_frames=2, spacing=1.0)
 OPEN = Box(lower=(0.0, 0.0), upper=(100.0, 100.0), periodic=(False, False))
 
 
@@ -157,7 +157,7 @@ def test_onset_and_end_of_a_sudden_event_do_not_depend_on_the_lag(lag, length):
 def test_the_edge_is_flagged_and_a_lag_beyond_the_movie_refused():
     tracks = crystal(2, n_frames=12)
     fields = event_fields(tracks, EventConfig(lag=1, cutoff=1.6))
-    near = tracks.edge_distance < 1.6
+    near = tracks.edge_distance < 1.6 + 0.5 * fields.attrs["events"]["mean_spacing_um"]
     inner = fields["frame"].between(1, 11)
     assert (fields["edge"] == near)[inner].mean() > 0.97
     assert fields.loc[fields["edge"], "d2min"].isna().all()

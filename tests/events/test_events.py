@@ -45,7 +45,7 @@ def test_noise_only_movies_have_no_events(affine):
     ]
     # At level .05 each movie has a chance of at most .05 to show any event: three of eight have 6 in 1000.
     assert sum(len(table) > 0 for table in tables) <= 2
-    assert all(table.metadata["n_tests"] > 6000 for table in tables)
+    assert all(table.metadata["n_tests"] > 3000 for table in tables)
 
 
 def test_species_have_their_own_variance():
@@ -112,7 +112,7 @@ def test_planted_rearrangement_is_found_where_and_when_it_happened(seed):
     # Neighbours of displaced particles have a changed surrounding too, others not.
     assert event["n_particles"] <= 45
     assert event["q_value"] <= 0.05
-    assert event["score"] > 10
+    assert event["score"] > 8
 
 
 def test_recall_grows_with_the_size_of_the_jump():
@@ -180,10 +180,11 @@ def test_liquid_has_few_events_and_a_fitting_null():
     tracks = Trajectories(table=seen, pixel_size=0.1, frame_interval=0.1, field_of_view=view, n_frames=n_frames)
     events = detect_events(tracks)
     assert len(events) == 0
-    assert events.metadata["fields"]["lag_frames"] == 5
+    assert events.metadata["fields"]["averaged_frames"] == 5
     assert events.metadata["null_fit"]
     (variance,) = events.metadata["fields"]["d2min"]["variance_um2"]
-    assert variance == pytest.approx(0.01 * (5 * 0.16 + 2 * 0.01), rel=0.06)
+    # Between means over w frames that adjoin a walk of variance q per step goes q (2 w^2 + 1) / (3 w).
+    assert variance == pytest.approx(0.01 * (0.16 * 51 / 15 + 2 * 0.01 / 5), rel=0.06)
 
 
 def test_same_input_same_output_and_fields_are_reused():
