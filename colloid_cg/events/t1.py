@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from colloid_cg.errors import DataError, InputError
-from colloid_cg.events.t1null import quad_change, window_variance
+from colloid_cg.events.t1null import quad_change
+from colloid_cg.events.t1variance import window_variance
 from colloid_cg.neighbors import delaunay
 from colloid_cg.observables.exchanges import Bonds, bonds_of, check_persistence, ends_of, t1_exchanges
 from colloid_cg.records import NeighborGraph, Trajectories
@@ -72,7 +73,7 @@ def find_exchanges(
         Share of them in which the exchange has to be seen.
     variance : float or array, shape (n,), optional
         In um2, per coordinate, of the non-affine displacement between two window means, one for all or one per
-        detection; None: from the movie (``t1null.window_variance``), with its dispersion.
+        detection; None: from the movie (``t1variance.window_variance``), with its dispersion.
     dispersion : float
         Standard deviation of ln v between particles, where ``variance`` is given.
 

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from colloid_cg.events.nulls import dispersed_tail
-from colloid_cg.events.scale import check, fit_scale
-from colloid_cg.neighbors import delaunay
-from colloid_cg.observables.exchanges import Bonds, bonds_of, ends_of
-from colloid_cg.records import NeighborGraph, Trajectories
-from colloid_cg.seeding import generator
+from colloid_cg.observables.exchanges import Bonds, ends_of
+from colloid_cg.records import Trajectories
 
-_MOST_FRAMES = 200
-_FEWEST_TESTS = 100
 _FEWEST_RING = 4
 _SHARE = 0.75
-_ROUNDS = 5
-_MEDIAN = float(stats.chi2.median(2))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -192,123 +184,3 @@ def _both_windows(coefficient: np.ndarray, fit: np.ndarray) -> np.ndarray:
     """Return |c|^2, half from the later window and half from the earlier one, whose errors F carries along."""
     before = np.einsum("...ab,...a->...b", fit, coefficient)
     return np.asarray(0.5 * ((coefficient**2).sum(axis=-1) + (before**2).sum(axis=-1)))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class WindowVariance:
-    """Variance per coordinate of the non-affine displacement between two window means, from the movie itself.
-
-    Parameters
-    ----------
-    variance : array, shape (n,)
-        In um2, one per row of the table; one value per species. NaN if the movie is too short to tell.
-    dispersion : float
-        Standard deviation of ln v between particles of one species.
-    null : dict
-        How well it fits, JSON-able; see ``scale.check``.
-    """
-
-    variance: np.ndarray
-    dispersion: float
-    null: dict[str, Any]
-
-
-def window_variance(tracks: Trajectories, *, persistence: int) -> WindowVariance:
-    """Return the variance of displacements between successive means over ``persistence`` frames, from medians.
-
-    Each particle is compared with the affine motion of its Delaunay neighbours: the residual r of a prediction with
-    weights w_m has the variance v + sum w_m^2 v_m per coordinate, and |r|^2 divided by it a median of that of chi2_2.
-    v is found by species such that this holds; rare exchanges and jumps do not move medians. Up to 200 windows are
-    used, evenly spread over the movie.
-    """
-    species = tracks.table["species"].to_numpy()
-    kinds, kind = np.unique(species, return_inverse=True)
-    found = list(_residuals(tracks, persistence, kind, len(kinds)))
-    square, own, weights = (np.concatenate(part) for part in zip(*found, strict=True)) if found else (np.empty(0),) * 3
-    if len(square) < _FEWEST_TESTS or not (square > 0).any():
-        warning = f"only {len(square)} values: too few to learn the null from the movie, so no p-values are given"
-        null = {"n_tests": 0, "null_fit": False, "warnings": [warning]}
-        return WindowVariance(variance=np.full(len(species), np.nan), dispersion=0.0, null=null)
-    level = np.full(len(kinds), np.median(square) / _MEDIAN)
-    for _ in range(_ROUNDS):
-        ratio = square / np.maximum(level[own] + weights @ level, 1e-300)
-        level *= [np.median(ratio[own == k]) / _MEDIAN if (own == k).any() else 1.0 for k in range(len(kinds))]
-    ratio = square / np.maximum(level[own] + weights @ level, 1e-300)
-    rng = generator(0, "events", "t1")
-    fitted = fit_scale(ratio, 2.0 * rng.exponential(size=100_000), rng)
-    tail = dispersed_tail(lambda x, _: np.exp(-0.5 * x), ratio / fitted.scale, fitted.dispersion)
-    null = check(tail, fitted)
-    level = level * null.pop("scale")
-    null["variance_um2"] = {str(name): float(value) for name, value in zip(kinds, level, strict=True)}
-    return WindowVariance(variance=level[kind], dispersion=fitted.dispersion, null=null)
-
-
-def _residuals(tracks: Trajectories, persistence: int, kind: np.ndarray, n_kinds: int) -> Any:
-    """Yield |r|^2 (m,), species of the particle (m,) and sum of w^2 by species of the neighbours (m, kinds)."""
-    frame, particle = tracks.table["frame"].to_numpy(), tracks.table["particle"].to_numpy()
-    if not len(frame):
-        return
-    middles = np.arange(frame[0] + persistence, frame[-1] - persistence + 2)
-    chosen = np.unique(np.linspace(0, len(middles) - 1, min(_MOST_FRAMES, len(middles))).astype(int))
-    edge, positions = tracks.edge_distance, tracks.positions
-    for t in middles[chosen]:
-        borders = np.searchsorted(frame, [t - persistence, t, t + 1, t + persistence])
-        rows = np.arange(borders[1], borders[2])
-        means = _window_means(tracks, positions, particle, rows, borders, persistence)
-        whole = np.flatnonzero(np.isfinite(means).all(axis=(1, 2)))
-        if len(whole) < _FEWEST_RING + 1:
-            continue
-        kept, means = rows[whole], means[whole]
-        graph = delaunay(means[:, 0], tracks.box)
-        sound = bonds_of(graph, np.arange(len(kept)), edge[kept]).sound
-        yield _left_out(graph, means[:, 1] - means[:, 0], kind[kept], n_kinds, sound)
-
-
-def _window_means(
-    tracks: Trajectories,
-    positions: np.ndarray,
-    particle: np.ndarray,
-    rows: np.ndarray,
-    borders: np.ndarray,
-    persistence: int,
-) -> np.ndarray:
-    """Return mean positions before and after of the particles of frame t, shape (n, 2, 2), NaN unless all seen."""
-    ids, means = particle[rows], np.full((len(rows), 2, tracks.dimension), np.nan)
-    for side, (low, high) in enumerate(((borders[0], borders[1]), (borders[1], borders[3]))):
-        some = np.arange(low, high)
-        place = np.minimum(np.searchsorted(ids, particle[some]), max(len(ids) - 1, 0))
-        own = ids[place] == particle[some] if len(ids) else np.zeros(len(some), dtype=bool)
-        place, some = place[own], some[own]
-        away = tracks.box.displacement(positions[rows][place], positions[some])
-        count = np.bincount(place, minlength=len(rows))
-        total = np.stack([np.bincount(place, weights=column, minlength=len(rows)) for column in away.T], axis=1)
-        full = count == persistence
-        means[full, side] = positions[rows][full] + total[full] / persistence
-    return means
-
-
-def _left_out(
-    graph: NeighborGraph, moved: np.ndarray, kind: np.ndarray, n_kinds: int, sound: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compare the displacement of each sound particle with the affine fit to its neighbours."""
-    centre, neighbor, vector = graph.directed()
-    n = graph.n_particles
-
-    def over(values: np.ndarray) -> np.ndarray:
-        flat = values.reshape(len(values), -1)
-        sums = np.stack([np.bincount(centre, weights=column, minlength=n) for column in flat.T], axis=1)
-        return sums.reshape(n, *values.shape[1:])
-
-    count = np.maximum(np.bincount(centre, minlength=n), 1)[:, None]
-    middle = over(vector) / count
-    away = vector - middle[centre]
-    square = over(away[:, :, None] * away[:, None, :])
-    regular = np.linalg.det(square) > 1e-6 * np.einsum("naa->n", square) ** 2
-    inverse = np.linalg.inv(np.where(regular[:, None, None], square, np.eye(2)))
-    weight = 1.0 / count[centre, 0] - np.einsum("pa,pab,pb->p", away, inverse[centre], middle[centre])
-    residual = moved - over(weight[:, None] * moved[neighbor])
-    by_kind = np.stack(
-        [np.bincount(centre, weights=weight**2 * (kind[neighbor] == k), minlength=n) for k in range(n_kinds)]
-    )
-    used = sound & regular & (count[:, 0] >= _FEWEST_RING)
-    return (residual[used] ** 2).sum(axis=1), kind[used], by_kind.T[used]

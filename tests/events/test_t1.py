@@ -11,7 +11,8 @@ from scipy import stats
 
 from colloid_cg.errors import InputError
 from colloid_cg.events.t1 import find_exchanges, frame_bonds
-from colloid_cg.events.t1null import quad_change, window_variance
+from colloid_cg.events.t1null import quad_change
+from colloid_cg.events.t1variance import window_variance
 from colloid_cg.observables.exchanges import ends_of
 from colloid_cg.records import Box, Trajectories
 from tests.events.movies import crystal
