@@ -67,6 +67,21 @@ def test_change_of_any_quad_is_normal_with_the_stated_deviation(kind, shear, mis
     assert stats.kstest(z[::7], "norm").pvalue > 1e-3
 
 
+def test_noise_of_the_ring_alone_enters_with_its_weights():
+    """The four at rest among particles that rattle: all of the change comes from the affine map."""
+    tracks = lattice("hexagonal", seed=3, n_frames=600, size=8)
+    quad, four = np.array([[35, 36, 27, 43]]), tracks.table["particle"].isin([35, 36, 27, 43]).to_numpy()
+    table = tracks.table.copy()
+    table.loc[four, ["x", "y"]] = table[four].groupby("particle")[["x", "y"]].transform("mean")
+    still = tracks.with_table(table)
+    variance = np.where(four, 0.0, 2 * NOISE**2)
+    bonds = next(iter(frame_bonds(still.between(0, 2))))
+    found = [quad_change(still, quad, t, persistence=1, bonds=bonds, variance=variance) for t in range(1, 600)]
+    z = np.array([f.change[0] / f.deviation[0] for f in found])
+    assert z.std() == pytest.approx(1.0, abs=4 * np.sqrt(1.5 / 2 / 599))
+    assert found[0].deviation[0] < NOISE
+
+
 def test_affine_motion_alone_changes_nothing():
     tracks = lattice("disordered", shear=0.04, drift=2.0, noise=0.0)
     change, _ = all_changes(tracks, np.full(len(tracks), 0.01))

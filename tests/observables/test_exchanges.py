@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial import Delaunay
@@ -128,6 +130,10 @@ def test_lasting_counts_shares_of_the_frames_in_which_all_four_are_seen():
     assert not lasting(quad, [old, old, old], [new, old, new], share=0.8)
     assert lasting(quad, [old, old, old], [new, old, new], share=0.6)
     assert not lasting(quad, [new, old, old], [new, new, new], share=0.8)
+    # Both bonds at once are neither the old state nor the new one.
+    both = replace(new, code=np.sort(np.append(new.code, bond_code(*quad[0, :2]))))
+    assert not lasting(quad, [old, old, old], [both, both, both], share=0.6)
+    assert not lasting(quad, [both, both, both], [new, new, new], share=0.6)
 
 
 def test_the_edge_of_the_view_and_voids_give_no_exchange():
