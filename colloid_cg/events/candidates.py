@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from colloid_cg.events.config import EventConfig, Scales
+from colloid_cg.events.suspects import SUSPECTS
 from colloid_cg.records import Box, Trajectories
 from colloid_cg.shapes import Scalars
 
@@ -54,8 +55,8 @@ def candidates(
     Returns
     -------
     pandas.DataFrame
-        frame, particle, positions (px), species, p, excess, amplitude (um), d2min_p, p_hop, strain_before and the
-        hidden columns.
+        frame, particle, positions (px), species, p, excess, amplitude (um), d2min_p, p_hop, flags, strain_before
+        (of the interval before the row's) and the hidden columns.
     """
     p_value = combined_p(fields, config.tests)
     rows = np.flatnonzero(p_value <= KEPT_BELOW)
@@ -63,15 +64,27 @@ def candidates(
     columns = ["amplitude", "d2min_p", "p_hop"]
     table = table.assign(p=p_value[rows], excess=fields["d2min_excess"].to_numpy()[rows],
                          **{name: fields[name].to_numpy()[rows] for name in columns})  # fmt: skip
-    back = (used.lag + 1) // 2
-    if "shear_strain" in fields.columns:
-        before = _earlier(fields, table, ["shear_strain"], used.lag)
-        table = table.assign(strain_before=before["shear_strain"].to_numpy())
+    reach = used.lag + 2 * used.average - 2
+    before = _earlier(fields, table, ["shear_strain"], reach)
+    table = table.assign(strain_before=before["shear_strain"].to_numpy(), flags=_flags(fields, table, reach))
     if hidden is not None:
         names = [name for name in hidden.columns if name not in ("frame", "particle")]
-        start = _earlier(hidden, table, names, back)
+        start = _earlier(hidden, table, names, (used.lag + 1) // 2 + used.average - 1)
         table = table.assign(**{f"{name}_before": start[name].to_numpy() for name in names})
     return table
+
+
+def _flags(fields: pd.DataFrame, rows: pd.DataFrame, reach: int) -> np.ndarray:
+    """Return which tracking errors are suspected of each row's particle within its interval: names joined by "|"."""
+    flags = np.full(len(rows), "", dtype=object)
+    number = pd.Series(np.arange(len(rows)), name="row")
+    wanted = rows[["frame", "particle"]].assign(row=number)
+    for name in SUSPECTS:
+        marked = fields.loc[fields[name], ["frame", "particle"]]
+        both = wanted.merge(marked, on="particle", suffixes=("", "_marked"))
+        near = np.unique(both.loc[(both["frame"] - both["frame_marked"]).abs() <= reach, "row"].to_numpy())
+        flags[near] = [f"{flag}|{name}" if flag else name for flag in flags[near]]
+    return flags
 
 
 def _earlier(source: pd.DataFrame, rows: pd.DataFrame, names: list[str], frames: int) -> pd.DataFrame:

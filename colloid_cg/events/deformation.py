@@ -8,7 +8,7 @@ import numpy as np
 
 from colloid_cg.events.config import EventConfig, Scales
 from colloid_cg.neighbors import delaunay, within
-from colloid_cg.observables import nonaffine_motion, pairs_at_lag
+from colloid_cg.observables import cage_relative_displacement, nonaffine_motion, pairs_at_lag
 from colloid_cg.records import NeighborGraph, Trajectories
 from colloid_cg.shapes import Scalars
 
@@ -28,6 +28,8 @@ class Deformation:
         sigma^2 stated for the detection in both frames, less what is typical of the class, um2.
     classes : int array, shape (n,)
         Class of the detection (its species).
+    cage : array, shape (n, d)
+        Displacement less the mean of the neighbours' (``observables.cage_relative_displacement``), um.
     edge : bool array, shape (n,)
         The neighbourhood reaches over the edge of the view.
     stated_variance : array, shape (K,)
@@ -41,6 +43,7 @@ class Deformation:
     own: Scalars
     weight: np.ndarray
     gradient: np.ndarray
+    cage: np.ndarray
     classes: np.ndarray
     edge: np.ndarray
     stated_variance: Scalars
@@ -84,8 +87,9 @@ def deformation(tracks: Trajectories, config: EventConfig, used: Scales) -> Defo
     n, d, offsets = len(frame), tracks.dimension, tracks.frame_offsets()
     blank = {name: np.full(n, np.nan) for name in ("total", "count", "shared", "noise", "own")}
     found = Deformation(
-        **blank, weight=np.full((n, len(typical)), np.nan), gradient=np.full((n, d, d), np.nan), classes=classes,
-        edge=np.zeros(n, dtype=bool), stated_variance=2.0 * typical / used.average,
+        **blank, weight=np.full((n, len(typical)), np.nan), gradient=np.full((n, d, d), np.nan),
+        cage=np.full((n, d), np.nan), classes=classes, edge=np.zeros(n, dtype=bool),
+        stated_variance=2.0 * typical / used.average,
     )  # fmt: skip
     movie = _movie(tracks, excess, used)
     back = (used.lag + 1) // 2
@@ -181,6 +185,8 @@ def _fit_frame(
     found.own[to] = own[sound]
     for name in ("total", "count", "shared", "noise", "weight"):
         getattr(found, name)[to] = getattr(motion, name)[sound]
+    cage = cage_relative_displacement(first, second, local, box=box)[sound]
+    found.cage[to] = cage if config.reference == "before" else -cage
     forward = motion.gradient[sound]
     found.gradient[to] = forward if config.reference == "before" else np.linalg.pinv(forward)
 

@@ -17,6 +17,7 @@ from colloid_cg.events.candidates import (
 )
 from colloid_cg.events.config import EventConfig, Scales, scales
 from colloid_cg.events.fields import event_fields
+from colloid_cg.events.suspects import SUSPECTS
 from colloid_cg.records import EVENT_COLUMNS, EventTable, Trajectories
 
 _PLATEAU = 0.9
@@ -57,7 +58,8 @@ def detect_events(
         root mean square distance from it, at least half the mean spacing. Further columns: ``id`` (peak frame and
         particle: the same event has it again under slightly other settings), ``peak_particle``, ``amplitude`` (um,
         root of D2min per bond less its null mean), ``d2min_excess``, ``strain_before``, ``s0_before``, ..,
-        ``n_detections``. ``metadata`` holds settings, scales, null laws, their checks and warnings.
+        ``flags`` (tracking errors suspected of its particles, joined by "|") and ``n_detections``.
+        ``metadata`` holds settings, scales, null laws, their checks and warnings.
     """
     config = config or EventConfig()
     fields = event_fields(tracks, config) if fields is None else _matching(fields, tracks)
@@ -135,6 +137,7 @@ def _event(rows: pd.DataFrame, peak: pd.Series, header: Trajectories, used: Scal
         "amplitude": float(np.nanmax(amplitude)) if np.isfinite(amplitude).any() else np.nan,
         "d2min_excess": float(np.nanmax(excess)) if np.isfinite(excess).any() else np.nan,
         **{name: float(first[name]) for name in rows.columns if name.endswith("_before")},
+        "flags": "|".join(name for name in SUSPECTS if rows["flags"].str.contains(name, regex=False).any()),
         "n_detections": len(rows),
     }
 

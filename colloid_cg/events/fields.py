@@ -11,8 +11,11 @@ from colloid_cg.events.calibrate import class_variances, frame_levels, null_law,
 from colloid_cg.events.config import EventConfig, Scales, scales
 from colloid_cg.events.deformation import Deformation, deformation
 from colloid_cg.events.hopfield import hop_fields
+from colloid_cg.events.motion import motion_columns
 from colloid_cg.events.nulls import d2min_draw, d2min_tail, dispersed_tail
 from colloid_cg.events.scale import check, fit_scale
+from colloid_cg.events.suspects import tracking_suspects
+from colloid_cg.events.t1 import find_exchanges
 from colloid_cg.records import Trajectories
 from colloid_cg.seeding import generator
 
@@ -24,7 +27,7 @@ _DRAWS = 100_000
 def event_fields(
     tracks: Trajectories, config: EventConfig | None = None, *, used: Scales | None = None
 ) -> pd.DataFrame:
-    """Return D2min and p_hop of every detection and their p-values.
+    """Return the local measures of motion of every detection and their p-values.
 
     Parameters
     ----------
@@ -40,8 +43,10 @@ def event_fields(
         summed as ``config.normalise`` says, between the frames f - (lag + 1) // 2 and f - (lag + 1) // 2 + lag around
         frame f, with the bonds of ``config.reference``; ``d2min_p``; ``d2min_excess`` = d2min over its mean under
         the null; ``amplitude`` (um), the root of D2min per bond less its null mean; ``p_hop`` in um2 with f the first
-        frame of the later window, common affine motion removed; ``p_hop_p``; ``edge`` where the neighbourhood
-        reaches over the edge of the view.
+        frame of the later window, common affine motion removed; ``p_hop_p``; ``t1_p``, ``t1_change``
+        (``t1.find_exchanges``, over half windows); rotation, strains and cage-relative displacement
+        (``motion.motion_columns``); ``edge`` where the neighbourhood reaches over the edge of the view; marks of
+        suspected tracking errors (``suspects.tracking_suspects``).
         NaN where the particle or too many of its neighbours are missing in one of the frames, at the edge, or where
         the window is not complete.
         ``attrs["events"]`` holds scales, null laws and their checks (JSON-able).
@@ -61,7 +66,10 @@ def event_fields(
     motion = deformation(tracks, config, used)
     found, affine_null = _d2min_fields(tracks, motion, config, used)
     hops, hop_null = hop_fields(tracks, motion.classes, used)
-    table = table.assign(**found, **hops, edge=motion.edge)
+    exchanges, exchange_null = _exchange_fields(tracks, used)
+    marks = tracking_suspects(tracks).drop(columns=["frame", "particle"])
+    columns = {**found, **motion_columns(motion, tracks.axes), **hops, **exchanges, "edge": motion.edge}
+    table = table.assign(**columns, **{name: marks[name].to_numpy() for name in marks.columns})
     table.attrs["events"] = {
         "lag_frames": used.lag,
         "averaged_frames": used.average,
@@ -74,8 +82,20 @@ def event_fields(
         "d2min_reference": config.reference,
         "d2min": affine_null,
         "p_hop": hop_null,
+        "t1": exchange_null,
     }
     return table
+
+
+def _exchange_fields(tracks: Trajectories, used: Scales) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return ``t1_p`` and ``t1_change`` and their null law; NaN in space and in movies too short to see what lasts."""
+    if tracks.dimension != 2 or tracks.n_frames < 2 * used.half_window:
+        unknown = np.full(len(tracks), np.nan)
+        why = "T1 exchanges are not defined in space" if tracks.dimension != 2 else "too few frames to see what lasts"
+        return {"t1_p": unknown, "t1_change": unknown.copy()}, {"n_tests": 0, "null_fit": False, "warnings": [why]}
+    found = find_exchanges(tracks, persistence=used.half_window)
+    columns = {name: found.fields[name].to_numpy() for name in ("t1_p", "t1_change")}
+    return columns, {"warnings": [], **found.null, "n_exchanges": len(found.table)}
 
 
 def _d2min_fields(

@@ -30,7 +30,7 @@ def hop_fields(tracks: Trajectories, classes: np.ndarray, used: Scales) -> tuple
     by what the stated errors of their window have more than is typical, and by the particle's own level.
     """
     frame, particle = tracks.table["frame"].to_numpy(), tracks.table["particle"].to_numpy()
-    still = without_affine_motion(tracks)
+    still = _unwrapped(without_affine_motion(tracks), frame, particle, tracks)
     value = p_hop_of_rows(still, frame, particle, half_window=used.half_window)
     value[tracks.edge_distance < used.edge_margin] = np.nan
     rows = np.flatnonzero(np.isfinite(value))
@@ -69,6 +69,22 @@ def hop_fields(tracks: Trajectories, classes: np.ndarray, used: Scales) -> tuple
     null["displacement_variance_um2"] = [spread[1:].tolist() for _, spread in laws]
     null |= {"spread_between_particles": levels.spread, "spread_between_frames": frames.spread}
     return {"p_hop": value, "p_hop_p": p_value}, null
+
+
+def _unwrapped(positions: np.ndarray, frame: np.ndarray, particle: np.ndarray, tracks: Trajectories) -> np.ndarray:
+    """Return positions that go on across periodic faces, from the place where each track begins."""
+    if not any(tracks.box.periodic):
+        return positions
+    order = np.lexsort((frame, particle))
+    ordered, first = positions[order], np.flatnonzero(np.diff(particle[order], prepend=-1))
+    step = np.zeros_like(ordered)
+    step[1:] = tracks.box.displacement(ordered[:-1], ordered[1:])
+    step[first] = ordered[first]
+    total = np.cumsum(step, axis=0)
+    begin = np.repeat(first, np.diff(np.append(first, len(order))))
+    unwrapped = np.empty_like(positions)
+    unwrapped[order] = total - total[begin] + ordered[begin]
+    return unwrapped
 
 
 def _laws(

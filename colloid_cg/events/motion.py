@@ -1,62 +1,33 @@
-"""Local rotation, strain and cage-relative displacement of every detection."""
+"""Rotation, strain and cage-relative displacement of every detection, as columns."""
 
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
-from colloid_cg.events.config import EventConfig, scales
-from colloid_cg.events.neighborhoods import frame_pairs
-from colloid_cg.observables import (
-    cage_relative_displacement,
-    deformation_gradient,
-    local_rotation,
-    max_shear_strain,
-    volumetric_strain,
-)
-from colloid_cg.records import Trajectories
+from colloid_cg.events.deformation import Deformation
+from colloid_cg.observables import local_rotation, max_shear_strain, volumetric_strain
 
 _ROTATIONS = {2: ("rotation",), 3: ("rotation_x", "rotation_y", "rotation_z")}
 
 
-def motion_fields(tracks: Trajectories, config: EventConfig | None = None) -> pd.DataFrame:
+def motion_columns(motion: Deformation, axes: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Return how the neighbourhood of every detection turned and deformed, and how far it left its cage.
-
-    Parameters
-    ----------
-    tracks : Trajectories
-    config : EventConfig, optional
-        Lag and neighbours, as for D2min.
 
     Returns
     -------
-    pandas.DataFrame
-        One row per detection in the order of ``tracks.table``: ``frame, particle``; ``rotation`` (rad; in 3-D
-        ``rotation_x, rotation_y, rotation_z``, the rotation vector); ``shear_strain`` (``max_shear_strain``);
-        ``volume_strain`` (``volumetric_strain``); ``cage_x, cage_y [, cage_z]`` the cage-relative displacement in um
-        and ``cage_neighbors``, the n of its noise floor. All between the frames f - (lag + 1) // 2 and
-        f - (lag + 1) // 2 + lag around frame f with the neighbours of the earlier one, as D2min.
-        NaN where the particle or too many of its neighbours are missing in one of the frames, and where the
-        neighbourhood reaches beyond the edge of the view. ``attrs["motion"]`` holds lag and cutoff.
+    dict
+        ``rotation`` (rad; in 3-D ``rotation_x, rotation_y, rotation_z``, the rotation vector), ``shear_strain``
+        (``observables.max_shear_strain``), ``volume_strain`` (``observables.volumetric_strain``), ``cage_x, cage_y
+        [, cage_z]``, the cage-relative displacement in um, and ``neighbors``, the n of its noise floor; NaN where D2min
+        is.
     """
-    config = config or EventConfig()
-    used = scales(tracks, config)
-    names = (*_ROTATIONS[tracks.dimension], "shear_strain", "volume_strain")
-    names += (*(f"cage_{axis}" for axis in tracks.axes), "cage_neighbors")
-    values = np.full((len(tracks), len(names)), np.nan)
-    positions, box = tracks.positions, tracks.box
-    for pair in frame_pairs(tracks, config, used):
-        before, after = positions[pair.start], positions[pair.end]
-        fit = deformation_gradient(before, after, pair.graph, box=box)
-        strain = np.column_stack([local_rotation(fit), max_shear_strain(fit), volumetric_strain(fit)])
-        cage = cage_relative_displacement(before, after, pair.graph, box=box)
-        count = np.bincount(pair.graph.pairs.ravel(), minlength=len(before))
-        filed = pair.sound & (pair.middle >= 0)
-        values[pair.middle[filed]] = np.column_stack([strain, cage, count])[filed]
-    table = tracks.table[["frame", "particle"]].assign(**dict(zip(names, values.T, strict=True)))
-    table.attrs["motion"] = {
-        "lag_frames": used.lag,
-        "neighbors": config.neighbors,
-        "cutoff_um": used.cutoff if config.neighbors == "cutoff" else None,
+    known = np.isfinite(motion.total)
+    names = (*_ROTATIONS[len(axes)], "shear_strain", "volume_strain")
+    values = np.full((len(known), len(names)), np.nan)
+    fit = motion.gradient[known]
+    values[known] = np.column_stack([local_rotation(fit), max_shear_strain(fit), volumetric_strain(fit)])
+    return {
+        **dict(zip(names, values.T, strict=True)),
+        **{f"cage_{axis}": motion.cage[:, k] for k, axis in enumerate(axes)},
+        "neighbors": motion.count,
     }
-    return table

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from colloid_cg.events import EventConfig, candidates, event_fields, events_of, scales_of, tested
+from colloid_cg.events.jumps import field_jumps
 from colloid_cg.pipeline.blocks import spans, trajectory_file
 from colloid_cg.pipeline.stage import Job, out_of_date
 from colloid_cg.records import EventTable
@@ -45,6 +46,9 @@ def events_in_windows(job: Job, config: EventConfig, *, structure: str, part: st
             fields = event_fields(tracks, config, used=used)
             before = _structural(read_frames(job.folder.path / structure, frames)) if hidden else None
             small = candidates(tracks, fields, config, used, before)
+            if before is not None:
+                jumps = field_jumps(before, half_window=used.half_window)
+                fields = fields.merge(jumps, on=["frame", "particle"], how="left").set_axis(fields.index)
             own = fields[fields["frame"].between(first, last - 1)]
             found.append(small[small["frame"].between(first, last - 1)])
             n_tests, laws = n_tests + tested(own, config), [*laws, dict(fields.attrs["events"])]
