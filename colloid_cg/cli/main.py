@@ -266,6 +266,33 @@ def assess_(run: o.Run, config: o.Config = None, seed: o.Seed = None, as_json: o
     _one_stage("assess", run, config, seed, as_json)
 
 
+@app.command("match")
+def match_(
+    run: o.Run,
+    reference: o.Reference,
+    distance: o.Distance = None,
+    frames: o.Frames = None,
+    amplitude_recall: o.AmplitudeRecall = None,
+    amplitude_false: o.AmplitudeFalse = None,
+    as_json: o.Json = False,
+) -> None:
+    """Match the events of a run with true ones, those of another run or a review; write match.json."""
+    with _reported(as_json):
+        from colloid_cg.pipeline.matching import MatchOptions, match_lines, match_run
+        from colloid_cg.store import RunFolder
+        from colloid_cg.units import micrometres
+
+        lengths = {"distance": distance, "amplitude_recall": amplitude_recall, "amplitude_false": amplitude_false}
+        given = {name: None if text is None else micrometres(text) for name, text in lengths.items()}
+        folder = RunFolder(run)
+        options = MatchOptions(frames=frames, **given)
+        result = match_run(folder, reference, options, progress=bar, announce=Announcer(folder))
+        if not as_json:
+            for line in match_lines(result.outcomes[0].summary):
+                show(line)
+        _finish(result, run if as_json else run / "match.json", as_json=as_json)
+
+
 @app.command("report")
 def report_(run: o.Run, config: o.Config = None, seed: o.Seed = None, as_json: o.Json = False) -> None:
     """Write the report: one self-contained page that answers "can I trust this?"."""

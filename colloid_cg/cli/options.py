@@ -41,6 +41,23 @@ Case = Annotated[
         help="Physics of the twin: brownian, traps, yukawa, soft_discs, soft_glass, quiet_solid or inertial."
     ),
 ]
+Reference = Annotated[
+    Path,
+    typer.Argument(help="What to match with: a twin folder, a run folder, an events.parquet or a review (.csv)."),
+]
+Distance = Annotated[
+    str | None, typer.Option("--distance", help="Largest distance of a match, e.g. '2 um'; by default gap_space.")
+]
+Frames = Annotated[
+    float | None, typer.Option("--frames", help="Largest time apart in frames; by default the lag plus half a window.")
+]
+AmplitudeRecall = Annotated[
+    str | None,
+    typer.Option("--amplitude-recall", help="Recall is over reference events of at least this, e.g. '0.3 um'."),
+]
+AmplitudeFalse = Annotated[
+    str | None, typer.Option("--amplitude-false", help="Reference events below this are as good as none.")
+]
 Workers = Annotated[
     int | None,
     typer.Option("--workers", help="Processes that locate particles; 1: this one alone. By default as many as pay."),
