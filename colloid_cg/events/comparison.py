@@ -12,12 +12,13 @@ import pandas as pd
 from colloid_cg.events.config import EventConfig, scales
 from colloid_cg.events.detect import detect_events
 from colloid_cg.events.distributions import (
+    Estimate,
+    Resampled,
     before_events,
-    estimate,
     event_sizes,
     interval,
     pooled_groups,
-    resampled_means,
+    resampled,
 )
 from colloid_cg.events.exposure import Exposure, event_exposure
 from colloid_cg.events.fields import event_fields
@@ -182,18 +183,11 @@ def _means(
     for side in sides:
         parts = [part.sizes[np.isfinite(part.sizes[name])] for part in side]
         values, groups = pooled_groups([(part[name].to_numpy(), part["t_on"].to_numpy()) for part in parts])
-        told.append((values, resampled_means(values, groups, rng)))
-    first, second = (estimate(values, samples, level=level) for values, samples in told)
-    both = len(told[0][1]) > 0 and len(told[1][1]) > 0
-    ends = interval(told[1][1] / told[0][1], level=level) if both else (np.nan, np.nan)
+        told.append(resampled(values, groups, rng))
+    first, second = (part.estimate(level=level) for part in told)
+    ends = _ends(told[1].samples / told[0].samples, told, level) if _both(told) else (np.nan, np.nan)
     ratio = second.value / first.value if first.n and second.n else np.nan
-    return {
-        "experiment": _entry(first.value, first.low, first.high) | {"n_events": first.n},
-        "model": _entry(second.value, second.low, second.high) | {"n_events": second.n},
-        "ratio": _entry(ratio, *ends),
-        "unit": unit,
-        "verdict": _verdict(*ends) if first.n and second.n else UNDECIDED,
-    }
+    return _sides(first, second) | {"ratio": _entry(ratio, *ends), "unit": unit, "verdict": _verdict(*ends)}
 
 
 def _coupling(
@@ -204,27 +198,33 @@ def _coupling(
     for side in sides:
         tables = [part.before[name] for part in side if name in part.before]
         values, groups = pooled_groups([(t["difference"].to_numpy(), t["t_on"].to_numpy()) for t in tables])
-        told.append((values, resampled_means(values, groups, rng)))
-    first, second = (estimate(values, samples, level=level) for values, samples in told)
-    known = len(told[0][1]) > 0 and len(told[1][1]) > 0
-    apart = interval(told[1][1] - told[0][1], level=level) if known else (np.nan, np.nan)
+        told.append(resampled(values, groups, rng))
+    first, second = (part.estimate(level=level) for part in told)
+    apart = _ends(told[1].samples - told[0].samples, told, level) if _both(told) else (np.nan, np.nan)
     resolved = bool(first.low > 0.0 or first.high < 0.0)
-    ends = interval(told[1][1] / told[0][1], level=level) if known and resolved else (np.nan, np.nan)
-    return {
-        "experiment": _entry(first.value, first.low, first.high) | {"n_events": first.n},
-        "model": _entry(second.value, second.low, second.high) | {"n_events": second.n},
+    ends = _ends(told[1].samples / told[0].samples, told, level) if _both(told) and resolved else (np.nan, np.nan)
+    return _sides(first, second) | {
         "difference": _entry(second.value - first.value, *apart),
         "ratio": _entry(second.value / first.value if resolved and second.n else np.nan, *ends),
         "unit": "",
-        "verdict": _same(*apart),
+        "verdict": _verdict(*ends) if resolved else LOOK if apart[0] > 0.0 or apart[1] < 0.0 else UNDECIDED,
     }
 
 
-def _same(low: float, high: float) -> str:
-    """Judge a difference: nothing is good here, as a wide interval holds zero too; bad where it excludes zero."""
-    if not np.isfinite([low, high]).all():
-        return UNDECIDED
-    return GOOD if low <= 0.0 <= high else LOOK
+def _both(told: list[Resampled]) -> bool:
+    return len(told[0].samples) > 0 and len(told[1].samples) > 0
+
+
+def _ends(samples: np.ndarray, told: list[Resampled], level: float) -> tuple[float, float]:
+    """Return the interval of a comparison; the side with fewer groups says how far out percentiles are taken."""
+    return interval(samples, n_groups=min(part.n_groups for part in told), level=level)
+
+
+def _sides(first: Estimate, second: Estimate) -> dict[str, Any]:
+    return {
+        name: _entry(side.value, side.low, side.high) | {"n_events": side.n}
+        for name, side in (("experiment", first), ("model", second))
+    }
 
 
 def _verdict(low: float, high: float) -> str:
@@ -256,7 +256,7 @@ def _sentences(result: dict[str, Any]) -> list[str]:
         sides = [found[side] for side in ("experiment", "model")]
         if all(side["low90"] is not None for side in sides):
             lines.append(
-                f"Before events {name} of their particles is above that of others by {sides[0]['value']:.3g} in the "
+                f"Before events {name} of their particles differs from that of others by {sides[0]['value']:.3g} in the "
                 f"experiment {_between(sides[0])} and by {sides[1]['value']:.3g} in the model {_between(sides[1])}."
             )
     first, second = result["null_variance_um2"].values()

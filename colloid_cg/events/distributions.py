@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from colloid_cg.errors import InputError
 from colloid_cg.events.intervals import LEVEL, wilson_interval
@@ -131,29 +132,51 @@ def time_groups(t_on: np.ndarray, *, blocks: int = TIME_BLOCKS) -> np.ndarray:
     return np.asarray((t_on - first) * blocks // (last - first + 1))
 
 
-def resampled_means(
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Resampled:
+    """Values, and the means of resamples of whole groups of them (none with fewer than four groups).
+
+    Parameters
+    ----------
+    values : array, shape (n,)
+    samples : array, shape (resamples,) or (0,)
+    n_groups : int
+    """
+
+    values: np.ndarray
+    samples: np.ndarray
+    n_groups: int
+
+    def estimate(self, *, level: float = LEVEL) -> Estimate:
+        """Return the mean with its interval."""
+        low, high = interval(self.samples, n_groups=self.n_groups, level=level)
+        value = float(self.values.mean()) if len(self.values) else float("nan")
+        return Estimate(value=value, low=low, high=high, n=len(self.values))
+
+
+def resampled(
     values: np.ndarray, groups: np.ndarray, rng: np.random.Generator, *, resamples: int = RESAMPLES
-) -> np.ndarray:
-    """Return the means of resamples of whole groups, shape (resamples,); empty with fewer than four groups."""
+) -> Resampled:
+    """Return the means of resamples of whole groups (Kuensch 1989, doi:10.1214/aos/1176347265)."""
     names, index = np.unique(groups, return_inverse=True)
     if len(names) < FEWEST_GROUPS:
-        return np.zeros(0)
+        return Resampled(values=values, samples=np.zeros(0), n_groups=len(names))
     sums, sizes = np.bincount(index, weights=values), np.bincount(index)
     drawn = rng.multinomial(len(names), np.full(len(names), 1.0 / len(names)), size=resamples)
-    return np.asarray(drawn @ sums / (drawn @ sizes))
+    return Resampled(values=values, samples=np.asarray(drawn @ sums / (drawn @ sizes)), n_groups=len(names))
 
 
-def estimate(values: np.ndarray, samples: np.ndarray, *, level: float = LEVEL) -> Estimate:
-    """Return the mean of values with the percentiles of its resamples."""
-    low, high = interval(samples, level=level)
-    return Estimate(value=float(values.mean()) if len(values) else float("nan"), low=low, high=high, n=len(values))
+def interval(samples: np.ndarray, *, n_groups: int, level: float = LEVEL) -> tuple[float, float]:
+    """Return percentiles of resamples, NaN where there are none or some are unknown.
 
-
-def interval(samples: np.ndarray, *, level: float = LEVEL) -> tuple[float, float]:
-    """Return the percentiles of resamples, NaN where there are none or some are unknown."""
+    They are taken further out than ``level`` says, by what Student's t asks of that many groups (expanded percentiles,
+    Hesterberg 2015, doi:10.1080/00031305.2015.1089789).
+    """
     if not len(samples) or np.isnan(samples).any():
         return float("nan"), float("nan")
-    low, high = np.quantile(samples, [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
+    quantile = stats.t.isf(0.5 * (1.0 - level), n_groups - 1)
+    outer = float(stats.norm.sf(np.sqrt(n_groups / (n_groups - 1)) * quantile))
+    low, high = np.quantile(samples, [outer, 1.0 - outer])
     return float(low), float(high)
 
 
@@ -171,7 +194,7 @@ def case_control(
     """
     tables = [before] if isinstance(before, pd.DataFrame) else list(before)
     values, groups = pooled_groups([(table["difference"].to_numpy(), table["t_on"].to_numpy()) for table in tables])
-    return estimate(values, resampled_means(values, groups, rng), level=level)
+    return resampled(values, groups, rng).estimate(level=level)
 
 
 def pooled_groups(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:

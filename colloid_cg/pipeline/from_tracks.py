@@ -15,6 +15,7 @@ from colloid_cg.learn.comparison import ComparisonConfig, compare_models
 from colloid_cg.learn.latent import frames_to_forget, hidden_fields, hidden_gain, hidden_model
 from colloid_cg.learn.thermal import thermal_fields
 from colloid_cg.pipeline.blocks import Blocks, blocks, spans, trajectory_file
+from colloid_cg.pipeline.event_comparison import compare_run_events
 from colloid_cg.pipeline.event_windows import events_margin, joined, peaking
 from colloid_cg.pipeline.fields import field_digests, field_tables
 from colloid_cg.pipeline.stage import Job, Stage, forget_part, out_of_date
@@ -193,6 +194,7 @@ def _assess(job: Job) -> dict[str, Any]:
             assessment["models"] = _models(job, used, model, progress)
             gained = hidden_gain(model, used.test)
             assessment["hidden_gain"] = None if gained is None else gained.as_dict()
+            assessment["events"] = compare_run_events(job, used, rollout, progress)
         else:
             assessment["warnings"] += failed
         progress(1, 1)
@@ -271,8 +273,9 @@ ASSESS = Stage(
     name="assess",
     products=("assessment.json",),
     work=_assess,
-    sections=(AssessConfig, ComparisonConfig),
+    sections=(AssessConfig, ComparisonConfig, EventConfig),
     inputs=(TRACKS, "model", "rollout.zarr"),
+    optional=("events.parquet", "structure"),
     depends=_reference_digests,
 )
 

@@ -145,18 +145,20 @@ def _match(job: Job, file: Path, options: MatchOptions) -> dict[str, Any]:
     path = job.folder.path
     header, events, reference = open_trajectories(path / TRACKS).header, read_events(path / EVENTS), _read(file)
     drift = header.metadata.get("drift")
-    limits = _limits(events, options)
+    distance, frames = limits = _limits(events, options)
     with job.progress("match") as progress:
         progress(0, 1)
         seen = on_camera(events, drift)
         if reference.labels is not None:
-            found = match_review(seen, reference.labels, pixel_size=header.pixel_size, **limits)
+            found = match_review(
+                seen, reference.labels, max_distance=distance, max_frames=frames, pixel_size=header.pixel_size
+            )
         elif reference.events is not None:
             found = match_events(
                 seen, reference.events, pixel_size=header.pixel_size, reference_pixel_size=reference.pixel_size,
                 amplitude_recall=options.amplitude_recall, amplitude_false=options.amplitude_false,
                 testable=_testable(job, reference.events, drift, reference.pixel_size or header.pixel_size, limits),
-                **limits,
+                max_distance=distance, max_frames=frames,
             )  # fmt: skip
         progress(1, 1)
     told = _told(found, file, reference.kind)
@@ -165,8 +167,8 @@ def _match(job: Job, file: Path, options: MatchOptions) -> dict[str, Any]:
 
 
 SUMMARY = (
-    "n_found", "n_reference", "n_matched", "n_recalled", "n_split", "n_false", "precision", "recall", "f1", "false_share",
-    "onset_error", "peak_error", "distance_um", "settings",
+    "n_found", "n_reference", "n_matched", "n_recalled", "n_split", "n_false", "precision", "recall", "f1",
+    "false_share", "onset_error", "peak_error", "distance_um", "settings",
 )  # fmt: skip
 
 
@@ -176,24 +178,24 @@ def _told(found: EventMatch, file: Path, kind: str) -> dict[str, Any]:
     return {"reference": {"kind": kind, "name": name, "sha256": sha256_of_tree(file)}}
 
 
-def _limits(events: EventTable, options: MatchOptions) -> dict[str, float]:
-    metadata = events.metadata
-    laws = metadata.get("fields") or {}
-    reach = metadata.get("gap_space_um")
-    frames = [laws.get("lag_frames"), laws.get("half_window_frames")]
-    if (options.distance is None and reach is None) or (options.frames is None and None in frames):
+def _limits(events: EventTable, options: MatchOptions) -> tuple[float, float]:
+    """Return distance (um) and frames."""
+    laws = events.metadata.get("fields") or {}
+    distance, frames = options.distance, options.frames
+    if distance is None:
+        distance = events.metadata.get("gap_space_um")
+    if frames is None and None not in (laws.get("lag_frames"), laws.get("half_window_frames")):
+        frames = laws["lag_frames"] + laws["half_window_frames"]
+    if distance is None or frames is None:
         raise InputError(
             "events that do not say with which lengths and times they were found", expected="limits of the matching",
             action="give --distance and --frames",
         )  # fmt: skip
-    return {
-        "max_distance": float(reach if options.distance is None else options.distance),
-        "max_frames": float(sum(frames) if options.frames is None else options.frames),
-    }
+    return float(distance), float(frames)
 
 
 def _testable(
-    job: Job, reference: EventTable, drift: dict[str, Any] | None, pixel_size: float, limits: dict[str, float]
+    job: Job, reference: EventTable, drift: dict[str, Any] | None, pixel_size: float, limits: tuple[float, float]
 ) -> np.ndarray:
     """Return which reference events had a valid test within the limits (of a square), shape (n,)."""
     fields = job.folder.path / FIELD_PARTS[1]
@@ -201,7 +203,7 @@ def _testable(
         return np.ones(len(reference), dtype=bool)
     file, motion, keys = trajectory_file(job), CommonMotion.parse(drift), ["frame", "particle"]
     peak, places = reference.table["t_peak"].to_numpy(), reference.table[["x", "y"]].to_numpy(dtype=float) * pixel_size
-    reach, units = int(np.ceil(limits["max_frames"])), [limits["max_distance"]] * 2 + [max(limits["max_frames"], 0.5)]
+    reach, units = int(np.ceil(limits[1])), [limits[0], limits[0], max(limits[1], 0.5)]
     known = np.zeros(len(reference), dtype=bool)
     for first, last in spans(job):
         here = np.flatnonzero((peak >= first) & (peak < last))
@@ -220,10 +222,10 @@ def _testable(
 
 def match_lines(summary: dict[str, Any]) -> list[str]:
     """Return what was found of the reference, for a person."""
-    limits = summary["settings"]
+    limits, reference = summary["settings"], summary["reference"]
     lines = [
         f"{summary['n_matched']} of {summary['n_found']} found events match one of the reference "
-        f"({summary['reference']['kind']} {summary['reference']['name']}) within {limits['max_distance_um']:.3g} um and "
+        f"({reference['kind']} {reference['name']}) within {limits['max_distance_um']:.3g} um and "
         f"{limits['max_frames']:g} frames; {summary['n_split']} lie near one that is matched already, "
         f"{summary['n_false']} near none",
     ]

@@ -29,7 +29,33 @@ def comparison_checks(assessment: dict[str, Any] | None) -> list[Check]:
         return [Check(question=question, found=found, expected="", verdict=NOT_RUN, section="comparison")]
     checks = [_agreement(question, assessment.get(name) or {}) for name, question in _AGREEMENT.items()]
     others = [network_check(assessment), inversion_line(assessment), residual_check(assessment)]
-    return [*checks, *others, extrapolation_check(assessment)]
+    return [*checks, *others, extrapolation_check(assessment), *model_event_checks(assessment)]
+
+
+def model_event_checks(assessment: dict[str, Any]) -> list[Check]:
+    """Does the model rearrange as often as the experiment, and does that depend on structure alike?"""
+    events, question = assessment.get("events") or {}, "Does the model rearrange as often as the experiment?"
+    expected = "ratio of rates within a factor of 1.5"
+    if events.get("status") != "compared":
+        found = events.get("status") or "not compared"
+        return [Check(question=question, found=found, expected=expected, verdict=NOT_RUN, section="comparison")]
+    found, verdict = events["sentences"][0], events["verdict"]
+    checks = [Check(question=question, found=found, expected=expected, verdict=verdict, section="comparison")]
+    for name, coupling in events["coupling"].items():
+        difference = coupling["difference"]
+        interval = f"{plain(difference['low90'], 2)} to {plain(difference['high90'], 2)}"
+        checks.append(
+            Check(
+                question=f"Are events of the model preceded by the same {name} as those of the experiment?",
+                found=f"{name} before events, over others: model less experiment {interval}"
+                if difference["low90"] is not None
+                else "too few events to tell",
+                expected="ratio within a factor of 1.5 where the experiment shows a difference",
+                verdict=coupling["verdict"],
+                section="comparison",
+            )
+        )
+    return checks
 
 
 def network_check(assessment: dict[str, Any]) -> Check:

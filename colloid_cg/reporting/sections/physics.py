@@ -24,6 +24,7 @@ from colloid_cg.reporting.figures.dynamics import (
 )
 from colloid_cg.reporting.figures.structure import figure_field_histogram, figure_field_map
 from colloid_cg.reporting.numbers import entry_text, plain, with_interval
+from colloid_cg.reporting.sections.event_comparison import events_picture, events_tables, events_text
 from colloid_cg.reporting.sections.recording import diameter_of, on_the_camera
 from colloid_cg.reporting.sections.section import Picture, Section, Table, warning_line
 
@@ -217,8 +218,14 @@ def comparison_section(content: ReportContent) -> Section:
         "reference is the first half of the test block against its second half."
     )
     warnings = tuple(warning_line(line) for line in assessment.get("warnings") or [])
-    tables = models_tables(assessment.get("models") or {})
-    return Section(anchor="comparison", title=title, text=(text, *warnings), pictures=pictures, tables=tables)
+    events = assessment.get("events") or {}
+    return Section(
+        anchor="comparison",
+        title=title,
+        text=(text, *warnings, *events_text(events)),
+        pictures=(*pictures, *events_picture(events)),
+        tables=(*models_tables(assessment.get("models") or {}), *events_tables(events)),
+    )
 
 
 def models_tables(models: dict[str, Any]) -> tuple[Table, ...]:
