@@ -168,8 +168,11 @@ def _rates(sides: tuple[list[Observed], list[Observed]], per: str, level: float)
     )  # fmt: skip
     ratio = second.value / first.value if first.value > 0 else (np.inf if second.value > 0 else np.nan)
     return {
-        "experiment": _entry(first.value, first.low, first.high) | {"n_events": first.n_events},
-        "model": _entry(second.value, second.low, second.high) | {"n_events": second.n_events},
+        **{
+            name: _entry(rate.value, rate.low, rate.high)
+            | {"n_events": rate.n_events, "n_left_out": rate.n_left_out, "exposure": rate.exposure}
+            for name, rate in (("experiment", first), ("model", second))
+        },
         "ratio": _entry(ratio, *ends),
         "unit": first.unit,
         "verdict": _verdict(*ends),
@@ -248,6 +251,12 @@ def _nulls(sides: tuple[list[Observed], list[Observed]]) -> dict[str, float | No
 def _sentences(result: dict[str, Any]) -> list[str]:
     rate = result["rate"]
     lines = [_rate_sentence(rate)]
+    under_way = [rate[side]["n_left_out"] for side in ("experiment", "model")]
+    if any(under_way):
+        lines.append(
+            f"Events under way in the first frame tested, {under_way[0]} in the experiment and {under_way[1]} in the "
+            "model, began at an unknown time and are not counted in rates."
+        )
     for name, word in (("size", "as large"), ("duration", "as long"), ("amplitude", "as strong")):
         ratio = (result.get(name) or {}).get("ratio") or {}
         if ratio.get("low90") is not None:
@@ -256,8 +265,8 @@ def _sentences(result: dict[str, Any]) -> list[str]:
         sides = [found[side] for side in ("experiment", "model")]
         if all(side["low90"] is not None for side in sides):
             lines.append(
-                f"Before events {name} of their particles differs from that of others by {sides[0]['value']:.3g} in the "
-                f"experiment {_between(sides[0])} and by {sides[1]['value']:.3g} in the model {_between(sides[1])}."
+                f"Before events {name} of their particles differs from that of others by {sides[0]['value']:.3g} in "
+                f"the experiment {_between(sides[0])} and by {sides[1]['value']:.3g} in the model {_between(sides[1])}."
             )
     first, second = result["null_variance_um2"].values()
     if first and second and not 1.0 / NULL_FACTOR <= second / first <= NULL_FACTOR:
@@ -275,7 +284,7 @@ def _rate_sentence(rate: dict[str, Any]) -> str:
         if first["high90"] is None or second["high90"] is None:
             return "No event could have been found: nothing was tested."
         return (
-            "No event was found in the experiment or in the model: at most "
+            "No event began in the experiment or in the model: at most "
             f"{first['high90']:.2g} and {second['high90']:.2g} per particle and s."
         )
     if not first["n_events"]:

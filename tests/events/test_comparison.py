@@ -33,7 +33,7 @@ def seen(rng: np.random.Generator, mean: float, *, size: float = 6.0, s: float =
 def test_known_ratios_are_covered():
     rng = np.random.default_rng(1)
     covered = dict.fromkeys(("rate", "size", "duration", "s0"), 0)
-    trials = 100
+    trials = 60
     for _ in range(trials):
         model = [seen(rng, 60, size=9.0, s=0.9, length=2) for _ in range(3)]
         found = compare_events(seen(rng, 90, size=6.0, s=0.5), model, rng=rng)
@@ -45,7 +45,7 @@ def test_known_ratios_are_covered():
         covered["s0"] += apart["low90"] <= 0.4 <= apart["high90"]
     assert covered["duration"] == trials  # every event is as long as the others
     for name in ("rate", "size", "s0"):
-        assert 0.83 <= covered[name] / trials <= 0.98, (name, covered)
+        assert 0.83 <= covered[name] / trials <= 0.99, (name, covered)
     assert found["rate"]["experiment"]["value"] == pytest.approx(
         found["rate"]["experiment"]["n_events"] / (100 * 100 * INTERVAL)
     )
@@ -72,7 +72,13 @@ def test_no_events_are_an_upper_limit_and_not_a_verdict():
     assert none["verdict"] == UNDECIDED
     assert none["rate"]["ratio"] == {"value": None, "low90": None, "high90": None}
     assert none["rate"]["model"]["high90"] == pytest.approx(-np.log(0.05) / (100 * 100 * INTERVAL))
-    assert none["sentences"][0].startswith("No event was found")
+    assert none["sentences"][0].startswith("No event began")
+    assert len(none["sentences"]) == 1
+    early = Observed(
+        events=event_table([0], [5], [5]), exposure=EXPOSURE, sizes=event_sizes(event_table([0], [5], [5]), TRACKS),
+        before={},
+    )  # fmt: skip
+    assert "1 in the experiment and 0 in the model" in compare_events(early, [seen(rng, 0.0)], rng=rng)["sentences"][1]
     only = compare_events(seen(rng, 0.0), [seen(rng, 30.0)], rng=rng)
     assert only["verdict"] == BAD
     assert only["rate"]["ratio"]["low90"] > 1.5

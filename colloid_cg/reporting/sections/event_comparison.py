@@ -33,9 +33,9 @@ def events_text(found: dict[str, Any]) -> tuple[str, ...]:
         return (f"Rearrangement events: {found.get('status')}.",)
     told = found.get("events") or {}
     return (
-        f"The detector of the events of the movie was run anew on {found.get('frames')} frames of the test block and of "
-        f"each of {found.get('replicas')} rollouts as the camera would have seen them, with the same lengths and times: "
-        f"{told.get('experiment')} events in the experiment, {told.get('model')} in all rollouts together.",
+        f"The detector of the events of the movie was run anew on {found.get('frames')} frames of the test block and "
+        f"of each of {found.get('replicas')} rollouts as the camera would have seen them, with the same lengths and "
+        f"times: {told.get('experiment')} events in the experiment, {told.get('model')} in all rollouts together.",
         *found.get("sentences", ()),
     )
 
