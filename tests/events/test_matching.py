@@ -193,3 +193,11 @@ def test_a_review_with_a_label_twice_is_refused():
         match_review(
             event_table([5], [1], [1]), review((0, "confirmed", 0, 0, 0), ("0", "rejected", 0, 0, 0)), **LIMITS
         )
+
+
+def test_two_pairs_are_better_than_one_near_pair_whatever_counts_for_recall():
+    # The first detection lies on event 0 and just within reach of event 1; the second just reaches event 0 alone.
+    reference = event_table([5, 8], [10, 19.9], [10, 10], amplitude=[0.2, 0.2])
+    found = event_table([5, 2], [10, 0.1], [10, 10])
+    match = match_events(found, reference, **LIMITS, amplitude_recall=0.3, amplitude_false=0.1)
+    assert match.found.set_index("event")["reference"].to_dict() == {0: 1, 1: 0}
