@@ -136,7 +136,7 @@ def still(movie: Movie, *, crystal: bool) -> TwinTruth:
     return truth_of(movie, instants, instants[:, None], species, crystal=crystal)
 
 
-def rattling(movie: Movie, *, sheared_too: bool = True) -> TwinTruth:
+def rattling(movie: Movie) -> TwinTruth:
     """The physics of the twin's quiet_solid: vibration about sites that shear to and fro."""
     config = twin_config(movie, crystal=False)
     species, sites, middle = placed(movie, crystal=False)
@@ -149,10 +149,20 @@ def rattling(movie: Movie, *, sheared_too: bool = True) -> TwinTruth:
     )  # fmt: skip
     times = config.frame_interval * np.arange(movie.frames)
     starts = times[:, None] + config.exposure / parts * np.arange(parts)
-    size = 1.0 if sheared_too else 0.0
-    instants = instants + sheared(sites, size * shear(times, 0.0, config), centre=middle)
-    means = means + sheared(sites, size * shear(starts, config.exposure / parts, config), centre=middle)
+    instants = instants + sheared(sites, shear(times, 0.0, config), centre=middle)
+    means = means + sheared(sites, shear(starts, config.exposure / parts, config), centre=middle)
     return truth_of(movie, instants, means, species, crystal=False)
+
+
+def rattle(movie: Movie, true: TwinTruth) -> np.ndarray:
+    """Return the displacements from the moving sites over an exposure, shape (frames, n, 2), um; 0 but in solids."""
+    if movie.kind in ("crystal", "affine"):
+        return np.zeros((movie.frames, len(true.species), 2))
+    config = twin_config(movie, crystal=False)
+    _, sites, middle = placed(movie, crystal=False)
+    part = config.exposure / config.exposure_parts
+    starts = config.frame_interval * np.arange(movie.frames)[:, None] + part * np.arange(config.exposure_parts)
+    return np.asarray((true.means - sheared(sites, shear(starts, part, config), centre=middle)).mean(axis=1))
 
 
 def affine(movie: Movie) -> TwinTruth:

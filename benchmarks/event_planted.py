@@ -24,6 +24,7 @@ from benchmarks.event_movies import (
     errors,
     kept,
     placed,
+    rattle,
     rattling,
     twin_config,
 )
@@ -32,7 +33,7 @@ from colloid_cg.observables import bond_statistics, d2min
 from colloid_cg.records import Box, Trajectories
 from colloid_cg.seeding import generator
 from colloid_cg.twin import TwinTruth
-from colloid_cg.twin.solid import shear, sheared
+from colloid_cg.twin.solid import shear
 
 TYPES = ("hop", "t1", "shear")
 MOVIES = {"middle": 40, "low": 8, "high": 8}
@@ -70,7 +71,6 @@ class Planted:
     truth: TwinTruth
     table: pd.DataFrame
     rattle: np.ndarray
-    moved: np.ndarray
 
 
 def planted_movies(counts: dict[str, int] | None = None) -> Iterator[Movie]:
@@ -106,19 +106,14 @@ def planted(movie: Movie) -> Planted:
                 "amplitude": amplitude * float(np.linalg.norm(unit, axis=1).max()),
                 "d2min": amplitude**2 * float(total[best]), "count": float(count[best]), "shared": float(shared[best]),
             })  # fmt: skip
-    config = twin_config(movie, crystal=False)
-    times = config.frame_interval * np.arange(movie.frames)
-    parts = config.exposure_parts
-    starts = times[:, None] + config.exposure / parts * np.arange(parts)
-    still = sheared(sites, shear(starts, config.exposure / parts, config), centre=middle)
-    rattle = (base.means - still).mean(axis=1)
     table = pd.DataFrame(rows)
     # The centre is carried along by the shear.
-    strain = shear(times, 0.0, config)[table["frame"]]
+    config = twin_config(movie, crystal=False)
+    strain = shear(config.frame_interval * table["frame"].to_numpy(), 0.0, config)
     table["x"] += strain * (table["y"] - middle[1])
     table[["x", "y"]] /= PIXEL
     truth = replace(base, instants=base.instants + jumps, means=base.means + jumps[:, None])
-    return Planted(truth=truth, table=table, rattle=rattle, moved=np.linalg.norm(jumps[-1], axis=1) > 0.02)
+    return Planted(truth=truth, table=table, rattle=rattle(movie, base))
 
 
 def kept_planted(movie: Movie) -> Trajectories:
