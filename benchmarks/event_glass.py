@@ -47,7 +47,7 @@ drive = "none"
 LEVELS = {
     "bright": "[track]\nsize_classes = 2\n",
     "faint": """[twin.camera]
-amplitude = 17.0
+amplitude = 21.0
 psf_sigma = 4.0
 [track]
 shape = "spot"

@@ -40,18 +40,20 @@ KEPT = Path(__file__).parent / "checkpoint" / "events"
 KINDS = ("crystal", "quiet_solid", "affine")
 LEVELS = {"low": 0.01, "middle": 0.03, "high": 0.06}
 """Error of localisation over the diameter, about."""
-AMPLITUDES = {"low": 125.0, "middle": 42.0, "high": 22.0}
+AMPLITUDES = {"low": 115.0, "middle": 38.0, "high": 22.0}
 """Height of the spots in grey levels, on a background of 100."""
 MOVIES = 70
 DIAMETER, PIXEL = 9.0, 0.1
 """Mean diameter in px; um per px."""
-WIDTH = 0.25
-"""Standard deviation of a spot over its diameter."""
+WIDTHS = {"low": 0.211, "middle": 0.211, "high": 0.25}
+"""Standard deviation of a spot over its diameter; narrower ones could hardly be seen where the noise is high."""
 SMALL = 7.5
 """Diameter of the small discs in px; the large ones are 1.4 times as large."""
 SPACING = 9.5
 """Of the crystal, px."""
 FRAMES, VIEW, INTERVAL = 36, 132, 0.01
+SEARCH = 4.0
+"""Search range of the links, px."""
 PACKINGS, PACKED_VIEW = 7, 240
 VERSION = 1
 """Counted up when a change of the code below changes movies."""
@@ -78,7 +80,8 @@ class Movie:
 
 def camera(level: str, *, crystal: bool) -> CameraConfig:
     """Return the camera of a level of noise."""
-    widths = (WIDTH * DIAMETER,) if crystal else (WIDTH * SMALL, WIDTH * SMALL * 1.4)
+    width = WIDTHS[level]
+    widths = (width * DIAMETER,) if crystal else (width * SMALL, width * SMALL * 1.4)
     return CameraConfig(amplitude=AMPLITUDES[level], psf_sigma=widths, exposure=0.3)
 
 
@@ -207,7 +210,7 @@ def track_settings(level: str, *, crystal: bool) -> TrackConfig:
     return TrackConfig(
         shape="spot", refine="likelihood" if level == "high" else "joint", size_classes=1 if crystal else 2,
         diameter=9, invert=False, separation=6.0, threshold=5.0, minmass=150.0 if level == "low" else 60.0,
-        search_range=4.0, memory=2, minimum_length=5,
+        search_range=SEARCH, memory=2, minimum_length=5,
     )  # fmt: skip
 
 
@@ -233,16 +236,20 @@ def tracked(movie: Movie, true: TwinTruth, config: TrackConfig) -> Trajectories:
     return tracks.with_table(table)
 
 
-def key(movie: Movie, config: TrackConfig) -> str:
-    """Return a digest of all that a kept movie depends on."""
+def key(movie: Movie, config: TrackConfig, *more: float) -> str:
+    """Return a digest of all that a kept movie depends on; ``more`` are numbers of those who make the truth."""
     settings = twin_config(movie, crystal=is_crystal(movie)).as_dict()
-    return sha256_of_json([VERSION, movie.__dict__, settings, config.as_dict(), SPACING, PACKINGS, PACKED_VIEW])[:16]
+    return sha256_of_json([VERSION, movie.__dict__, settings, config.as_dict(), SPACING, PACKINGS, PACKED_VIEW, *more])[
+        :16
+    ]
 
 
-def kept(movie: Movie, make: Callable[[Movie], TwinTruth] = truth, **changes: float) -> Trajectories:
-    """Return the tracks of a movie, made now or kept from before; ``changes`` are those of the tracking settings."""
-    config = track_settings(movie.level, crystal=is_crystal(movie)).model_copy(update=changes)
-    path = KEPT / f"{movie.name}_{key(movie, config)}.parquet"
+def kept(
+    movie: Movie, make: Callable[[Movie], TwinTruth] = truth, *more: float, search_range: float = SEARCH
+) -> Trajectories:
+    """Return the tracks of a movie, made now or kept from before; ``more`` are numbers that ``make`` depends on."""
+    config = track_settings(movie.level, crystal=is_crystal(movie)).model_copy(update={"search_range": search_range})
+    path = KEPT / f"{movie.name}_{key(movie, config, *more)}.parquet"
     if not path.is_file():
         KEPT.mkdir(parents=True, exist_ok=True)
         write_trajectories(path, tracked(movie, make(movie), config))

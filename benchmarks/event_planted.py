@@ -55,6 +55,8 @@ RATTLE = 0.19
 EXPECTED = 7.2, 5.3
 """Signal over the standard deviation where p is 1e-6, of D2min with sixteen neighbours and of a hop."""
 HALF_WINDOW = 5
+MEMORY = 2.2
+"""By how much the variance of a mean over the half window exceeds that of independent vibrations."""
 SEARCH = 5.0
 """Search range of the links, px: those that hop must be found again."""
 
@@ -118,7 +120,7 @@ def planted(movie: Movie) -> Planted:
 
 def kept_planted(movie: Movie) -> Trajectories:
     """Return the tracks of a planted movie."""
-    return kept(movie, lambda each: planted(each).truth, search_range=SEARCH)
+    return kept(movie, lambda each: planted(each).truth, *RATIOS, *EXPECTED, MEMORY, search_range=SEARCH)
 
 
 def _open_box(sites: np.ndarray) -> Box:
@@ -139,7 +141,8 @@ def _amplitude(level: str, unit: np.ndarray, total: np.ndarray, rng: np.random.G
     length / sqrt(w) = 5.3, w the variance of the difference of two means over the half window.
     """
     noise = (LEVELS[level] * DIAMETER) ** 2 + RATTLE**2
-    v, w = (2.0 * noise * PIXEL**2, 2.0 * noise * PIXEL**2 / HALF_WINDOW)
+    v = 2.0 * noise * PIXEL**2
+    w = 2.0 * (noise + (MEMORY - 1.0) * RATTLE**2) * PIXEL**2 / HALF_WINDOW
     of_one = max(np.sqrt(total.max() / v) / EXPECTED[0], np.linalg.norm(unit, axis=1).max() / np.sqrt(w) / EXPECTED[1])
     return float(min(rng.uniform(*RATIOS) / of_one, LARGEST * PIXEL / np.linalg.norm(unit, axis=1).max()))
 

@@ -92,6 +92,8 @@ def _scored(movie: Movie) -> tuple[pd.DataFrame, dict[str, Any]]:
 def _add_recall(record: Record, name: str, table: pd.DataFrame) -> None:
     ratio, found = table["ratio"], table["found"]
     sure = table[ratio >= CERTAIN]
+    if not len(sure):
+        return
     parts = [f"{low:g} to {high:g}: {int(found[(ratio >= low) & (ratio < high)].sum())}/"
              f"{int(((ratio >= low) & (ratio < high)).sum())}" for low, high in BINS]  # fmt: skip
     cut = float(table["cut"].median())
