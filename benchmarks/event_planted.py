@@ -44,7 +44,7 @@ SLOTS = (10, 21, 32, 43)
 CORE = 1.5 * DIAMETER * PIXEL
 CUTOFF = 1.7
 """Distance (um) of neighbours in the noise-free D2min, twice the mean spacing."""
-RATIOS = (0.5, 3.0)
+RATIOS = (0.5, 3.5)
 """Planted amplitudes over the expected threshold."""
 LARGEST = 4.0
 """Largest displacement, px."""
