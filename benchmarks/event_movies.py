@@ -40,18 +40,20 @@ KEPT = Path(__file__).parent / "checkpoint" / "events"
 KINDS = ("crystal", "quiet_solid", "affine")
 LEVELS = {"low": 0.01, "middle": 0.03, "high": 0.06}
 """Error of localisation over the diameter, about."""
-AMPLITUDES = {"low": 125.0, "middle": 42.0, "high": 22.0}
+AMPLITUDES = {"low": 115.0, "middle": 38.0, "high": 22.0}
 """Height of the spots in grey levels, on a background of 100."""
 MOVIES = 70
 DIAMETER, PIXEL = 9.0, 0.1
 """Mean diameter in px; um per px."""
-WIDTH = 0.25
-"""Standard deviation of a spot over its diameter."""
+WIDTHS = {"low": 0.211, "middle": 0.211, "high": 0.25}
+"""Standard deviation of a spot over its diameter; narrower ones could hardly be seen where the noise is high."""
 SMALL = 7.5
 """Diameter of the small discs in px; the large ones are 1.4 times as large."""
 SPACING = 9.5
 """Of the crystal, px."""
 FRAMES, VIEW, INTERVAL = 36, 132, 0.01
+SEARCH = 4.0
+"""Search range of the links, px."""
 PACKINGS, PACKED_VIEW = 7, 240
 VERSION = 1
 """Counted up when a change of the code below changes movies."""
@@ -78,7 +80,8 @@ class Movie:
 
 def camera(level: str, *, crystal: bool) -> CameraConfig:
     """Return the camera of a level of noise."""
-    widths = (WIDTH * DIAMETER,) if crystal else (WIDTH * SMALL, WIDTH * SMALL * 1.4)
+    width = WIDTHS[level]
+    widths = (width * DIAMETER,) if crystal else (width * SMALL, width * SMALL * 1.4)
     return CameraConfig(amplitude=AMPLITUDES[level], psf_sigma=widths, exposure=0.3)
 
 
@@ -136,7 +139,7 @@ def still(movie: Movie, *, crystal: bool) -> TwinTruth:
     return truth_of(movie, instants, instants[:, None], species, crystal=crystal)
 
 
-def rattling(movie: Movie, *, sheared_too: bool = True) -> TwinTruth:
+def rattling(movie: Movie) -> TwinTruth:
     """The physics of the twin's quiet_solid: vibration about sites that shear to and fro."""
     config = twin_config(movie, crystal=False)
     species, sites, middle = placed(movie, crystal=False)
@@ -149,10 +152,20 @@ def rattling(movie: Movie, *, sheared_too: bool = True) -> TwinTruth:
     )  # fmt: skip
     times = config.frame_interval * np.arange(movie.frames)
     starts = times[:, None] + config.exposure / parts * np.arange(parts)
-    size = 1.0 if sheared_too else 0.0
-    instants = instants + sheared(sites, size * shear(times, 0.0, config), centre=middle)
-    means = means + sheared(sites, size * shear(starts, config.exposure / parts, config), centre=middle)
+    instants = instants + sheared(sites, shear(times, 0.0, config), centre=middle)
+    means = means + sheared(sites, shear(starts, config.exposure / parts, config), centre=middle)
     return truth_of(movie, instants, means, species, crystal=False)
+
+
+def rattle(movie: Movie, true: TwinTruth) -> np.ndarray:
+    """Return the displacements from the moving sites over an exposure, shape (frames, n, 2), um; 0 but in solids."""
+    if movie.kind in ("crystal", "affine"):
+        return np.zeros((movie.frames, len(true.species), 2))
+    config = twin_config(movie, crystal=False)
+    _, sites, middle = placed(movie, crystal=False)
+    part = config.exposure / config.exposure_parts
+    starts = config.frame_interval * np.arange(movie.frames)[:, None] + part * np.arange(config.exposure_parts)
+    return np.asarray((true.means - sheared(sites, shear(starts, part, config), centre=middle)).mean(axis=1))
 
 
 def affine(movie: Movie) -> TwinTruth:
@@ -197,7 +210,7 @@ def track_settings(level: str, *, crystal: bool) -> TrackConfig:
     return TrackConfig(
         shape="spot", refine="likelihood" if level == "high" else "joint", size_classes=1 if crystal else 2,
         diameter=9, invert=False, separation=6.0, threshold=5.0, minmass=150.0 if level == "low" else 60.0,
-        search_range=4.0, memory=2, minimum_length=5,
+        search_range=SEARCH, memory=2, minimum_length=5,
     )  # fmt: skip
 
 
@@ -223,16 +236,20 @@ def tracked(movie: Movie, true: TwinTruth, config: TrackConfig) -> Trajectories:
     return tracks.with_table(table)
 
 
-def key(movie: Movie, config: TrackConfig) -> str:
-    """Return a digest of all that a kept movie depends on."""
+def key(movie: Movie, config: TrackConfig, *more: float) -> str:
+    """Return a digest of all that a kept movie depends on; ``more`` are numbers of those who make the truth."""
     settings = twin_config(movie, crystal=is_crystal(movie)).as_dict()
-    return sha256_of_json([VERSION, movie.__dict__, settings, config.as_dict(), SPACING, PACKINGS, PACKED_VIEW])[:16]
+    return sha256_of_json([VERSION, movie.__dict__, settings, config.as_dict(), SPACING, PACKINGS, PACKED_VIEW, *more])[
+        :16
+    ]
 
 
-def kept(movie: Movie, make: Callable[[Movie], TwinTruth] = truth, **changes: float) -> Trajectories:
-    """Return the tracks of a movie, made now or kept from before; ``changes`` are those of the tracking settings."""
-    config = track_settings(movie.level, crystal=is_crystal(movie)).model_copy(update=changes)
-    path = KEPT / f"{movie.name}_{key(movie, config)}.parquet"
+def kept(
+    movie: Movie, make: Callable[[Movie], TwinTruth] = truth, *more: float, search_range: float = SEARCH
+) -> Trajectories:
+    """Return the tracks of a movie, made now or kept from before; ``more`` are numbers that ``make`` depends on."""
+    config = track_settings(movie.level, crystal=is_crystal(movie)).model_copy(update={"search_range": search_range})
+    path = KEPT / f"{movie.name}_{key(movie, config, *more)}.parquet"
     if not path.is_file():
         KEPT.mkdir(parents=True, exist_ok=True)
         write_trajectories(path, tracked(movie, make(movie), config))

@@ -24,6 +24,7 @@ from benchmarks.event_movies import (
     errors,
     kept,
     placed,
+    rattle,
     rattling,
     twin_config,
 )
@@ -32,7 +33,7 @@ from colloid_cg.observables import bond_statistics, d2min
 from colloid_cg.records import Box, Trajectories
 from colloid_cg.seeding import generator
 from colloid_cg.twin import TwinTruth
-from colloid_cg.twin.solid import shear, sheared
+from colloid_cg.twin.solid import shear
 
 TYPES = ("hop", "t1", "shear")
 MOVIES = {"middle": 40, "low": 8, "high": 8}
@@ -43,7 +44,7 @@ SLOTS = (10, 21, 32, 43)
 CORE = 1.5 * DIAMETER * PIXEL
 CUTOFF = 1.7
 """Distance (um) of neighbours in the noise-free D2min, twice the mean spacing."""
-RATIOS = (0.5, 3.0)
+RATIOS = (0.5, 3.5)
 """Planted amplitudes over the expected threshold."""
 LARGEST = 4.0
 """Largest displacement, px."""
@@ -54,6 +55,8 @@ RATTLE = 0.19
 EXPECTED = 7.2, 5.3
 """Signal over the standard deviation where p is 1e-6, of D2min with sixteen neighbours and of a hop."""
 HALF_WINDOW = 5
+MEMORY = 2.2
+"""By how much the variance of a mean over the half window exceeds that of independent vibrations."""
 SEARCH = 5.0
 """Search range of the links, px: those that hop must be found again."""
 
@@ -70,7 +73,6 @@ class Planted:
     truth: TwinTruth
     table: pd.DataFrame
     rattle: np.ndarray
-    moved: np.ndarray
 
 
 def planted_movies(counts: dict[str, int] | None = None) -> Iterator[Movie]:
@@ -106,24 +108,19 @@ def planted(movie: Movie) -> Planted:
                 "amplitude": amplitude * float(np.linalg.norm(unit, axis=1).max()),
                 "d2min": amplitude**2 * float(total[best]), "count": float(count[best]), "shared": float(shared[best]),
             })  # fmt: skip
-    config = twin_config(movie, crystal=False)
-    times = config.frame_interval * np.arange(movie.frames)
-    parts = config.exposure_parts
-    starts = times[:, None] + config.exposure / parts * np.arange(parts)
-    still = sheared(sites, shear(starts, config.exposure / parts, config), centre=middle)
-    rattle = (base.means - still).mean(axis=1)
     table = pd.DataFrame(rows)
     # The centre is carried along by the shear.
-    strain = shear(times, 0.0, config)[table["frame"]]
+    config = twin_config(movie, crystal=False)
+    strain = shear(config.frame_interval * table["frame"].to_numpy(), 0.0, config)
     table["x"] += strain * (table["y"] - middle[1])
     table[["x", "y"]] /= PIXEL
     truth = replace(base, instants=base.instants + jumps, means=base.means + jumps[:, None])
-    return Planted(truth=truth, table=table, rattle=rattle, moved=np.linalg.norm(jumps[-1], axis=1) > 0.02)
+    return Planted(truth=truth, table=table, rattle=rattle(movie, base))
 
 
 def kept_planted(movie: Movie) -> Trajectories:
     """Return the tracks of a planted movie."""
-    return kept(movie, lambda each: planted(each).truth, search_range=SEARCH)
+    return kept(movie, lambda each: planted(each).truth, *RATIOS, *EXPECTED, MEMORY, search_range=SEARCH)
 
 
 def _open_box(sites: np.ndarray) -> Box:
@@ -144,7 +141,8 @@ def _amplitude(level: str, unit: np.ndarray, total: np.ndarray, rng: np.random.G
     length / sqrt(w) = 5.3, w the variance of the difference of two means over the half window.
     """
     noise = (LEVELS[level] * DIAMETER) ** 2 + RATTLE**2
-    v, w = (2.0 * noise * PIXEL**2, 2.0 * noise * PIXEL**2 / HALF_WINDOW)
+    v = 2.0 * noise * PIXEL**2
+    w = 2.0 * (noise + (MEMORY - 1.0) * RATTLE**2) * PIXEL**2 / HALF_WINDOW
     of_one = max(np.sqrt(total.max() / v) / EXPECTED[0], np.linalg.norm(unit, axis=1).max() / np.sqrt(w) / EXPECTED[1])
     return float(min(rng.uniform(*RATIOS) / of_one, LARGEST * PIXEL / np.linalg.norm(unit, axis=1).max()))
 
