@@ -32,7 +32,7 @@ FACTOR = 1.5
 """Model and experiment agree where the interval of their ratio lies within this factor."""
 NULL_FACTOR = 1.3
 """Null variances further apart than this make the detector see differently."""
-PINNED = ("lag", "half_window", "cutoff", "gap_space", "gap_frames")
+PINNED = ("lag", "average", "half_window", "edge_margin", "cutoff", "gap_space", "gap_frames")
 
 Hidden = Callable[[Trajectories], pd.DataFrame]
 
@@ -243,7 +243,7 @@ def _nulls(sides: tuple[list[Observed], list[Observed]]) -> dict[str, float | No
     found: dict[str, float | None] = {}
     for name, side in zip(("experiment", "model"), sides, strict=True):
         laws = [(part.events.metadata.get("fields") or {}).get("d2min") or {} for part in side]
-        values = [law["variance_um2"] for law in laws if isinstance(law.get("variance_um2"), (int, float))]
+        values = [float(np.mean(law["variance_um2"])) for law in laws if law.get("variance_um2")]
         found[name] = float(np.mean(values)) if values else None
     return found
 

@@ -92,8 +92,12 @@ class Exposure:
 
 
 def tested_rows(fields: pd.DataFrame) -> np.ndarray:
-    """Return which rows have a valid test: a finite value in any column of p-values (``..._p``), shape (n,)."""
-    columns = [name for name in fields.columns if name.endswith("_p")]
+    """Return which rows have a valid test, shape (n,): a finite value in a column of p-values that decide on events.
+
+    These are the ones that ``event_fields`` names; otherwise all columns ``..._p`` count.
+    """
+    named = [f"{name}_p" for name in fields.attrs.get("events", {}).get("tests", ())]
+    columns = [name for name in fields.columns if name in named or (not named and name.endswith("_p"))]
     if not columns:
         raise InputError(
             "fields without p-values", expected="columns such as d2min_p and p_hop_p",

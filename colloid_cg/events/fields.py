@@ -78,6 +78,7 @@ def event_fields(
         "edge_margin_um": used.edge_margin,
         "cutoff_um": used.cutoff if config.neighbors == "cutoff" else None,
         "neighbors": config.neighbors,
+        "tests": list(config.tests),
         "d2min_normalised_by": config.normalise,
         "d2min_reference": config.reference,
         "d2min": affine_null,

@@ -153,7 +153,7 @@ def event_checks(content: ReportContent) -> list[Check]:
 
 def p_value_columns(columns: list[str]) -> list[str]:
     """Return the names of the columns that hold p-values of single particles."""
-    return [name for name in columns if name.endswith("_p")]
+    return [name for name in columns if name.endswith("_p") and name != "t1_p"]
 
 
 def null_check(name: str, values: np.ndarray, law: dict[str, Any] | None = None) -> Check:
