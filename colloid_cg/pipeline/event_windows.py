@@ -15,7 +15,7 @@ from colloid_cg.store import read_frames, table_writer
 
 MARGIN = 50
 """Frames by which a window reaches over its borders, so that intervals and windows at a border are complete."""
-ROWS = 4
+ROWS = 10
 """Memory that a detection takes while events are looked for, over that of its row in the trajectories."""
 
 
@@ -44,6 +44,7 @@ def events_in_windows(job: Job, config: EventConfig, *, structure: str, part: st
             frames = (max(0, first - margin), min(file.n_frames, last + margin))
             tracks = file.read(frames)
             fields = event_fields(tracks, config, used=used)
+            laws.append(dict(fields.attrs["events"]))
             before = _structural(read_frames(job.folder.path / structure, frames)) if hidden else None
             small = candidates(tracks, fields, config, used, before)
             if before is not None:
@@ -51,7 +52,7 @@ def events_in_windows(job: Job, config: EventConfig, *, structure: str, part: st
                 fields = fields.merge(jumps, on=["frame", "particle"], how="left").set_axis(fields.index)
             own = fields[fields["frame"].between(first, last - 1)]
             found.append(small[small["frame"].between(first, last - 1)])
-            n_tests, laws = n_tests + tested(own, config), [*laws, dict(fields.attrs["events"])]
+            n_tests += tested(own, config)
             writer.append(own)
             progress(done, len(windows))
     events = events_of(pd.concat(found, ignore_index=True), n_tests, file.header, config, used, laws[0])
