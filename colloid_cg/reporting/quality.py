@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from colloid_cg.records import CommonMotion, Trajectories
+from colloid_cg.records import FLAG_POOR_FIT, CommonMotion, Trajectories
 from colloid_cg.reporting.stated import with_stated
-from colloid_cg.tracking import dropped_frames, tracking_faults
+from colloid_cg.tracking import dropped_frames, poor_fits, tracking_faults
 
 SUBPIXEL_BINS = 20
 HISTOGRAM_BINS = 60
@@ -74,7 +74,7 @@ def _faults(block: list[Trajectories], counts: dict[str, Any], motion: CommonMot
         per_frame = np.zeros(int(motion.frame[-1]) + 1, dtype=np.int64)
         per_frame[first : first + len(counts["detections_per_frame"])] = counts["detections_per_frame"]
         faults["dropped_frames"] = dropped_frames(per_frame[motion.frame], motion)
-    return faults | {"faults_before": last + 1}
+    return faults | {"poor_fits": counts["poor_fits"], "faults_before": last + 1}
 
 
 def _seen_by_the_camera(rows: pd.DataFrame, motion: CommonMotion) -> pd.DataFrame:
@@ -100,13 +100,14 @@ def _distributions(table: pd.DataFrame) -> dict[str, Any]:
 class CountedQuality:
     """What has to be counted over all rows: detections per frame, lengths, steps and gaps of tracks.
 
-    Kept are four numbers per track and one per frame.
+    Kept are four numbers per track and two per frame.
     """
 
     def __init__(self) -> None:
         self._length, self._seen = np.zeros(1024, dtype=np.int64), np.full(1024, -1, dtype=np.int64)
         self._place = np.zeros((1024, 2))
         self._per_frame: list[np.ndarray] = []
+        self._poor: list[np.ndarray] = []
         self._first: int | None = None
         self._next = 0
         self._square, self._steps, self._gaps, self._links = 0.0, 0, 0, 0
@@ -122,6 +123,8 @@ class CountedQuality:
         self._first = start if self._first is None else self._first
         self._next = int(frame[-1]) + 1
         self._per_frame.append(np.bincount(frame - start, minlength=self._next - start))
+        poor = (table["flags"].to_numpy() & FLAG_POOR_FIT) > 0
+        self._poor.append(np.bincount(frame[poor] - start, minlength=self._next - start))
         self._reserve(int(particle.max()) + 1)
         square, steps, links, gaps = _followed(frame, particle, positions, self._seen, self._place, self._length)
         self._square += square
@@ -138,10 +141,13 @@ class CountedQuality:
         """Return the counts, JSON-able."""
         lengths = self._length[self._length > 0]
         edges = np.unique(np.geomspace(1, lengths.max() + 1, 25).round())
+        per_frame = np.concatenate(self._per_frame)
+        poor = poor_fits(per_frame, np.concatenate(self._poor))
         return {
             "track_lengths": {"edges": edges.tolist(), "counts": np.histogram(lengths, edges)[0].tolist()},
             "first_frame": self._first,
-            "detections_per_frame": np.concatenate(self._per_frame).tolist(),
+            "detections_per_frame": per_frame.tolist(),
+            "poor_fits": [self._first + index for index in poor] if self._first is not None else [],
             "n_detections": int(lengths.sum()),
             "n_tracks": len(lengths),
             "median_track_length": float(np.median(lengths)),

@@ -11,7 +11,7 @@ from colloid_cg.tracking.drift import (
     remove_drift,
     subtract_drift,
 )
-from colloid_cg.tracking.faults import dropped_frames, localisation_error, lost_tracks
+from colloid_cg.tracking.faults import dropped_frames, localisation_error, lost_tracks, poor_fits
 from colloid_cg.tracking.finishing import Survey, closes_gaps, survey, survey_columns, survey_joined, surveyed
 from colloid_cg.tracking.image_model import ImageModel, SpotClass
 from colloid_cg.tracking.importing import ImportConfig, import_table
@@ -87,6 +87,7 @@ __all__ = [
     "match_detections",
     "measured_bias",
     "missing_by_part",
+    "poor_fits",
     "quality",
     "remove_common_motion",
     "remove_drift",

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
+
+from colloid_cg.tracking.spot_kernels import LIGHT_REACH, gaussian, span
 
 NARROWEST = 9.0  # spot widths between knots (about two diameters): a finer mesh takes the light of the particles
-ELIMINATED = (0.8, 0.4, 0.2, 0.0)  # of what the peaks take over, the first that leaves a positive matrix: b_i is no
-# constant over a particle, least of all over one that is wide for the mesh
+ELIMINATED = (0.8, 0.4, 0.2, 0.0)  # of what the peaks take over, the first that leaves enough
+LEAST_LEFT = 0.1  # of the information in any direction: with less, one step leads out of the range of the grey levels
 RIDGE = 1e-4  # of the mean information: damps the steps of splines that the frame or the particles hardly show
 
 
@@ -43,6 +46,14 @@ class Mesh:
         values = self.rows[row][:, :, None] * self.columns[column][:, None, :]
         return np.asarray(values.reshape(len(row), self.size))
 
+    def over(self, spots: np.ndarray) -> np.ndarray:
+        """Return the mean of each function over the light of each spot that falls into the frame, shape (n, size)."""
+        if self.size == 1:
+            return np.ones((len(spots), 1))
+        x, y, _, width = spots.T
+        values = _means(self.rows, y, width)[:, :, None] * _means(self.columns, x, width)[:, None, :]
+        return np.asarray(values.reshape(len(spots), self.size))
+
 
 def mesh(shape: tuple[int, ...], scale: float) -> Mesh:
     """Return the functions a background of length scale ``scale`` (px) is made of; a constant for an infinite scale.
@@ -63,6 +74,30 @@ def _splines(length: int, spacing: float) -> np.ndarray:
     return np.where(distance < 1.0, near, far)
 
 
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _means(splines: np.ndarray, centre: np.ndarray, width: np.ndarray) -> np.ndarray:
+    length, count = splines.shape
+    means = np.zeros((len(centre), count))
+    light = np.empty(int(2.0 * LIGHT_REACH * np.max(width)) + 8 if len(width) else 1)
+    for n in range(len(centre)):
+        first, last = span(centre[n], LIGHT_REACH * width[n], length)
+        if first >= last:
+            continue
+        gaussian(first, last, centre[n], width[n], light)
+        low, high = 0, count  # the splines that are not zero all over the window
+        while low < count - 1 and splines[first, low] == 0.0:
+            low += 1
+        while high > low + 1 and splines[last - 1, high - 1] == 0.0:
+            high -= 1
+        total = 0.0
+        for i in range(last - first):
+            total += light[i]
+            for k in range(low, high):
+                means[n, k] += light[i] * splines[first + i, k]
+        means[n] /= max(total, 1e-300)
+    return means
+
+
 def solve_background(
     functions: Mesh, residual: np.ndarray, weight: np.ndarray, spots: np.ndarray, sums: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -74,12 +109,13 @@ def solve_background(
 
         (B'WB - sum_i u_i^2/f_i b_i b_i') c = B'W r - sum_i (u_i/f_i) s_i b_i,
 
-    b_i the functions at particle i, s_i = sum(w g r). Without that elimination the two would creep towards each other,
-    the slower the denser the crowd. f in place of the Fisher matrix F of the peaks is its lumped form: p_i f_i =
-    sum_j F_ij p_j, exact where all peaks change by the same factor, as they do under a smooth background, and never
-    below F, so that the left side stays positive and the step never overshoots, if b_i is constant over the particle.
-    Only ``ELIMINATED`` of the two sums is taken off, less where the left side would not be positive: its inverse is a
-    covariance.
+    b_i the functions averaged over the light of particle i, s_i = sum(w g r). Without that elimination the two would
+    creep towards each other, the slower the denser the crowd. f in place of the Fisher matrix F of the peaks is its
+    lumped form: p_i f_i = sum_j F_ij p_j, exact where all peaks change by the same factor, as they do under a smooth
+    background, and never below F, so that the left side stays positive and the step never overshoots. That holds for
+    means over the light, not for values at the centres: at edges and corners of the frame, where splines curve, these
+    take off more than there is. Weights that vary over a particle are left out of the mean: ``ELIMINATED`` of the two
+    sums is taken off, less where in any direction less than ``LEAST_LEFT`` of B'WB would be left.
 
     Parameters
     ----------
@@ -91,7 +127,7 @@ def solve_background(
     sums : array, shape (n, 3)
         u, f and s of each particle (:func:`background_sums`).
     """
-    values = functions.at(spots[:, 0], spots[:, 1])
+    values = functions.over(spots)
     light, square, score = sums.T
     ratio = light / np.maximum(square, 1e-300)
     whole = _products(functions, weight)
@@ -101,7 +137,7 @@ def solve_background(
         information = whole - (values * (taken * light)[:, None]).T @ values
         gradient = uphill - values.T @ (taken * score)
         information += np.eye(functions.size) * (RIDGE * np.abs(np.diag(information)).mean() + 1e-300)
-        if _positive(information):
+        if _positive(information - LEAST_LEFT * whole):
             break
     covariance = np.linalg.inv(information)
     return covariance @ gradient, covariance

@@ -106,6 +106,16 @@ class Crowd:
         self.spots, self.species = np.ascontiguousarray(self.spots[~chosen]), self.species[~chosen]
         self.hidden = self.hidden[~chosen]
 
+    def diverged(self) -> bool:
+        """Return whether the fit leaves more of the frame than there is above the background level of the movie.
+
+        Then no particles at all would have been better, and no place can be believed. Pixels without weight do not
+        count.
+        """
+        seen = self.weight > 0.0
+        light, left = seen * (self.picture - self.sign * self.model.background), seen * self.residual
+        return bool(np.vdot(left, left) > np.vdot(light, light))
+
     def background_variance(self) -> np.ndarray:
         """Variance of the fitted background where each particle is, shape (n,)."""
         values = self.functions.at(self.spots[:, 0], self.spots[:, 1])

@@ -15,6 +15,7 @@ _MISSING = 1.2  # one missing frame makes it sqrt(2)
 _CHANCES = 6.0  # standard deviations that chance does not reach in 10^6 frames
 _JUMP = 8.0
 _DIP = 0.8
+_POOR = 0.1  # more of the detections than usual
 
 
 def dropped_frames(counts: np.ndarray, motion: CommonMotion) -> dict[str, list[int]]:
@@ -55,6 +56,21 @@ def dropped_frames(counts: np.ndarray, motion: CommonMotion) -> dict[str, list[i
         "jump": frame[jump].tolist(),
         "dip": frame[dip].tolist(),
     }
+
+
+def poor_fits(counts: np.ndarray, poor: np.ndarray) -> list[int]:
+    """Return the frames, by index, in which far more fits than usual do not explain their pixels.
+
+    More than usual by a tenth of the detections and by more than chance: frames whose fit went wrong as a whole, and
+    frames that do not look like the movie (light, focus, something that drifts through).
+
+    Parameters
+    ----------
+    counts, poor : int array, shape (t,)
+        Detections of each frame, and those of them with FLAG_POOR_FIT. "Usual" is the median share of 51 frames around.
+    """
+    usual = _running_median(poor / np.maximum(counts, 1)) * counts
+    return np.flatnonzero(poor > usual + np.maximum(_POOR * counts, _CHANCES * np.sqrt(usual + 1.0))).tolist()
 
 
 def lost_tracks(tracks: Trajectories) -> dict[str, Any]:

@@ -57,7 +57,8 @@ def refine_joint(frame: np.ndarray, found: Detections, config: TrackConfig, mode
         Sorted by y, then x. ``sigma_x``, ``sigma_y`` are the errors of a fit in which peaks and positions of the
         neighbours and the background are unknown too. ``size`` is the width of the class in px, ``signal`` the peak
         height of the spot before integration over a pixel, ``mass`` 2 pi size^2 signal; ``ecc`` is not measured.
-        FLAG_POOR_FIT: the residual within two widths exceeds noise by 15 % of the peak (rms).
+        FLAG_POOR_FIT: the residual within two widths exceeds noise by 15 % of the peak (rms); all particles, without
+        errors, where the fit of the frame diverged.
     """
     if not has_classes(model):
         model = with_first_class(frame, found, config, model)
@@ -201,7 +202,7 @@ def _detections(crowd: Crowd, covariance: np.ndarray, config: TrackConfig) -> De
     sigma = np.sqrt(covariance[:, [1, 2], [1, 2]])
     sigma *= inflation(crowd.residual, crowd.weight, crowd.spots)[:, None]
     # An error of more than the width of the spot is none: the pixels do not say where it is.
-    lost = ~(sigma < width[:, None]).all(axis=1)
+    lost = ~(sigma < width[:, None]).all(axis=1) | crowd.diverged()
     sigma[lost] = np.nan
     flags = np.where(lost, flags | FLAG_POOR_FIT, flags)
     found = Detections.at(

@@ -7,8 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from colloid_cg.records import FLAG_AFTER_GAP, FLAG_EDGE, CommonMotion, Trajectories
-from colloid_cg.tracking.faults import confidence, dropped_frames, gap_share, localisation_error, lost_tracks
+from colloid_cg.records import FLAG_AFTER_GAP, FLAG_EDGE, FLAG_POOR_FIT, CommonMotion, Trajectories
+from colloid_cg.tracking.faults import (
+    confidence,
+    dropped_frames,
+    gap_share,
+    localisation_error,
+    lost_tracks,
+    poor_fits,
+)
 from colloid_cg.tracking.track_sizes import track_sizes
 
 
@@ -55,20 +62,23 @@ def tracking_faults(tracks: Trajectories) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``lost_tracks``, ``dropped_frames`` (None where the common motion was not recorded), ``gap_share``,
-        ``link_confidence`` and ``localisation``, of the functions of these names in :mod:`colloid_cg.tracking.faults`;
+        ``lost_tracks``, ``dropped_frames`` (None where the common motion was not recorded), ``poor_fits``,
+        ``gap_share``, ``link_confidence`` and ``localisation``, of the functions of these names in
+        :mod:`colloid_cg.tracking.faults`;
         ``subpixel_bias``: what :func:`measured_bias` gave when the movie was inspected, or None; ``second_look``:
         how often a particle was missing between two of its detections and how often it was found again (missing,
         found), or None without a second look; ``sizes``: see :func:`colloid_cg.tracking.track_sizes.track_sizes`.
     """
     motion = CommonMotion.parse(tracks.metadata.get("drift"))
+    frame, poor = tracks.table["frame"], (tracks.table["flags"] & FLAG_POOR_FIT) > 0
+    counts = np.bincount(frame, minlength=tracks.n_frames)
     dropped = None
     if len(motion) and np.isfinite(motion.scatter).any():
-        counts = np.bincount(tracks.table["frame"], minlength=tracks.n_frames)
         dropped = dropped_frames(counts[motion.frame], motion)
     return {
         "lost_tracks": lost_tracks(tracks),
         "dropped_frames": dropped,
+        "poor_fits": poor_fits(counts, np.bincount(frame[poor], minlength=len(counts))),
         "gap_share": gap_share(tracks.table),
         "link_confidence": confidence(tracks.table),
         "localisation": localisation_error(tracks),

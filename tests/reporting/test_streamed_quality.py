@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from colloid_cg.records import Trajectories
+from colloid_cg.records import FLAG_POOR_FIT, Trajectories
 from colloid_cg.reporting import quality, streamed_quality, tracking_quality
 from tests.observables.test_streamed import walks, windows
 
@@ -16,6 +16,7 @@ def tracks() -> Trajectories:
     rng = np.random.default_rng(1)
     n = len(tracks)
     table = tracks.table.assign(mass=rng.normal(100, 9, n), size=2.0, sigma_x=0.1, sigma_y=rng.uniform(0.1, 0.2, n))
+    table["flags"] = np.where(table["frame"] == 50, FLAG_POOR_FIT, 0).astype("int32")
     drift = {"frame": list(range(60)), "dx": np.linspace(0, 3, 60).tolist(), "dy": [0.0] * 60, "removed": True}
     drift |= {"scatter": [None, *rng.uniform(0.9, 1.1, 59)], "n": [0, *[30] * 59]}
     return tracks.with_table(table, metadata={"drift": drift})
@@ -48,6 +49,7 @@ def test_of_a_long_movie_only_distributions_are_sampled(tracks: Trajectories, mo
     for name in ("n_detections", "n_tracks", "track_lengths", "detections_per_frame", "after_gap_fraction"):
         assert found[name] == whole[name]
     assert found["dropped_frames"] == whole["dropped_frames"]
+    assert found["poor_fits"] == whole["poor_fits"] == [50]
     assert found["faults_before"] < whole["faults_before"]
     assert len(found["lost_tracks"]["frame"]) < len(whole["lost_tracks"]["frame"])
     assert found["median_stated_sigma"] == pytest.approx(whole["median_stated_sigma"], rel=0.05)

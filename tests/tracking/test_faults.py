@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from colloid_cg.records import Box, Trajectories
+from colloid_cg.records import FLAG_POOR_FIT, Box, Trajectories
 from colloid_cg.tracking import estimate_motion, quality, tracking_faults
 from colloid_cg.tracking.faults import confidence, gap_share, localisation_error, lost_tracks
 
@@ -43,6 +43,7 @@ def test_a_sound_recording_has_no_faults() -> None:
     found = tracking_faults(tracks_of(recording(), keep=rng.random((FRAMES, N)) > 0.05))
     assert found["dropped_frames"] == {"repeated": [], "missing": [], "jump": [], "dip": []}
     assert found["lost_tracks"]["many"] == []
+    assert found["poor_fits"] == []
     assert found["link_confidence"] is None
     assert found["subpixel_bias"] is None
     json.dumps(found, allow_nan=False)
@@ -57,6 +58,16 @@ def test_repeated_missing_and_jumping_frames_are_named() -> None:
     keep[150, 30:] = False
     found = tracking_faults(tracks_of(x, keep=keep))["dropped_frames"]
     assert found == {"repeated": [50], "missing": [120], "jump": [90], "dip": [150]}
+
+
+def test_frames_of_poor_fits_are_named_where_some_are_usual() -> None:
+    rng = np.random.default_rng(2)
+    poor = rng.random((FRAMES, N)) < 0.15
+    poor[60, :] = True
+    poor[140, : int(0.7 * N)] = True
+    tracks = tracks_of(recording())
+    tracks = tracks.with_table(tracks.table.assign(flags=np.where(poor.ravel(), FLAG_POOR_FIT, 0).astype("int32")))
+    assert tracking_faults(tracks)["poor_fits"] == [60, 140]
 
 
 def test_tracks_that_end_together_are_noticed() -> None:

@@ -2,18 +2,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial import KDTree
 
 from colloid_cg.errors import ConfigError
 from colloid_cg.records import FLAG_EDGE, FLAG_POOR_FIT
-from colloid_cg.tracking.background import mesh, solve_background
+from colloid_cg.tracking import joint
+from colloid_cg.tracking.background import RIDGE, mesh, solve_background
 from colloid_cg.tracking.bounds import render
 from colloid_cg.tracking.config import TrackConfig
+from colloid_cg.tracking.crowd import Crowd
 from colloid_cg.tracking.detections import Detections, no_detections
 from colloid_cg.tracking.image_model import ImageModel, SpotClass
-from colloid_cg.tracking.joint import refine_joint
+from colloid_cg.tracking.joint import drop_spurious, refine_joint
 from colloid_cg.tracking.size_classes import estimate_classes
 from colloid_cg.tracking.spot_evidence import background_sums
-from tests.tracking.crowds import NOISE, Scene, scene
+from tests.tracking.crowds import NOISE, Scene, first_guess, packing, scene
 
 BRIGHT = TrackConfig(diameter=9, invert=False)
 WHITE = ImageModel(noise_offset=4.0, noise_slope=0.0, background=20.0)
@@ -195,3 +198,58 @@ def test_a_particle_wide_for_the_mesh_leaves_the_background_a_covariance() -> No
     sums = background_sums(residual, weight, light, spots)
     covariance = solve_background(functions, residual, weight, spots, sums)[1]
     assert np.linalg.eigvalsh(covariance).min() > 0.0
+
+
+def cut_out(seed: int, edge: int = 66) -> tuple[np.ndarray, np.ndarray, ImageModel]:
+    """A bright, dense packing cut by the frame, the true places, and a model with an uneven background."""
+    rng = np.random.default_rng(seed)
+    centres, sizes = packing(rng, edge=edge + 48, fraction=0.9, diameter=7.5, ratio=1.4)
+    mean = render((edge, edge), centres - 24, sizes / 4, np.full(len(sizes), 120.0), np.array(100.0))
+    classes = tuple(SpotClass(width=float(width), amplitude=120.0, share=0.5) for width in np.unique(sizes / 4))
+    noise = ImageModel(noise_offset=0.1, noise_slope=1.0, background=110.0, classes=classes, background_scale=33.0)
+    return rng.poisson(mean), centres - 24, noise
+
+
+@pytest.mark.parametrize("seed", [24, 54, 66, 287])  # of 300, where values of the splines at the centres diverged
+def test_light_from_beyond_the_edge_does_not_make_the_background_diverge(seed: int) -> None:
+    frame, truth, model = cut_out(seed)
+    refined = refine_joint(frame, first_guess(frame.astype(np.float32), 10.0), BRIGHT, model)
+    away = KDTree(truth).query(np.column_stack([refined.x, refined.y]))[0]
+    assert np.median(away) < 0.25
+    assert ((refined.flags & FLAG_POOR_FIT) > 0).mean() < 0.1
+    assert np.isfinite(refined.sigma_x).mean() > 0.95
+
+
+@pytest.mark.parametrize(("saturated", "least"), [(False, 0.15), (True, 0.1)])
+def test_peaks_take_no_more_from_the_background_than_there_is(saturated: bool, least: float) -> None:
+    # The left side of the normal equations is B'WB less what the peaks take over.
+    for seed in range(12):
+        frame, centres, _ = cut_out(seed)
+        near = ((centres > -4.0) & (centres < len(frame) + 3.0)).all(axis=1)
+        spots = np.column_stack([centres[near], np.full((near.sum(), 2), (120.0, 2.3))])
+        light = render(frame.shape, spots[:, :2], spots[:, 3], spots[:, 2], np.zeros(frame.shape))
+        weight, residual = np.full(frame.shape, 0.01), np.zeros(frame.shape)
+        weight[saturated & (light > np.median(light))] = 0.0
+        functions = mesh(frame.shape, 33.0)
+        sums = background_sums(residual, weight, light, spots)
+        left = np.linalg.inv(solve_background(functions, residual, weight, spots, sums)[1])
+        basis = np.einsum("ip,jq->ijpq", functions.rows, functions.columns).reshape(-1, functions.size)
+        whole = basis.T @ (weight.ravel()[:, None] * basis)
+        whole += RIDGE * np.diag(whole).mean() * np.eye(functions.size)
+        assert np.linalg.eigvals(np.linalg.solve(whole, left)).real.min() > least
+
+
+def test_a_fit_that_diverged_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
+    positions, picture = line([100.0, 60.0], spacing=7.0)
+    model = replace(WHITE, classes=(SpotClass(width=2.0, amplitude=80.0, amplitude_spread=20.0),))
+
+    def diverge(crowd: Crowd) -> np.ndarray:
+        covariance = drop_spurious(crowd)
+        crowd.residual += 40.0
+        return covariance
+
+    monkeypatch.setattr(joint, "drop_spurious", diverge)
+    refined = refine_joint(picture, Detections.at(*positions.T.round()), BRIGHT, model)
+    assert len(refined) == 2
+    assert (refined.flags & FLAG_POOR_FIT).all()
+    assert np.isnan(refined.sigma_x).all()

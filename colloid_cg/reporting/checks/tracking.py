@@ -44,6 +44,7 @@ def tracking_checks(content: ReportContent, quality: dict[str, Any] | None) -> l
         *strain_check(quality),
         *image_check(quality),
         *frames_check(quality),
+        *fits_check(quality),
         *sizes_check(quality),
         *localisation_check(quality),
     ]
@@ -269,6 +270,22 @@ def frames_check(quality: dict[str, Any]) -> list[Check]:
             found="; ".join(words) or "none seen",
             expected="none: times and diffusion depend on it",
             verdict=BAD if serious else LOOK if words else GOOD,
+            section="tracking",
+        )
+    ]
+
+
+def fits_check(quality: dict[str, Any]) -> list[Check]:
+    """Are there frames in which the fits do not explain the pixels?"""
+    poor = quality.get("poor_fits")
+    if not poor:
+        return []
+    return [
+        Check(
+            question="Do the fits explain every frame?",
+            found=f"not frames {listed(poor)}: far more poor fits than usual",
+            expected="as few as in the other frames; else positions there are not to be believed: look at the pictures",
+            verdict=LOOK,
             section="tracking",
         )
     ]

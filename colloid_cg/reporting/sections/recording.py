@@ -227,6 +227,8 @@ def _fault_rows(quality: dict[str, Any]) -> list[tuple[str, str]]:
         frames = (quality.get("dropped_frames") or {}).get(name)
         if frames:
             rows.append((label, listed(frames)))
+    if quality.get("poor_fits"):
+        rows.append(("frames with far more poor fits than usual", listed(quality["poor_fits"])))
     again = quality.get("second_look")
     if again:
         seen = f"{again['found']:,} of {again['missing']:,}"
