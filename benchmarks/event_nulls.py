@@ -90,7 +90,7 @@ def _judged(
         "any": {q: bool(len(events[q])) for q in FDR},
         "bare": int((fields["d2min"] > cut).sum()),
         "true_variance": step_variance(true, lag),
-        "fitted_variance": laws.get("d2min", {}).get("variance_um2"),
+        "fitted_variance": _of_single_frames(laws),
         "dispersion": laws.get("d2min", {}).get("dispersion"),
     }
     found = [
@@ -179,12 +179,18 @@ def _add_scales(record: Record, cells: Cells) -> None:
                    note=f"rms {rows['error_px'].mean():.3f} px, stated {rows['stated_px'].median():.3f}; per movie "
                    f"{rows['wrong_links'].mean():.2f} wrong links, {rows['false'].mean():.2f} of nothing")  # fmt: skip
         known = rows.dropna(subset=["fitted_variance"])
-        if len(known):
+        if len(known) and kind != "quiet_solid":  # rattling does not average out as noise does
             ratio = known["fitted_variance"] / known["true_variance"]
             record.add(f"variance of the null over that of true non-affine displacements: {kind}, {level}",
                        float(ratio.median()), target=[0.9, 1.1],
                        note=f"90 % of movies {ratio.quantile(0.05):.3f} to {ratio.quantile(0.95):.3f}; dispersion "
                        f"{known['dispersion'].median():.3f}")  # fmt: skip
+
+
+def _of_single_frames(laws: dict[str, Any]) -> float | None:
+    """Return the variance of the null that single frames have, where that of averages is known."""
+    found = laws.get("d2min", {}).get("variance_um2")
+    return float(np.mean(found)) * laws["averaged_frames"] if found else None
 
 
 def _add_causes(record: Record, wrong: list[dict[str, Any]]) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from colloid_cg.events.config import EventConfig, Scales
 from colloid_cg.neighbors import delaunay, within
 from colloid_cg.observables import cage_relative_displacement, nonaffine_motion, pairs_at_lag
-from colloid_cg.records import NeighborGraph, Trajectories
+from colloid_cg.records import FLAG_POOR_FIT, NeighborGraph, Trajectories
 from colloid_cg.shapes import Scalars
 
 MOST_CLASSES = 4
 FEWEST_OF_A_CLASS = 100
+USUALLY_POOR = 0.3
+"""Share of poor fits among the detections of a particle from which on they tell nothing of a single one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +60,16 @@ def classes_of(tracks: Trajectories) -> np.ndarray:
     name = np.zeros(len(species), dtype=np.int64)
     name[kept] = np.arange(len(kept))
     return np.asarray(name[code.ravel()])
+
+
+def doubtful(tracks: Trajectories) -> np.ndarray:
+    """Tell which detections have a fit that is poor and not usually poor for their particle, shape (n,).
+
+    Events take them for missing. A particle that no spot fits has poor fits all the time, and keeps them.
+    """
+    poor = (tracks.table["flags"].to_numpy() & FLAG_POOR_FIT) > 0
+    usual = pd.Series(poor).groupby(tracks.table["particle"].to_numpy()).transform("mean").to_numpy()
+    return np.asarray(poor & (usual < USUALLY_POOR))
 
 
 def stated_errors(tracks: Trajectories, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -129,11 +142,12 @@ class _Movie:
 def _movie(tracks: Trajectories, excess: np.ndarray, used: Scales) -> _Movie:
     frame, particle = tracks.table["frame"].to_numpy(), tracks.table["particle"].to_numpy()
     positions, width = tracks.positions, used.average
-    sums = [positions.copy(), positions.copy(), excess.copy(), excess.copy()]
+    known = np.where(doubtful(tracks)[:, None], np.nan, positions)
+    sums = [known.copy(), known.copy(), excess.copy(), excess.copy()]
     seen = np.ones((2, len(frame)), dtype=np.int64)
     for k in range(1, width):
         start, end = pairs_at_lag(frame, particle, k)
-        step = tracks.box.displacement(positions[start], positions[end])
+        step = tracks.box.displacement(known[start], known[end])
         sums[0][end] += positions[end] - step
         sums[1][start] += positions[start] + step
         sums[2][end] += excess[start]

@@ -8,7 +8,7 @@ import numpy as np
 
 from colloid_cg.events.calibrate import frame_levels, particle_levels
 from colloid_cg.events.config import Scales
-from colloid_cg.events.deformation import stated_errors
+from colloid_cg.events.deformation import doubtful, stated_errors
 from colloid_cg.events.hopnull import HopTable, hop_table, variogram, window_covariance
 from colloid_cg.events.nulls import dispersed_tail
 from colloid_cg.events.scale import check, fit_scale
@@ -31,7 +31,8 @@ def hop_fields(tracks: Trajectories, classes: np.ndarray, used: Scales) -> tuple
     """
     frame, particle = tracks.table["frame"].to_numpy(), tracks.table["particle"].to_numpy()
     still = _unwrapped(without_affine_motion(tracks), frame, particle, tracks)
-    value = p_hop_of_rows(still, frame, particle, half_window=used.half_window)
+    trusted = np.where(doubtful(tracks)[:, None], np.nan, still)
+    value = p_hop_of_rows(trusted, frame, particle, half_window=used.half_window)
     value[tracks.edge_distance < used.edge_margin] = np.nan
     rows = np.flatnonzero(np.isfinite(value))
     p_value = np.full(len(value), np.nan)

@@ -17,7 +17,7 @@ from colloid_cg.events.config import Scales
 from colloid_cg.events.deformation import deformation
 from colloid_cg.neighbors import within
 from colloid_cg.observables import nonaffine_motion
-from colloid_cg.records import Box
+from colloid_cg.records import FLAG_POOR_FIT, Box
 from tests.events.movies import cluster_jump, crystal
 
 USED = Scales(lag=3, average=1, half_window=3, edge_margin=0.0, cutoff=2.0, gap_space=3.0, gap_frames=2, spacing=1.0)
@@ -170,3 +170,22 @@ def test_values_before_an_event_are_those_before_its_interval():
     hidden = tracks.table[["frame", "particle"]].assign(s0=lambda t: np.where(t["frame"] < 20, 1.0, -1.0))
     events = detect_events(tracks, EventConfig(lag=5), hidden=hidden).table
     assert events.loc[events["p_value"].idxmin(), "s0_before"] == 1.0
+
+
+def test_a_poor_fit_counts_as_missed_unless_the_particle_always_has_one():
+    tracks = crystal(3, size=14, n_frames=30, noise=0.3)
+    table = tracks.table.copy()
+    inner = tracks.at(0)["particle"][(tracks.edge_distance[: len(tracks.at(0))] > 3.5)].to_numpy()
+    once, always = int(inner[0]), int(inner[-1])
+    wrong = (table["particle"] == once) & (table["frame"] == 15)
+    table.loc[wrong, ["x", "y"]] += 4.0
+    silent = detect_events(tracks.with_table(table), EventConfig(lag=1))
+    assert (silent.table["t_peak"] - 15).abs().min() <= 1
+    poor = wrong | (table["particle"] == always)
+    told = tracks.with_table(table.assign(flags=np.where(poor, FLAG_POOR_FIT, 0)))
+    assert not len(detect_events(told, EventConfig(lag=1)))
+    fields = event_fields(told, EventConfig(lag=1)).set_index(["particle", "frame"])
+    assert fields.loc[once, "d2min"].loc[[15, 16]].isna().all()
+    assert fields.loc[once, "d2min"].loc[[14, 17]].notna().all()
+    assert np.isnan(fields.loc[(once, 15), "p_hop"])
+    assert fields.loc[always, "d2min"].notna().sum() > 20
