@@ -306,5 +306,6 @@ def surveyed(
         names = [*hidden_names(map(str, fields.columns)), *(n for n in ("shear_strain",) if n in fields.columns)]
         for name in names:
             found = before_events(events, tracks, fields[name].to_numpy(dtype=float), lead=lead)
-            before.setdefault(name, []).append(found)
+            if len(found):  # columns of an empty table have no type
+                before.setdefault(name, []).append(found)
     return exposure, {name: pd.concat(parts, ignore_index=True) for name, parts in before.items()}

@@ -16,14 +16,14 @@ from colloid_cg.reporting.figures.style import GRID, INK, MUTED, ORANGE, SKY, ne
 
 ACROSS = 2
 _CONTRAST = (0.5, 99.7)
-_SHORT, _EXAGGERATED = 0.25, (2.0, 3.0, 5.0, 10.0)
+_SHORT, _EXAGGERATED = 0.4, (2.0, 3.0, 5.0, 10.0)
 _WORDS = ("before", "peak", "after")
 
 
 def exaggeration(view: EventView) -> float:
-    """Return the factor of the arrows: one, unless the longest of the event's is below a quarter of the spacing.
+    """Return the factor of the arrows: one, unless the longest of the event's is below two fifths of the spacing.
 
-    Then it is the largest that leaves it below half of the spacing.
+    Then it is the largest that leaves it below four fifths of the spacing.
     """
     own = view.arrows[view.arrows["particle"].isin(view.row["particles"])]
     longest = float(np.hypot(own["dx"], own["dy"]).max()) if len(own) else 0.0
@@ -107,7 +107,7 @@ def _arrows(axes: Axes, view: EventView, factor: float) -> None:
         if len(rows):
             axes.quiver(
                 rows["x"], rows["y"], factor * rows["dx"], factor * rows["dy"], angles="xy", scale_units="xy",
-                scale=1.0, color=colour, edgecolor=INK, linewidth=edge, width=0.02, minlength=0.0, minshaft=1.5,
+                scale=1.0, color=colour, edgecolor=INK, linewidth=edge, width=0.022, minlength=0.0, minshaft=1.5,
                 headwidth=3.2, headlength=3.6, headaxislength=3.2, zorder=3,
             )  # fmt: skip
 

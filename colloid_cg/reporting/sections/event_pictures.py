@@ -141,7 +141,11 @@ def _before(content: ReportContent, events: EventTable) -> tuple[Picture, ...]:
     hidden = [] if content.fields is None else hidden_names(map(str, content.fields.columns))[:_MOST_VARIABLES]
     sources = {name: (f"{name}_before", content.fields) for name in hidden} | sources
     panels = [
-        (VARIABLES.get(name, name), fields[name].to_numpy(dtype=float), events.table[column].to_numpy(dtype=float))
+        (
+            VARIABLES.get(name, f"structural variable {name}"),
+            fields[name].to_numpy(dtype=float),
+            events.table[column].to_numpy(dtype=float),
+        )
         for name, (column, fields) in sources.items()
         if fields is not None and name in fields.columns and column in events.table.columns
     ]
