@@ -10,6 +10,7 @@ from colloid_cg import simulation
 from colloid_cg.assessment import assess
 from colloid_cg.records import EventTable, FrameStack, ModelBundle, Rollout, Trajectories
 from colloid_cg.reporting import ReportContent, write_report
+from colloid_cg.reporting.event_evidence import EventEvidence, event_views
 from colloid_cg.simulation import SimulateConfig
 from colloid_cg.units import seconds
 
@@ -73,6 +74,9 @@ def report(
         rollout=rollout,
         assessment=assessment,
         events=events,
+        event_evidence=None
+        if events is None
+        else EventEvidence(views=event_views(events, test, video), no_pictures="no movie was given" * (video is None)),
     )
     write_report(content, Path(to))
     return Path(to)

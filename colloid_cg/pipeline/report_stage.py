@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from colloid_cg.pipeline.event_evidence import run_evidence
 from colloid_cg.pipeline.from_tracks import TRACKS, read_some_fields
 from colloid_cg.pipeline.reading_stage import PRODUCT as READ
 from colloid_cg.pipeline.stage import Job, Stage, out_of_date
 from colloid_cg.pipeline.study import MEMORY_ROWS
-from colloid_cg.records import Trajectories
+from colloid_cg.records import FrameStack, Trajectories
 from colloid_cg.reporting import ReportContent, streamed_quality, write_report
 from colloid_cg.store import (
     RunFolder,
@@ -26,6 +28,7 @@ from colloid_cg.store import (
 from colloid_cg.store.arrays import read_structure
 
 T = TypeVar("T")
+EVENTS = "events.parquet"
 _WINDOW_ROWS = 1_000_000
 
 
@@ -43,11 +46,12 @@ def _preview(folder: RunFolder) -> tuple[tuple[int, np.ndarray], ...]:
         return tuple((int(index), frame) for index, frame in zip(content["index"], content["frames"], strict=True))
 
 
-def gather(folder: RunFolder, *, memory_rows: int = MEMORY_ROWS) -> ReportContent:
+def gather(folder: RunFolder, *, memory_rows: int = MEMORY_ROWS, video: FrameStack | None = None) -> ReportContent:
     """Return everything current in the run folder; missing parts are None.
 
     Of trajectories with more than ``memory_rows`` rows the quality is counted window by window, and only the frames
-    that are shown and the first fields are read.
+    that are shown and the first fields are read. ``video``: the movie, where it is open already; otherwise it is looked
+    for where it was.
     """
     inspection = _current(folder, "inspect.json", read_json)
     structure = _current(folder, "structure", read_structure)
@@ -55,6 +59,7 @@ def gather(folder: RunFolder, *, memory_rows: int = MEMORY_ROWS) -> ReportConten
     file = open_trajectories(folder.path / TRACKS)
     large = file.n_rows > memory_rows
     shown = (0, max(1, file.n_frames * memory_rows // file.n_rows)) if large else (0, file.n_frames)
+    events = _current(folder, EVENTS, read_events)
     return ReportContent(
         title=manifest.get("input", {}).get("name", folder.path.name),
         run=manifest,
@@ -68,9 +73,15 @@ def gather(folder: RunFolder, *, memory_rows: int = MEMORY_ROWS) -> ReportConten
         rollout=_current(folder, "rollout.zarr", read_rollout),
         assessment=_current(folder, "assessment.json", read_json),
         reading=_current(folder, READ, read_json),
-        events=_current(folder, "events.parquet", read_events),
-        event_fields=read_some_fields(folder, shown) if not out_of_date("events.parquet", folder) else None,
-    )
+        events=events,
+        event_fields=read_some_fields(folder, shown) if not out_of_date(EVENTS, folder) else None,
+        event_evidence=None
+        if events is None
+        else run_evidence(
+            file, events, folder.path / "fields.parquet", manifest=manifest, preview=frames, video=video,
+            frames_at_once=_frames_at_once(file),
+        ),
+    )  # fmt: skip
 
 
 def _of_frames(file: TrajectoryFile, frames: list[int]) -> Trajectories:
@@ -84,13 +95,14 @@ def _frames_at_once(file: TrajectoryFile) -> int:
 def _report(job: Job) -> dict[str, Any]:
     with job.progress("report") as progress:
         progress(0, 1)
-        write_report(gather(job.folder, memory_rows=job.study.memory_rows), job.folder.path / "report.html")
+        content = gather(job.folder, memory_rows=job.study.memory_rows, video=job.video)
+        write_report(content, job.folder.path / "report.html")
         progress(1, 1)
     return {"report": "report.html"}
 
 
 def _state(job: Job) -> Any:
-    """What the page says beside the products: the input, and status, settings and failures of every other stage."""
+    """What the page says beside the products: input, whether it is there, status, settings and failures of stages."""
     manifest = job.folder.manifest()
     told = ("status", "key", "settings", "seed", "failed", "summary")
     stages = {
@@ -99,7 +111,9 @@ def _state(job: Job) -> Any:
         if name != "report"
     }
     preview = not out_of_date("cache/preview.npz", job.folder) and (job.folder.cache / "preview.npz").is_file()
-    return {"stages": stages, "input": manifest.get("input"), "preview": preview}
+    movie = Path(str((manifest.get("input") or {}).get("path", "")))
+    there = movie.stat().st_size if movie.is_file() else movie.is_dir()
+    return {"stages": stages, "input": manifest.get("input"), "preview": preview, "movie": there}
 
 
 REPORT = Stage(
@@ -116,6 +130,6 @@ REPORT = Stage(
         "rollout.zarr",
         "assessment.json",
         READ,
-        "events.parquet",
+        EVENTS,
     ),
 )

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from colloid_cg.records import EventTable, ModelBundle, Rollout, Trajectories
+from colloid_cg.reporting.event_evidence import EventEvidence
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,6 +43,8 @@ class ReportContent:
     events : EventTable or None
     event_fields : pandas.DataFrame or None
         frame, particle and the scores of single particles with their p-values (d2min, d2min_p, ...).
+    event_evidence : EventEvidence or None
+        Pictures of the strongest events, where one could be found, and what was before them.
     """
 
     title: str = ""
@@ -58,3 +61,4 @@ class ReportContent:
     reading: dict[str, Any] | None = None
     events: EventTable | None = None
     event_fields: pd.DataFrame | None = None
+    event_evidence: EventEvidence | None = None

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from colloid_cg.cli.main import app
 from colloid_cg.errors import ConfigError, StorageError
+from colloid_cg.pipeline import event_windows
 from colloid_cg.pipeline.report_stage import gather
 from colloid_cg.pipeline.run import import_tracks, run_stage, track_video
 from colloid_cg.pipeline.stage import out_of_date
@@ -118,6 +119,16 @@ def test_fields_of_another_tracking_are_left_out(run: RunFolder, tmp_path: Path)
     import_tracks(random_walks(tmp_path, seed=1), run, Study({"import": CALIBRATION}))
     run_stage("events", run)
     assert "s0" not in read_table(run.path / "fields.parquet")[0].columns
+
+
+def test_structural_variables_enter_fields_and_events(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields, metadata = read_table(run.path / "fields" / "events.parquet"), run.manifest()["stages"]["events"]["summary"]
+    write_table(run.path / "fields" / "structure.parquet", fields[0][["frame", "particle"]].assign(s0=1.0))
+    monkeypatch.setattr(event_windows, "out_of_date", lambda product, folder: "")
+    (outcome,) = run_stage("events", run, {"seed": 5}).outcomes
+    assert outcome.summary["metadata"]["fields"] == metadata["metadata"]["fields"]
+    after = read_table(run.path / "fields" / "events.parquet")[0]
+    assert set(after.columns) - set(fields[0].columns) >= {"s0_jump"}
 
 
 def test_an_import_takes_the_movie_with_it(tmp_path: Path) -> None:

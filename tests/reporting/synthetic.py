@@ -9,8 +9,9 @@ import pandas as pd
 
 from colloid_cg.assessment import assess
 from colloid_cg.assessment.reading import ReadingConfig, read_hidden
-from colloid_cg.records import Box, EventTable, Ledger, ModelBundle, Rollout, Trajectories, metric
+from colloid_cg.records import Box, EventTable, FrameStack, Ledger, ModelBundle, Rollout, Trajectories, metric
 from colloid_cg.reporting import ReportContent
+from colloid_cg.reporting.event_evidence import EventEvidence, event_views, surveyed
 
 PIXEL, INTERVAL, DIFFUSION, SIGMA = 0.2, 0.05, 0.4, 0.03
 WIDTH, HEIGHT, FRAMES, PARTICLES = 320, 240, 200, 60
@@ -129,9 +130,34 @@ def event_table(n: int = 30) -> EventTable:
         "x": rng.uniform(20, 300, n), "y": rng.uniform(20, 220, n), "radius": rng.uniform(6, 20, n),
         "n_particles": rng.integers(1, 9, n), "particles": [[int(k)] for k in range(n)], "score": rng.uniform(5, 50, n),
         "p_value": np.sort(rng.uniform(0, 1e-5, n)), "q_value": np.sort(rng.uniform(0, 0.05, n)),
-        "detector": "d2min", "source": "experiment",
+        "detector": "d2min", "source": "experiment", "id": [f"{t + 4}-{k}" for k, t in enumerate(on)],
+        "amplitude": rng.gamma(4.0, 0.1, n), "strain_before": rng.gamma(3.0, 0.01, n),
+        "s0_before": rng.normal(0.7, 1.0, n),
+        "flags": np.where(np.arange(n) % 10 == 3, "swap|merge", np.where(np.arange(n) % 10 == 7, "swap", "")),
     })  # fmt: skip
-    return EventTable(table=table, metadata={"false_discovery_rate": 0.05, "n_tests": 12_000})
+    settings = {"tests": ["d2min"]}
+    return EventTable(table=table, metadata={"false_discovery_rate": 0.05, "n_tests": 12_000, "settings": settings})
+
+
+class Camera:
+    """Draws a frame where the camera saw the particles."""
+
+    def __init__(self, found: Trajectories) -> None:
+        self.seen = found.as_seen()
+
+    def read(self, index: int) -> np.ndarray:
+        return frame_of(self.seen, index)
+
+
+def movie(found: Trajectories) -> FrameStack:
+    return FrameStack(
+        reader=Camera(found), n_frames=found.n_frames, height=HEIGHT, width=WIDTH, dtype=np.dtype(np.uint16)
+    )
+
+
+def evidence(events: EventTable, found: Trajectories, fields: pd.DataFrame) -> EventEvidence:
+    exposure, before = surveyed(events, [(found, fields)], lead=2)
+    return EventEvidence(views=event_views(events, found, movie(found)), exposure=exposure, before=before, lead=2)
 
 
 def stage(name: str) -> dict[str, Any]:
@@ -149,6 +175,10 @@ def complete() -> ReportContent:
         rng.uniform(size=len(keys)) < 0.02, rng.uniform(0, 1e-4, len(keys)), rng.uniform(size=len(keys))
     )
     fields = keys.assign(s0=rng.normal(size=len(keys)), psi6=rng.uniform(size=len(keys)))
+    moved = keys.assign(
+        d2min=rng.gamma(2.0, size=len(keys)), d2min_p=p_values, shear_strain=rng.gamma(2.0, 0.01, len(keys))
+    )
+    events = event_table()
     return ReportContent(
         title="Synthetic <movie> & check",
         run={
@@ -167,6 +197,7 @@ def complete() -> ReportContent:
             found, fields, blocks={"train": (0, 100), "select": (100, 120), "test": (120, 200)},
             config=ReadingConfig(lag=2, lags=(1, 2), labels=("displacement",), resamples=50, permutations=19),
         ),
-        events=event_table(),
-        event_fields=keys.assign(d2min=rng.gamma(2.0, size=len(keys)), d2min_p=p_values),
+        events=events,
+        event_fields=moved,
+        event_evidence=evidence(events, found, moved.assign(s0=fields["s0"])),
     )  # fmt: skip

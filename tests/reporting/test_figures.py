@@ -176,6 +176,8 @@ def test_axes_carry_units(content):
         "integrated brightness",
         "knots of the pair force",
         "species",
+        "particles in the event",
+        "local shear strain",
     }
     labels = [
         axes.get_xlabel()

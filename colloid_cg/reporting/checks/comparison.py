@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from colloid_cg.records import EventTable
 from colloid_cg.reporting.checks.check import BAD, GOOD, LOOK, NOT_RUN, Check, judged
 from colloid_cg.reporting.content import ReportContent
+from colloid_cg.reporting.event_evidence import flags_of
 from colloid_cg.reporting.numbers import percent, plain
 
 RESIDUAL_GOOD, RESIDUAL_LOOK = 1e-8, 1e-3
 EXTRAPOLATION_GOOD, EXTRAPOLATION_LOOK = 0.001, 0.02
 NULL_GOOD, NULL_LOOK = 0.2, 0.5
 INVERSION_GOOD, INVERSION_LOOK = 0.25, 1.0
+FLAGGED_GOOD, FLAGGED_LOOK = 0.1, 0.3
 
 _AGREEMENT = {
     "rdf": "Does the pair correlation agree?",
@@ -138,7 +141,7 @@ def extrapolation_check(assessment: dict[str, Any]) -> Check:
 
 
 def event_checks(content: ReportContent) -> list[Check]:
-    """Return the checks on the null model behind the events."""
+    """Return the checks on the null model behind the events, and on tracking errors among them."""
     if content.events is None:
         question, found = "Are rearrangements real?", "not searched for yet"
         return [Check(question=question, found=found, expected="", verdict=NOT_RUN, section="events")]
@@ -147,8 +150,25 @@ def event_checks(content: ReportContent) -> list[Check]:
     laws = content.events.metadata.get("fields") or {}
     if fields is None or not columns:
         question = "Does the null model describe quiet particles?"
-        return [Check(question=question, found="no p-values", expected="", verdict=NOT_RUN, section="events")]
-    return [null_check(name, fields[name].to_numpy(dtype=float), laws.get(name[:-2])) for name in columns]
+        unknown = Check(question=question, found="no p-values", expected="", verdict=NOT_RUN, section="events")
+        return [unknown, *flag_check(content.events)]
+    checks = [null_check(name, fields[name].to_numpy(dtype=float), laws.get(name[:-2])) for name in columns]
+    return [*checks, *flag_check(content.events)]
+
+
+def flag_check(events: EventTable) -> list[Check]:
+    """How many of the events may be errors of tracking? Nothing where no marks were looked for or nothing was found."""
+    if not len(events) or "flags" not in events.table.columns:
+        return []
+    share = float((flags_of(events) != "").mean())
+    found = f"{percent(share)} of {len(events):,} carry a mark of a suspected tracking error"
+    return [
+        Check(
+            question="Are the events free of tracking errors?", found=found,
+            expected=f"below {percent(FLAGGED_GOOD)}", section="events",
+            verdict=judged(share, good=FLAGGED_GOOD, look=FLAGGED_LOOK),
+        )
+    ]  # fmt: skip
 
 
 def p_value_columns(columns: list[str]) -> list[str]:

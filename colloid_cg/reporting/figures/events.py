@@ -25,6 +25,8 @@ from colloid_cg.reporting.figures.style import (
     styled,
 )
 
+_MANY = 60
+
 
 @styled
 def figure_event_timeline(events: pd.DataFrame, frame_interval: float, n_frames: int) -> Figure:
@@ -58,9 +60,10 @@ def figure_event_map(events: pd.DataFrame, *, frame: np.ndarray | None, frame_in
     (axes,) = axes_of(figure)
     if frame is not None:
         show_frame(axes, frame)
-    # A dark line under the coloured one keeps it visible on any picture.
-    axes.add_collection(_circles(axes, events, facecolors="none", edgecolors=INK, linewidths=3.4))
-    circles = _circles(axes, events, facecolors="none", linewidths=1.7, cmap=ON_PICTURES)
+    thick = 1.7 if len(events) <= _MANY else 0.9
+    if frame is not None:  # a dark line under the coloured one keeps it visible on any picture
+        axes.add_collection(_circles(axes, events, facecolors="none", edgecolors=INK, linewidths=2.0 * thick))
+    circles = _circles(axes, events, facecolors="none", linewidths=thick, cmap=ON_PICTURES)
     circles.set_array(events["t_peak"].to_numpy() * frame_interval)
     axes.add_collection(circles)
     if frame is None:
