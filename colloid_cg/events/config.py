@@ -115,11 +115,12 @@ def scales_of(per_frame: np.ndarray, box: Box, config: EventConfig) -> Scales:
     half_window = config.half_window or int(np.clip(n_frames // 10, 2, 5))
     lag = config.lag or 1
     average = config.average or (1 if config.lag else half_window)
-    if config.lag is not None and lag >= n_frames:
+    asked = config.lag is not None or config.average is not None
+    if asked and lag - 1 + 2 * average > n_frames:
         raise DataError(
-            f"a lag of {lag} frames in a movie of {n_frames}",
-            expected="a lag shorter than the movie",
-            action="give events.lag a smaller number, or leave it out",
+            f"a lag of {lag} frames between averages of {average} in a movie of {n_frames}",
+            expected="a movie longer than both together",
+            action="give events.lag and events.average smaller numbers, or leave them out",
         )
     cutoff = config.cutoff or 2.0 * spacing
     return Scales(

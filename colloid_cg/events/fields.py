@@ -111,7 +111,7 @@ def _d2min_fields(
     still = total <= motion.count[rows] * (ROUNDING * used.spacing) ** 2
     if len(rows) < FEWEST_TESTS or np.median(still) > 0:
         columns["d2min_p"][rows[still]] = 1.0
-        return columns, nothing_to_learn_from(len(rows), still)
+        return columns, nothing_to_learn_from(len(rows), still, float(motion.edge.mean()))
     rng = generator(0, "events", "d2min")
     variance, _ = class_variances(motion, rows, rng, dimension=d)
     law = null_law(motion, rows, variance, dimension=d)
@@ -143,10 +143,12 @@ def _d2min_fields(
     return columns, null
 
 
-def nothing_to_learn_from(n_tests: int, still: np.ndarray) -> dict[str, Any]:
+def nothing_to_learn_from(n_tests: int, still: np.ndarray, at_edge: float) -> dict[str, Any]:
     """Return the null law of a movie with too few values, or with particles that do not move, and say so."""
     if n_tests >= FEWEST_TESTS:
         text = f"{np.mean(still):.0%} of the values are zero: motion without noise has no null to test against"
     else:
-        text = f"only {n_tests} values: too few to learn the null from the movie"
+        text = (
+            f"only {n_tests} values, with {at_edge:.0%} of the detections too near the edge: too few to learn the null"
+        )
     return {"n_tests": 0, "null_fit": False, "warnings": [f"{text}, so no p-values are given"]}

@@ -163,6 +163,10 @@ def test_the_edge_is_flagged_and_a_lag_beyond_the_movie_refused():
     assert fields.loc[fields["edge"], "d2min"].isna().all()
     with pytest.raises(DataError, match="a lag of 12 frames"):
         detect_events(tracks, EventConfig(lag=12))
+    with pytest.raises(DataError, match="averages of 7"):
+        detect_events(tracks, EventConfig(average=7))
+    assert event_fields(tracks, EventConfig(lag=11))["d2min"].notna().any()
+    assert event_fields(tracks, EventConfig(average=6))["d2min"].notna().any()
 
 
 def test_values_before_an_event_are_those_before_its_interval():
