@@ -139,8 +139,8 @@ def test_short_arrows_are_drawn_longer_and_long_ones_as_they_are():
     longest = 0.4 * view.spacing
     for length, factor in ((1.01 * longest, 1.0), (0.99 * longest, 2.0), (0.1 * longest, 10.0), (0.5 * longest, 3.0)):
         own = view.arrows["particle"] == HOPPER
-        arrows = view.arrows.assign(dx=np.where(own, length, 9.0), dy=0.0)
-        assert exaggeration(replace(view, arrows=arrows)) == factor
+        for arrows in (np.where(own, length, 0.0), np.where(own, 0.001, length)):
+            assert exaggeration(replace(view, arrows=view.arrows.assign(dx=arrows, dy=0.0))) == factor
     assert exaggeration(replace(view, row=view.row | {"particles": []})) == 1.0
 
 

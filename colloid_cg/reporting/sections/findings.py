@@ -70,8 +70,11 @@ def _flagged(events: EventTable) -> tuple[str, ...]:
     some = int((flags != "").sum())
     if not some:
         return ("None of them carries a mark of a suspected tracking error.",)
-    each = {name: int(flags.str.split("|").map(lambda names, name=name: name in names).sum()) for name in SUSPICIONS}
-    kinds = ", ".join(f"{SUSPICIONS[name]} ({count})" for name, count in each.items() if count)
+    counts = flags[flags != ""].str.split("|").explode().value_counts(sort=False)
+    kinds = ", ".join(
+        f"{SUSPICIONS.get(str(name), str(name))} ({count:,})"
+        for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], str(pair[0])))
+    )
     return (
         f"{some:,} of {len(events):,} ({percent(some / len(events))}) carry a mark of a suspected tracking error near "
         f"their particles: {kinds}. A mark is no proof; the q-value knows nothing of it.",
