@@ -63,6 +63,19 @@ class EventTable:
     def __len__(self) -> int:
         return len(self.table)
 
+    def __repr__(self) -> str:
+        """Return number, times and certainty in two lines, for a notebook."""
+        if not len(self):
+            return "<EventTable: no events>"
+        table = self.table
+        word = "event" if len(self) == 1 else "events"
+        text = f"{len(self)} {word}, peaks in frames {table['t_peak'].min()} to {table['t_peak'].max()}"
+        largest = table["q_value"].max()
+        text += f"\n q up to {largest:.2g}" if np.isfinite(largest) else "\n without q-values"
+        if "flags" in table.columns:
+            text += f", tracking errors suspected in {int((table['flags'] != '').sum())}"
+        return f"<EventTable: {text}>"
+
     @classmethod
     def empty(cls, metadata: dict[str, Any] | None = None) -> EventTable:
         """Return a table without events."""
