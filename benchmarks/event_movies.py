@@ -55,7 +55,7 @@ FRAMES, VIEW, INTERVAL = 36, 132, 0.01
 SEARCH = 4.0
 """Search range of the links, px."""
 PACKINGS, PACKED_VIEW = 7, 240
-VERSION = 1
+VERSION = 2
 """Counted up when a change of the code below changes movies."""
 
 
